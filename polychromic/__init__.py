@@ -1,0 +1,17 @@
+"""Polychromic LoRA: fine-tuning for the best of k samples. L = L_quality - lambda * E[D(generations)]."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__version__ = "0.1.0"
+__all__ = ["PolychromicConfig", "PolychromicTrainer"]
+
+
+def __getattr__(name: str) -> Any:
+    # The trainer imports torch and transformers (seconds); stages that only read tables must not pay for it.
+    if name in __all__:
+        from polychromic import trainer
+
+        return getattr(trainer, name)
+    raise AttributeError(f"module 'polychromic' has no attribute {name!r}")
