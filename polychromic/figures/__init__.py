@@ -1,0 +1,38 @@
+"""The study's figures: each a function from `Results` to a `Drawing` (a matplotlib figure and its caption).
+
+    for name, draw in FIGURES.items():
+        if drawing := draw(results):
+            save(drawing, folder / name)
+
+A function returns None where the study did not run what it shows (no judge, no ablation arms) and raises
+StudyError where a file that every study has is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from polychromic.figures.candidates import pass_counts, passk_curves
+from polychromic.figures.data import calibration, curation_funnel
+from polychromic.figures.effects import ablations, forest, judge
+from polychromic.figures.style import Drawing, save
+from polychromic.figures.tradeoff import cost_gain, diversity_quality, frontier
+from polychromic.figures.training import training_dynamics
+from polychromic.results import Results
+
+FIGURES: dict[str, Callable[[Results], Drawing | None]] = {
+    "passk_curves": passk_curves,
+    "forest": forest,
+    "frontier": frontier,
+    "diversity_quality": diversity_quality,
+    "pass_counts": pass_counts,
+    "ablations": ablations,
+    "judge": judge,
+    "cost_gain": cost_gain,
+    "training_dynamics": training_dynamics,
+    "calibration": calibration,
+    "curation_funnel": curation_funnel,
+}
+"""In the order in which a reader meets them."""
+
+__all__ = ["FIGURES", "Drawing", "save"]

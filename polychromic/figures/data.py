@@ -1,0 +1,109 @@
+"""What the study stands on: the curation funnel and the verifiers' calibration."""
+
+from __future__ import annotations
+
+from polychromic.figures import style
+from polychromic.figures.style import Drawing
+from polychromic.results import Results
+
+
+def curation_funnel(results: Results) -> Drawing:
+    """Rows left after each filter, a panel a domain; filters that rejected nothing are left out."""
+    results.require("funnels")
+    domains = results.domains()
+    steps = {domain: funnel_steps(results.funnels[domain]) for domain in domains}
+    shown = {domain: [steps[domain][0], *(s for s in steps[domain][1:] if s[1])] for domain in domains}
+    heights = [len(rows) + 1.6 for rows in shown.values()]
+    figure, axes = style.panels(len(domains), 1, height=0.35 + 0.115 * sum(heights), height_ratios=heights)
+    for (ax,), domain in zip(axes, domains, strict=True):
+        rows = shown[domain]
+        total = rows[0][2]
+        for y, (name, rejected, left) in enumerate(rows):
+            bar = ax.barh(y, left, color=style.SKY, height=0.82, linewidth=0)[0]
+            style.tip(bar, f"{name}: {left:,} of {total:,} left, {rejected:,} rejected")
+            if rejected:
+                ax.barh(
+                    y,
+                    rejected,
+                    left=left,
+                    color=style.RED,
+                    alpha=0.35,
+                    hatch="////",
+                    edgecolor="white",
+                    height=0.82,
+                    linewidth=0,
+                )
+            ax.text(
+                total * 1.01,
+                y,
+                f"{left:,}" + (f"  (−{rejected:,})" if rejected else ""),
+                va="center",
+                fontsize=5.5,
+            )
+        ax.set_yticks(range(len(rows)), [name.replace("_", " ") for name, _, _ in rows], fontsize=5.8)
+        ax.invert_yaxis()
+        ax.set_xlim(0, total * 1.28)
+        ax.set_xticks([])
+        ax.spines["bottom"].set_visible(False)
+        ax.grid(visible=False)
+        ax.set_title(style.domain_name(domain))
+    counts = "; ".join(
+        f"{style.domain_name(d)}: {steps[d][0][2]:,} read, {steps[d][-1][2]:,} kept" for d in domains
+    )
+    idle = {d: sum(1 for s in steps[d][1:] if not s[1]) for d in domains}
+    return Drawing(
+        figure,
+        (
+            f"Curation: rows left after each filter, in the order applied; hatched: rejected there. "
+            f"{counts}. Filters that "
+            f"rejected nothing are not drawn "
+            f"({', '.join(f'{style.domain_name(d)} {n}' for d, n in idle.items())})."
+        ),
+    )
+
+
+def funnel_steps(funnel: dict) -> list[tuple[str, int, int]]:
+    """(name, rejected there, left after) for "read" and every filter of a funnel.json, in order."""
+    left = int(funnel["read"])
+    steps = [("read", 0, left)]
+    for name, rejected in funnel["rejected"].items():
+        left -= int(rejected)
+        steps.append((name, int(rejected), left))
+    return steps
+
+
+def calibration(results: Results) -> Drawing:
+    """True-pass and false-pass rates of each domain's verifier; over the threshold where it has one."""
+    results.require("calibrations")
+    domains = [domain for domain in results.domains() if domain in results.calibrations]
+    figure, axes = style.domain_panels(domains)
+    for ax, domain in zip(axes, domains, strict=True):
+        value = results.calibrations[domain]
+        if value.get("curve"):
+            at = [point["threshold"] for point in value["curve"]]
+            for rate, name, colour, line in (
+                ("true_pass", "right answers pass", style.BLUE, "-"),
+                ("false_pass", "mismatched answers pass", style.RED, "--"),
+            ):
+                ax.plot(
+                    at, [point[rate] for point in value["curve"]], color=colour, linestyle=line, label=name
+                )
+                ax.plot([value["threshold"]], [value[rate]], marker="o", color=colour)
+                style.mark(ax, value["threshold"], value[rate], f"{name}: {value[rate]:.1%}")
+            ax.axvline(value["threshold"], color="black", linewidth=0.7, linestyle=(0, (1, 1)))
+            ax.set_xlabel("similarity threshold")
+        else:
+            ax.bar(
+                [0, 1], [value["true_pass"], value["false_pass"]], color=[style.BLUE, style.RED], width=0.5
+            )
+            ax.set_xticks([0, 1], ["right\nanswers", "mismatched\nanswers"])
+        ax.set_ylim(0, 1.02)
+    for ax in style.left(axes):
+        ax.set_ylabel("share that passes")
+    style.legend(figure, axes[0], columns=2)
+    rates = "; ".join(
+        f"{style.domain_name(d)}: {results.calibrations[d]['true_pass']:.1%} of right and "
+        f"{results.calibrations[d]['false_pass']:.1%} of mismatched answers pass"
+        for d in domains
+    )
+    return Drawing(figure, f"The verifiers' error rates on validation prompts. {rates}.")

@@ -1,0 +1,245 @@
+"""What is paid for diversity: quality, a place on the temperature frontier, and compute."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from polychromic.figures import style
+from polychromic.figures.style import Drawing
+from polychromic.results import CONTROL, PRIMARY, PRIMARY_TEMPERATURE, Results, is_ablation
+
+
+def diversity_quality(results: Results) -> Drawing:
+    """Semantic diversity against the domain's quality metric: a panel a domain, a point an arm."""
+    results.require("summary")
+    rows = results.summary[results.summary["temperature"].eq(PRIMARY_TEMPERATURE)]
+    domains, arms = results.domains(), results.arms(rows)
+    qualities = {domain: _quality_metric(results, rows, domain) for domain in domains}
+    diversity = next(
+        name for name in ("semantic_diversity", "semantic", "distinct_2") if name in set(rows["metric"])
+    )
+    figure, axes = style.domain_panels(domains, panel_height=1.45)
+    for ax, domain in zip(axes, domains, strict=True):
+        own = rows[rows["domain"] == domain].set_index(["metric", "arm"])
+        for arm in arms:
+            if (diversity, arm) in own.index and (qualities[domain], arm) in own.index:
+                _cross(ax, own.loc[(qualities[domain], arm)], own.loc[(diversity, arm)], arm)
+        ax.set_xlabel(style.metric_name(qualities[domain]))
+        ax.locator_params(nbins=4)
+    for ax in style.left(axes):
+        ax.set_ylabel(style.metric_name(diversity))
+    style.legend(figure, axes[0])
+    used = sorted({style.metric_name(name) for name in qualities.values()})
+    return Drawing(
+        figure,
+        (
+            f"Diversity of a prompt's samples ({style.metric_name(diversity)}) against the quality of the "
+            f"single sample "
+            f"({', '.join(used)}), at T = {PRIMARY_TEMPERATURE}; up and to the right is better. "
+            f"{style.INTERVALS} "
+            f"{style.sizes(rows)}."
+        ),
+    )
+
+
+def _quality_metric(results: Results, rows: pd.DataFrame, domain: str) -> str:
+    """The domain's own quality metric as the verdict names it, else the first that was measured."""
+    named = results.verdict.get("domains", {}).get(domain, {}).get("quality_metric")
+    measured = set(rows.loc[rows["domain"] == domain, "metric"])
+    return next(name for name in (named, "rouge_l", "token_f1", "pass_at_1") if name in measured)
+
+
+def _cross(ax: Axes, x: pd.Series, y: pd.Series, arm: str) -> None:
+    look = style.look(arm)
+    ax.errorbar(
+        [x.value],
+        [y.value],
+        [[y.value - y.low], [y.high - y.value]],
+        [[x.value - x.low], [x.high - x.value]],
+        color=look.colour,
+        marker=look.marker,
+        linestyle="none",
+        label=look.name,
+        elinewidth=0.7,
+        markersize=4,
+    )
+    style.mark(
+        ax,
+        x.value,
+        y.value,
+        f"{look.name}: {x.value:.3f} [{x.low:.3f}, {x.high:.3f}], {y.value:.3f} [{y.low:.3f}, {y.high:.3f}]",
+    )
+
+
+def frontier(results: Results) -> Drawing:
+    """Pass@10 against Pass@1 along the sampling temperature, a panel a domain and a line an arm."""
+    results.require("frontier")
+    rows, domains = results.frontier, results.domains()
+    arms = results.arms(rows)
+    figure, axes = style.domain_panels(domains, panel_height=1.55)
+    for ax, domain in zip(axes, domains, strict=True):
+        for arm in arms:
+            line = rows[(rows["domain"] == domain) & (rows["arm"] == arm)].sort_values("temperature")
+            if not line.empty:
+                _frontier_line(ax, line, arm)
+        _shade_below(ax, rows[(rows["domain"] == domain) & (rows["arm"] == CONTROL)])
+        ax.margins(x=0.1, y=0.1)
+        ax.locator_params(nbins=4)
+    for ax in style.left(axes):
+        ax.set_ylabel("Pass@10")
+    for ax in style.bottom(axes):
+        ax.set_xlabel("Pass@1")
+    style.legend(figure, axes[0])
+    temperatures = ", ".join(f"{t:g}" for t in sorted(rows["temperature"].unique()))
+    return Drawing(
+        figure,
+        (
+            f"The temperature frontier: Pass@10 against Pass@1 as the sampling temperature goes through "
+            f"{temperatures} (the small "
+            f"numbers mark the ends). Shaded: what {style.arm_name(CONTROL)} reaches by temperature "
+            f"alone; a point above it is a gain "
+            f"that no temperature of {style.arm_name(CONTROL)} gives at the same Pass@1. Bars: 95 % "
+            f"intervals, crossed "
+            "bootstrap over prompts and training seeds."
+        ),
+    )
+
+
+def _frontier_line(ax: Axes, line: pd.DataFrame, arm: str) -> None:
+    look = style.look(arm)
+    x, y = line["pass_at_1"], line["pass_at_10"]
+    ax.errorbar(
+        x,
+        y,
+        [y - line["pass_at_10_low"], line["pass_at_10_high"] - y],
+        [x - line["pass_at_1_low"], line["pass_at_1_high"] - x],
+        color=look.colour,
+        marker=look.marker,
+        linestyle=look.line,
+        label=look.name,
+        elinewidth=0.5,
+        ecolor=(*_rgb(look.colour), 0.35),
+    )
+    for row in line.itertuples():
+        gain = (
+            ""
+            if pd.isna(row.gain_over_control_frontier)
+            else (
+                f"; above LoRA's frontier by {row.gain_over_control_frontier:+.3f} [{row.gain_low:+.3f}, "
+                f"{row.gain_high:+.3f}]"
+            )
+        )
+        style.mark(
+            ax,
+            row.pass_at_1,
+            row.pass_at_10,
+            f"{look.name}, T = {row.temperature:g}: Pass@1 {row.pass_at_1:.3f}, "
+            f"Pass@10 {row.pass_at_10:.3f}{gain}",
+        )
+    if arm in (CONTROL, PRIMARY):
+        below = arm == CONTROL
+        for row in line.iloc[[0, -1]].itertuples():
+            ax.annotate(
+                f"{row.temperature:g}",
+                (row.pass_at_1, row.pass_at_10),
+                xytext=(3, -7 if below else 4),
+                textcoords="offset points",
+                fontsize=5.5,
+                color=look.colour,
+            )
+
+
+def _shade_below(ax: Axes, control: pd.DataFrame) -> None:
+    line = control.sort_values("pass_at_1")
+    floor = ax.get_ylim()[0]
+    ax.fill_between(
+        line["pass_at_1"], line["pass_at_10"], floor, color="black", alpha=0.06, linewidth=0, zorder=0
+    )
+    ax.set_ylim(bottom=floor)
+
+
+def _rgb(colour: str) -> tuple[float, float, float]:
+    return tuple(int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))  # type: ignore[return-value]
+
+
+def cost_gain(results: Results) -> Drawing:
+    """Gain in Pass@10 over LoRA against the hours of one training: a point an arm and domain."""
+    results.require("pairwise", "runs")
+    costs = (
+        pd.DataFrame(
+            [
+                {"domain": run["domain"], "arm": run["arm"], "minutes": run["seconds"]["total"] / 60}
+                for run in results.runs
+            ]
+        )
+        .groupby(["domain", "arm"])["minutes"]
+        .mean()
+    )
+    rows = results.pairwise
+    rows = rows[
+        (rows["metric"] == "pass_at_10")
+        & rows["temperature"].eq(PRIMARY_TEMPERATURE)
+        & (rows["control"] == CONTROL)
+    ]
+    rows = rows[
+        [(row.domain, row.arm) in costs.index and not is_ablation(row.arm) for row in rows.itertuples()]
+    ]
+    unit, scale = ("hours", 60) if costs.max() >= 120 else ("minutes", 1)
+    figure, ((ax,),) = style.panels(1, 1, height=2.3)
+    ax.axhline(0, color="black", linewidth=0.7)
+    for row in rows.itertuples():
+        look, (colour, _) = style.look(row.arm), style.domain_look(row.domain)
+        x = costs[row.domain, row.arm] / scale
+        ax.errorbar(
+            [x],
+            [row.difference],
+            [[row.difference - row.low], [row.high - row.difference]],
+            color=colour,
+            marker=look.marker,
+            elinewidth=0.7,
+            markersize=4,
+            linestyle="none",
+        )
+        style.mark(
+            ax,
+            x,
+            row.difference,
+            f"{style.domain_name(row.domain)}, {look.name}: {row.difference:+.3f} "
+            f"[{row.low:+.3f}, {row.high:+.3f}] for {x:.1f} {unit}",
+        )
+    for domain in results.domains():
+        control = costs.get((domain, CONTROL), np.nan) / scale
+        ax.plot(
+            [control],
+            [0],
+            marker=style.look(CONTROL).marker,
+            color=style.domain_look(domain)[0],
+            linestyle="none",
+        )
+    for domain in results.domains():
+        ax.plot([], [], color=style.domain_look(domain)[0], linewidth=3, label=style.domain_name(domain))
+    for arm in [CONTROL, *results.arms(rows)]:
+        ax.plot(
+            [],
+            [],
+            color=style.GREY,
+            marker=style.look(arm).marker,
+            linestyle="none",
+            label=style.arm_name(arm),
+        )
+    ax.set_xlim(left=0)
+    ax.set_xlabel(f"{unit} of one training (mean over seeds)")
+    ax.set_ylabel(f"Δ Pass@10 against {style.arm_name(CONTROL)}")
+    style.legend(figure, ax, columns=2)
+    hardware = sorted({str(run["hardware"]) for run in results.runs})
+    return Drawing(
+        figure,
+        (
+            f"Gain in Pass@10 over {style.arm_name(CONTROL)} at T = {PRIMARY_TEMPERATURE} against the "
+            f"wall time of one training, "
+            f"sampling included, on {'; '.join(hardware)}. {style.INTERVALS} {style.sizes(rows)}; "
+            f"{len(results.runs)} trainings."
+        ),
+    )

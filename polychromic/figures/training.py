@@ -1,0 +1,75 @@
+"""How training went: cross-entropy, diversity, entropy, valid share and gradient ratio by step."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from polychromic.figures import style
+from polychromic.figures.style import Drawing
+from polychromic.results import Results
+
+SIGNALS = {
+    "quality": ("Cross-\nentropy", "cross-entropy on training batches (nats a token)"),
+    "diversity": ("Diversity\nD", "D of the sampled completions, in [0, 1]"),
+    "entropy": ("Entropy", "entropy of the next token (nats)"),
+    "valid": ("Valid", "share of samples that pass the gate"),
+    "length": ("Length", "length of the samples (tokens)"),
+    "grad_ratio": ("Gradient\nratio", "norm of the diversity gradient over that of the quality gradient"),
+}
+
+
+def training_dynamics(results: Results) -> Drawing:
+    """Training curves: a column a domain, a row a signal, a line an arm with the span of its seeds."""
+    results.require("train_logs")
+    rows = results.train_logs
+    domains, arms = results.domains(), results.arms(rows)
+    signals = [name for name in SIGNALS if name in rows and rows[name].notna().any()]
+    figure, axes = style.panels(
+        len(signals), len(domains), height=0.7 + 0.72 * len(signals), sharex="col", sharey="row"
+    )
+    for line, signal in zip(axes, signals, strict=True):
+        for ax, domain in zip(line, domains, strict=True):
+            for arm in arms:
+                own = rows[(rows["domain"] == domain) & (rows["arm"] == arm)].dropna(subset=[signal])
+                if not own.empty:
+                    _curve(ax, own, signal, arm)
+            ax.locator_params(nbins=3)
+        line[0].set_ylabel(SIGNALS[signal][0])
+    for ax, domain in zip(axes[0], domains, strict=True):
+        ax.set_title(style.short_name(domain), fontsize=6.5)
+    for ax in axes[-1]:
+        ax.set_xlabel("step")
+    style.legend(figure, axes[0][0])
+    seeds = rows.groupby(["domain", "arm"])["run"].nunique()
+    return Drawing(
+        figure,
+        (
+            f"Training dynamics by optimiser step. Rows: "
+            f"{'; '.join(SIGNALS[name][1] for name in signals)}. Lines are means over "
+            f"the training seeds, smoothed over {_SMOOTH} log steps; bands span the seeds (lowest to "
+            f"highest of "
+            f"{style.count_range(seeds, 'seed')})."
+        ),
+    )
+
+
+_SMOOTH = 5
+
+
+def _curve(ax: Axes, rows: pd.DataFrame, signal: str, arm: str) -> None:
+    seeds = rows.pivot_table(index="step", columns="run", values=signal)
+    seeds = seeds.rolling(_SMOOTH, min_periods=1, center=True).mean()
+    look = style.look(arm)
+    ax.fill_between(
+        seeds.index, seeds.min(axis=1), seeds.max(axis=1), color=look.colour, alpha=0.2, linewidth=0
+    )
+    (line,) = ax.plot(
+        seeds.index,
+        seeds.mean(axis=1),
+        color=look.colour,
+        linestyle=look.line,
+        label=look.name,
+        linewidth=0.9,
+    )
+    style.tip(line, f"{look.name}: {SIGNALS[signal][1]}, {seeds.mean(axis=1).iloc[-1]:.3g} at the end")

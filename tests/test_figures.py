@@ -1,0 +1,80 @@
+"""Figures: drawn from a simulated study, the same bytes twice, and said by name when something is missing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+from study_fixture import make_study
+
+from polychromic.errors import StudyError
+from polychromic.figures import FIGURES, save
+from polychromic.results import Results, is_ablation, read_results
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory) -> Results:
+    return read_results(make_study(tmp_path_factory.mktemp("results") / "toy", ablations=True, prompts=12))
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_is_drawn_with_a_caption_that_says_n(results, name):
+    drawing = FIGURES[name](results)
+    width = drawing.figure.get_size_inches()[0]
+    assert width == pytest.approx(3.35), "made for one column"
+    assert any(ax.lines or ax.patches or ax.collections for ax in drawing.figure.axes)
+    assert any(character.isdigit() for character in drawing.caption)
+    assert drawing.caption.endswith(".")
+    plt.close(drawing.figure)
+
+
+def test_the_same_drawing_gives_the_same_bytes(results, tmp_path):
+    first = save(FIGURES["forest"](results), tmp_path / "a" / "forest")
+    second = save(FIGURES["forest"](results), tmp_path / "b" / "forest")
+    assert {path.suffix for path in first} == {".pdf", ".svg", ".png", ".md"}
+    for one, other in zip(first, second, strict=True):
+        assert one.read_bytes() == other.read_bytes(), one.name
+
+
+def test_values_are_shown_on_hover(results, tmp_path):
+    svg = save(FIGURES["passk_curves"](results), tmp_path / "passk_curves")[1].read_text()
+    row = results.summary.query(
+        "domain == 'qa' and arm == 'lora' and metric == 'pass_at_10' and temperature == 0.7"
+    ).iloc[0]
+    assert f"<title>LoRA, Pass@10: {row.value:.3f} [{row.low:.3f}, {row.high:.3f}]</title>" in svg
+
+
+def test_what_was_not_run_is_not_drawn(results):
+    main_arms = [run for run in results.runs if not is_ablation(run["arm"])]
+    assert FIGURES["ablations"](replace(results, runs=main_arms)) is None
+    assert FIGURES["judge"](replace(results, judge=pd.DataFrame())) is None
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(StudyError, match=r"statistics/summary\.parquet"):
+        FIGURES["passk_curves"](Results(study="empty"))
+    with pytest.raises(StudyError, match="no such results folder"):
+        read_results(tmp_path / "nowhere")
+    (tmp_path / "statistics").mkdir()
+    (tmp_path / "statistics" / "summary.parquet").write_text("not parquet")
+    with pytest.raises(StudyError, match=r"summary\.parquet: not a readable parquet file"):
+        read_results(tmp_path)
+
+
+def test_fewer_domains_and_unknown_arms_are_drawn(tmp_path):
+    study = make_study(tmp_path / "one", domains=("code",), arms=("lora", "polychromic", "my_own"), prompts=8)
+    results = read_results(study)
+    for name in ("passk_curves", "forest", "frontier", "diversity_quality"):
+        drawing = FIGURES[name](results)
+        labels = {text.get_text() for legend in drawing.figure.legends for text in legend.get_texts()}
+        assert "my own" in labels, name
+        plt.close(drawing.figure)
+
+
+def test_ablation_arms_are_known_by_their_ending():
+    assert all(map(is_ablation, ("polychromic_l010", "polychromic_n2", "lora_r8")))
+    assert not any(
+        map(is_ablation, ("polychromic", "polychromic_literal", "lora", "gem", "zero_shot", "wise_ft"))
+    )
