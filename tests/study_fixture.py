@@ -133,7 +133,7 @@ def make_study(
             if judge and arm in ("polychromic", "polychromic_literal"):
                 lean = rng.uniform(0.4, 0.55)
                 winner = rng.choice(
-                    ["arm", "control", "tie"], p=[lean, 0.75 - lean, 0.25], size=prompts * len(seeds)
+                    ["arm", "control", "tie"], p=[lean, 0.75 - lean, 0.25], size=prompts * len(SEEDS)
                 )
                 pd.DataFrame(
                     {
@@ -267,8 +267,8 @@ def _phi(x: float) -> float:
 
 
 def _write_seeds(rng, folder: Path, domain: str, arm: str, passes: pd.DataFrame, prompts: int) -> None:
-    words = ["quiet", "river", "stone", "lantern", "copper", "sudden", "map", "orchard", "signal",
-    "violet", "north", "paper"] for seed in SEEDS:
+    words = ["quiet", "river", "stone", "lantern", "copper", "sudden", "map", "orchard", "signal", "north"]
+    for seed in SEEDS:
         where = folder / domain / arm / f"seed-{seed}"
         where.mkdir(parents=True, exist_ok=True)
         rows = passes[passes["seed"] == seed]
