@@ -1,0 +1,164 @@
+"""Base models, adapters, tokenizers: loaded one way by training and by generation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from polychromic.errors import StudyError
+
+
+def load_base(
+    name_or_path: str | Path,
+    *,
+    revision: str | None = None,
+    precision: str = "fp32",
+    attention: str = "sdpa",
+    device: str = "auto",
+):
+    """Load a causal LM and its tokenizer.
+
+    Args:
+        name_or_path: a folder or a hub id. revision: a hub commit, to pin it.
+        precision: "fp32", "bf16", or "nf4" (4-bit, double quantisation, bf16 compute; Dettmers et al. 2023; needs a GPU
+            that bitsandbytes supports).
+        attention: transformers' `attn_implementation`; "eager" trains fastest at toy sizes on a CPU.
+        device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", ...
+
+    Returns:
+        (model in eval mode, tokenizer with end and pad token).
+
+    Raises:
+        StudyError: model not found, unknown precision, or a tokenizer without end or pad token.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    if precision not in ("fp32", "bf16", "nf4"):
+        raise StudyError(f"precision {precision!r} is unknown: use fp32, bf16 or nf4.")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    settings = {
+        "dtype": torch.float32 if precision == "fp32" else torch.bfloat16,
+        "attn_implementation": attention,
+    }
+    if precision == "nf4":
+        from transformers import BitsAndBytesConfig
+
+        settings["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=torch.bfloat16,
+        )
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name_or_path, revision=revision)
+        model = AutoModelForCausalLM.from_pretrained(
+            name_or_path, revision=revision, device_map={"": device}, **settings
+        )
+    except OSError as error:
+        raise StudyError(
+            f"cannot load the base model {str(name_or_path)!r} (revision {revision}): {error}. Give a folder with a "
+            "model in it, or a hub id that this machine can reach."
+        ) from error
+    check_tokenizer(tokenizer, str(name_or_path))
+    return model.eval(), tokenizer
+
+
+def load_adapter(base, adapter_dir: str | Path, *, trainable: bool = False):
+    """Put a saved PEFT adapter on a base model; never merged, so that a quantised base stays as it was trained.
+
+    Raises:
+        StudyError: no adapter in the folder, or one whose modules or shapes do not match the base.
+    """
+    from peft import PeftConfig, PeftModel
+    from safetensors import safe_open
+
+    weights = Path(adapter_dir) / "adapter_model.safetensors"
+    if not weights.is_file():
+        raise StudyError(
+            f"{adapter_dir} holds no adapter (adapter_model.safetensors is missing). Train it first."
+        )
+    remedy = "Load the base model that the adapter was trained on (base_model_name_or_path in adapter_config.json)."
+    try:
+        model = PeftModel.from_pretrained(
+            base, adapter_dir, config=PeftConfig.from_pretrained(adapter_dir), is_trainable=trainable
+        )
+    except (ValueError, RuntimeError) as error:
+        raise StudyError(f"the adapter {adapter_dir} does not match its base: {error}. {remedy}") from error
+    # PEFT only warns about keys that it could not place.
+    with safe_open(weights, framework="pt") as file:
+        stored = set(file.keys())
+    from peft import get_peft_model_state_dict
+
+    expected = set(get_peft_model_state_dict(model))
+    if stored != expected:
+        odd = sorted(stored ^ expected)
+        raise StudyError(
+            f"the adapter {adapter_dir} does not match its base: {len(odd)} keys, e.g. {odd[0]}. {remedy}"
+        )
+    return model
+
+
+def check_tokenizer(tokenizer, name: str = "the tokenizer") -> None:
+    """Raise StudyError unless the tokenizer has an end and a pad token."""
+    for kind in ("eos", "pad"):
+        if getattr(tokenizer, f"{kind}_token_id") is None:
+            raise StudyError(
+                f"{name} has no {kind} token: set tokenizer.{kind}_token and save the tokenizer."
+            )
+
+
+def end_tokens(model, tokenizer) -> frozenset[int]:
+    """Token ids that end a completion: the tokenizer's end token and those of the model's generation config."""
+    configured = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
+    more = configured if isinstance(configured, list) else [] if configured is None else [configured]
+    return frozenset([tokenizer.eos_token_id, *more])
+
+
+def encode_prompt(tokenizer, prompt: str) -> list[int]:
+    """Token ids of a prompt as the model sees it before it writes, in training and in generation alike."""
+    ids = tokenizer(prompt)["input_ids"]
+    return ids[:-1] if ids and ids[-1] == tokenizer.eos_token_id else ids
+
+
+def encode_completion(tokenizer, completion: str) -> list[int]:
+    """Token ids of a completion, with the end token. Apart from the prompt: jointly, the boundary could tokenise
+    differently from what the model meets when it generates."""
+    return [*tokenizer(completion, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+
+
+@contextmanager
+def merged_adapter(model) -> Iterator[torch.nn.Module]:
+    """The bare model, its float32 layers with their adapters merged, for the time of the `with` block.
+
+    Merging makes sampling faster and is exact to rounding in float32. It is done on copies, and the original weights
+    are put back by reference, bit for bit. Layers of any other type (4-bit, bf16) keep the adapter beside them:
+    merging would round differently from training.
+    """
+    from peft import PeftModel
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    if not isinstance(model, PeftModel):
+        yield model
+        return
+    swapped: list[tuple[BaseTunerLayer, dict[str, torch.Tensor]]] = []
+    try:
+        for layer in model.modules():
+            if not isinstance(layer, BaseTunerLayer) or layer.merged:
+                continue
+            base = layer.get_base_layer()
+            own = dict(base.named_parameters(recurse=False))
+            if all(parameter.dtype == torch.float32 for parameter in own.values()):
+                swapped.append((layer, {name: parameter.data for name, parameter in own.items()}))
+                for parameter in own.values():
+                    parameter.data = parameter.data.clone()
+                layer.merge()
+        yield model.get_base_model()
+    finally:
+        for layer, originals in swapped:
+            for name, parameter in layer.get_base_layer().named_parameters(recurse=False):
+                parameter.data = originals[name]
+            layer.merged_adapters.clear()
