@@ -168,7 +168,8 @@ def main() -> None:
     for row in sorted(rows, key=lambda r: (r["method"], r["k"], r["seeds"], r["seed_sd"], r["shared_seed"])):
         print(
             f"| {row['method']} | Pass@{row['k']} | {row['seeds']} | {row['seed_sd']} | "
-            f"{row['shared_seed']} | {_cell(row, 'false_positives')} | {_cell(row, 'coverage')} | {row['power']:.0%} |"
+            f"{row['shared_seed']} | {_cell(row, 'false_positives')} | {_cell(row, 'coverage')} | "
+            f"{row['power']:.0%} |"
         )
     seconds = round(time.perf_counter() - start, 1)
     settings = {"studies": args.studies, "resampled": args.resampled, "seed": args.seed, "gain": GAIN}
