@@ -95,6 +95,8 @@ class Results:
         return [arm for arm in arms if ablations or not is_ablation(arm)]
 
 
+# What an ablation arm may change: its sign, and the section and key of the run record's config.
+FACTORS = (("λ", "objective", "weight"), ("N", "objective", "samples"), ("rank", "training", "rank"))
 SOURCES = {
     "summary": "statistics/summary.parquet",
     "pairwise": "statistics/pairwise.parquet",
@@ -116,6 +118,24 @@ def is_ablation(arm: str) -> bool:
     """Whether the arm is a point of a grid over λ, N or rank: polychromic_l010, polychromic_n2, lora_r8."""
     tail = arm.rpartition("_")[2]
     return len(tail) > 1 and tail[0] in "lnr" and tail[1:].isdigit()
+
+
+def ablation_grid(results: Results) -> pd.DataFrame:
+    """Which setting each ablation arm changes: one row a (domain, arm) with `factor` and `level`.
+
+    The primary arm itself is a level of every factor that some ablation arm changes.
+    """
+    configs = {(run["domain"], run["arm"]): run["config"] for run in results.runs}
+    rows = []
+    for (domain, arm), config in configs.items():
+        if not is_ablation(arm) or (domain, PRIMARY) not in configs:
+            continue
+        base = configs[domain, PRIMARY]
+        for factor, section, key in FACTORS:
+            if config[section][key] != base[section][key]:
+                rows.append({"domain": domain, "arm": arm, "factor": factor, "level": config[section][key]})
+                rows.append({"domain": domain, "arm": PRIMARY, "factor": factor, "level": base[section][key]})
+    return pd.DataFrame(rows, columns=["domain", "arm", "factor", "level"]).drop_duplicates()
 
 
 def pass_at_columns(frame: pd.DataFrame) -> dict[str, int]:

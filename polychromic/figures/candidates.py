@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from polychromic import names
 from polychromic.figures import style
 from polychromic.figures.style import Drawing
 from polychromic.results import CONTROL, PRIMARY, PRIMARY_TEMPERATURE, Results, pass_at_columns
@@ -42,7 +43,7 @@ def passk_curves(results: Results) -> Drawing:
                     ax,
                     x,
                     row.value,
-                    f"{look.name}, {style.metric_name(row.metric)}: "
+                    f"{look.name}, {names.metric(row.metric)}: "
                     f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]",
                 )
         ax.set_xticks([np.log(k) for k in sorted(ks.values())], [str(k) for k in sorted(ks.values())])
@@ -56,7 +57,7 @@ def passk_curves(results: Results) -> Drawing:
         figure,
         (
             f"Pass@k: the chance that at least one of k samples passes, at T = {PRIMARY_TEMPERATURE}. "
-            f"{style.INTERVALS} {style.sizes(rows)}."
+            f"Bars: {names.intervals(rows)}; {names.sizes(rows)}."
         ),
     )
 
@@ -110,6 +111,6 @@ def pass_counts(results: Results) -> Drawing:
             f"{most} means that an arm "
             f"is sure, rightly or wrongly. Bars span the training seeds (lowest to highest of "
             f"{rows['seed'].nunique()}); "
-            f"{style.count_range(prompts, 'prompt')}."
+            f"{names.count_range(prompts, 'prompt')}."
         ),
     )

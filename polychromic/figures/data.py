@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from polychromic import names
 from polychromic.figures import style
 from polychromic.figures.style import Drawing
 from polychromic.results import Results
@@ -46,9 +47,9 @@ def curation_funnel(results: Results) -> Drawing:
         ax.set_xticks([])
         ax.spines["bottom"].set_visible(False)
         ax.grid(visible=False)
-        ax.set_title(style.domain_name(domain))
+        ax.set_title(names.domain(domain))
     counts = "; ".join(
-        f"{style.domain_name(d)}: {steps[d][0][2]:,} read, {steps[d][-1][2]:,} kept" for d in domains
+        f"{names.domain(d)}: {steps[d][0][2]:,} read, {steps[d][-1][2]:,} kept" for d in domains
     )
     idle = {d: sum(1 for s in steps[d][1:] if not s[1]) for d in domains}
     return Drawing(
@@ -57,7 +58,7 @@ def curation_funnel(results: Results) -> Drawing:
             f"Curation: rows left after each filter, in the order applied; hatched: rejected there. "
             f"{counts}. Filters that "
             f"rejected nothing are not drawn "
-            f"({', '.join(f'{style.domain_name(d)} {n}' for d, n in idle.items())})."
+            f"({', '.join(f'{names.domain(d)} {n}' for d, n in idle.items())})."
         ),
     )
 
@@ -102,7 +103,7 @@ def calibration(results: Results) -> Drawing:
         ax.set_ylabel("share that passes")
     style.legend(figure, axes[0], columns=2)
     rates = "; ".join(
-        f"{style.domain_name(d)}: {results.calibrations[d]['true_pass']:.1%} of right and "
+        f"{names.domain(d)}: {results.calibrations[d]['true_pass']:.1%} of right and "
         f"{results.calibrations[d]['false_pass']:.1%} of mismatched answers pass"
         for d in domains
     )

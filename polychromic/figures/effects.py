@@ -5,9 +5,10 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.axes import Axes
 
+from polychromic import names
 from polychromic.figures import style
 from polychromic.figures.style import Drawing
-from polychromic.results import CONTROL, PRIMARY, PRIMARY_TEMPERATURE, Results, is_ablation
+from polychromic.results import CONTROL, PRIMARY, PRIMARY_TEMPERATURE, Results, ablation_grid
 
 
 def forest(results: Results) -> Drawing:
@@ -29,7 +30,7 @@ def forest(results: Results) -> Drawing:
     ticks = []
     for d, domain in enumerate(domains):
         top = d * (len(arms) + gap)
-        ticks.append((top + (len(arms) - 1) / 2, style.domain_name(domain).replace(" ", "\n")))
+        ticks.append((top + (len(arms) - 1) / 2, names.domain(domain).replace(" ", "\n")))
         for number, arm in enumerate(arms):
             for ax, metric in ((left, "pass_at_10"), (right, "pass_at_1")):
                 found = rows[(rows["domain"] == domain) & (rows["arm"] == arm) & (rows["metric"] == metric)]
@@ -51,9 +52,9 @@ def forest(results: Results) -> Drawing:
     return Drawing(
         figure,
         (
-            f"Differences from {style.arm_name(CONTROL)} at T = {PRIMARY_TEMPERATURE}.{line} "
-            f"{style.INTERVALS} "
-            f"{style.sizes(rows)}."
+            f"Differences from {names.arm(CONTROL)} at T = {PRIMARY_TEMPERATURE}.{line} "
+            f"Bars: {names.intervals(rows)}; "
+            f"{names.sizes(rows)}."
         ),
     )
 
@@ -75,12 +76,9 @@ def _whisker(ax: Axes, row: tuple, y: float, *, label: bool) -> None:
         ax,
         row.difference,
         y,
-        f"{style.domain_name(row.domain)}, {look.name}, {style.metric_name(row.metric)}: "
+        f"{names.domain(row.domain)}, {look.name}, {names.metric(row.metric)}: "
         f"{row.difference:+.3f} [{row.low:+.3f}, {row.high:+.3f}], Holm p = {row.p_holm:.3g}",
     )
-
-
-FACTORS = (("λ", "objective", "weight"), ("N", "objective", "samples"), ("rank", "training", "rank"))
 
 
 def ablations(results: Results) -> Drawing | None:
@@ -93,7 +91,7 @@ def ablations(results: Results) -> Drawing | None:
     rows = rows[rows["temperature"].eq(PRIMARY_TEMPERATURE) & (rows["control"] == CONTROL)]
     rows = rows.merge(grid, on=["domain", "arm"])
     metrics = [m for m in ("pass_at_10", "pass_at_1", "semantic_diversity") if m in set(rows["metric"])]
-    factors = [name for name, _, _ in FACTORS if name in set(rows["factor"])]
+    factors = list(dict.fromkeys(grid["factor"]))
     figure, axes = style.panels(
         len(metrics), len(factors), height=0.75 + 0.95 * len(metrics), sharey="row", sharex="col"
     )
@@ -121,47 +119,29 @@ def ablations(results: Results) -> Drawing | None:
                     marker=marker,
                     elinewidth=0.7,
                     linestyle=("-", "--", "-.", ":")[number % 4],
-                    label=style.domain_name(domain),
+                    label=names.domain(domain),
                 )
                 for x, row in zip(at, own.itertuples(), strict=True):
                     style.mark(
                         ax,
                         x,
                         row.difference,
-                        f"{style.domain_name(domain)}, {factor} = {row.level:g}: "
+                        f"{names.domain(domain)}, {factor} = {row.level:g}: "
                         f"{row.difference:+.3f} [{row.low:+.3f}, {row.high:+.3f}]",
                     )
             ax.set_xticks(range(len(levels)), [f"{level:g}" for level in levels])
-        line[0].set_ylabel("Δ " + style.metric_name(metric).replace("Semantic d", "d"))
+        line[0].set_ylabel("Δ " + names.metric(metric).replace("Semantic d", "d"))
     for ax, factor in zip(axes[-1], factors, strict=True):
         ax.set_xlabel(factor)
     style.legend(figure, axes[0][0], columns=4 if len(domains) < 4 else 2)
     return Drawing(
         figure,
         (
-            f"Ablations: difference of {style.arm_name(PRIMARY)} from {style.arm_name(CONTROL)} as "
+            f"Ablations: difference of {names.arm(PRIMARY)} from {names.arm(CONTROL)} as "
             f"{', '.join(factors)} change, one "
-            f"at a time, at T = {PRIMARY_TEMPERATURE}. {style.INTERVALS} {style.sizes(rows)}."
+            f"at a time, at T = {PRIMARY_TEMPERATURE}. Bars: {names.intervals(rows)}; {names.sizes(rows)}."
         ),
     )
-
-
-def ablation_grid(results: Results) -> pd.DataFrame:
-    """Which setting each ablation arm changes: one row a (domain, arm) with `factor` and `level`.
-
-    The primary arm itself is a level of every factor that some ablation arm changes.
-    """
-    configs = {(run["domain"], run["arm"]): run["config"] for run in results.runs}
-    rows = []
-    for (domain, arm), config in configs.items():
-        if not is_ablation(arm) or (domain, PRIMARY) not in configs:
-            continue
-        base = configs[domain, PRIMARY]
-        for factor, section, key in FACTORS:
-            if config[section][key] != base[section][key]:
-                rows.append({"domain": domain, "arm": arm, "factor": factor, "level": config[section][key]})
-                rows.append({"domain": domain, "arm": PRIMARY, "factor": factor, "level": base[section][key]})
-    return pd.DataFrame(rows, columns=["domain", "arm", "factor", "level"]).drop_duplicates()
 
 
 def judge(results: Results) -> Drawing | None:
@@ -178,7 +158,7 @@ def judge(results: Results) -> Drawing | None:
             if own.empty:
                 continue
             y = d * (len(arms) + 0.6) + number
-            ticks.append((y, f"{style.domain_name(domain)}\n{style.arm_name(arm)}"))
+            ticks.append((y, f"{names.domain(domain)}\n{names.arm(arm)}"))
             _win_bar(ax, own, y, label=not ax.patches)
     ax.axvline(0.5, color="black", linewidth=0.7, linestyle=(0, (3, 2)))
     ax.set_yticks([at for at, _ in ticks], [name for _, name in ticks], fontsize=5.8)
@@ -191,7 +171,7 @@ def judge(results: Results) -> Drawing | None:
     return Drawing(
         figure,
         (
-            f"Judge: {', '.join(style.arm_name(a) for a in arms)} against {style.arm_name(CONTROL)}, both "
+            f"Judge: {', '.join(names.arm(a) for a in arms)} against {names.arm(CONTROL)}, both "
             f"orders, a flip counts as a "
             f"tie. Diamond: win rate with ties as halves, 95 % interval, bootstrap over prompts. n = "
             f"{len(rows):,} "

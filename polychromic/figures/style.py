@@ -15,11 +15,12 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
-import pandas as pd
 import seaborn as sns
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from polychromic import names
 
 COLUMN = 3.35
 """Width of one column in inches."""
@@ -47,88 +48,33 @@ class Look:
     line: str | tuple[float, tuple[float, ...]]
 
 
-LOOKS = {
-    "zero_shot": Look("Zero-shot", GREY, "x", ":"),
-    "few_shot": Look("Few-shot", SKY, "^", (0, (4, 1.2, 1, 1.2))),
-    "lora": Look("LoRA", BLACK, "o", "-"),
-    "polychromic": Look("Polychromic", RED, "D", "-"),
-    "polychromic_literal": Look("Polychromic, literal", ORANGE, "s", (0, (4, 1.5))),
-    "gem": Look("GEM", BLUE, "v", (0, (4, 1.5))),
-    "polychromic_gem": Look("Polychromic + GEM", PINK, "P", "-"),
-    "dco": Look("DCO", GREEN, "<", (0, (1, 1))),
-    "entropy": Look("Entropy bonus", SKY, ">", (0, (5, 1))),
-    "wise_ft": Look("WiSE-FT", GREEN, "h", (0, (4, 1.2, 1, 1.2))),
-    "scaled": Look("Scaled adapter", GREY, "p", (0, (5, 1))),
+LOOKS = {  # colour, marker, line style
+    "zero_shot": (GREY, "x", ":"),
+    "few_shot": (SKY, "^", (0, (4, 1.2, 1, 1.2))),
+    "lora": (BLACK, "o", "-"),
+    "polychromic": (RED, "D", "-"),
+    "polychromic_literal": (ORANGE, "s", (0, (4, 1.5))),
+    "gem": (BLUE, "v", (0, (4, 1.5))),
+    "polychromic_gem": (PINK, "P", "-"),
+    "dco": (GREEN, "<", (0, (1, 1))),
+    "entropy": (SKY, ">", (0, (5, 1))),
+    "wise_ft": (GREEN, "h", (0, (4, 1.2, 1, 1.2))),
+    "scaled": (GREY, "p", (0, (5, 1))),
 }
 _SPARE = ((PINK, "*"), (GREEN, "d"), (BLUE, "8"), (ORANGE, "X"))
 
-DOMAINS = {
-    "social": "Social replies",
-    "code": "Code",
-    "creative": "Creative writing",
-    "qa": "Question answering",
-    "pooled": "Pooled",
-}
-SHORT = {"social": "Social", "code": "Code", "creative": "Creative", "qa": "QA"}
 DOMAIN_LOOKS = {"social": (BLUE, "o"), "code": (RED, "D"), "creative": (GREEN, "^"), "qa": (PINK, "s")}
-
-METRICS = {
-    "self_bleu": "Self-BLEU",
-    "distinct_1": "Distinct-1",
-    "distinct_2": "Distinct-2",
-    "distinct_3": "Distinct-3",
-    "ead": "Expectation-adjusted distinct",
-    "semantic_diversity": "Semantic diversity",
-    "semantic": "Semantic diversity",
-    "vendi": "Vendi score",
-    "vendi_score": "Vendi score",
-    "compression_ratio": "Compression ratio",
-    "distinct_classes": "Distinct classes",
-    "rouge_1": "ROUGE-1",
-    "rouge_2": "ROUGE-2",
-    "rouge_l": "ROUGE-L",
-    "bertscore": "BERTScore",
-    "bert_score": "BERTScore",
-    "exact_match": "Exact match",
-    "token_f1": "Token F1",
-    "perplexity": "Perplexity",
-}
-LOWER_IS_BETTER = {"self_bleu", "compression_ratio", "perplexity"}
 
 
 def look(arm: str) -> Look:
     """The look of an arm; arms without one of their own take a spare one that their name picks."""
-    if arm in LOOKS:
-        return LOOKS[arm]
-    colour, marker = _SPARE[sum(map(ord, arm)) % len(_SPARE)]
-    return Look(arm.replace("_", " "), colour, marker, (0, (3, 1, 1, 1)))
-
-
-def arm_name(arm: str) -> str:
-    """An arm as readers see it: `polychromic_literal` -> "Polychromic, literal"."""
-    return look(arm).name
-
-
-def domain_name(domain: str) -> str:
-    """A domain as readers see it: `qa` -> "Question answering"."""
-    return DOMAINS.get(domain, domain.replace("_", " ").capitalize())
-
-
-def short_name(domain: str) -> str:
-    """A domain where there is little room: `qa` -> "QA"."""
-    return SHORT.get(domain, domain_name(domain))
+    spare = (*_SPARE[sum(map(ord, arm)) % len(_SPARE)], (0, (3, 1, 1, 1)))
+    return Look(names.arm(arm), *LOOKS.get(arm, spare))
 
 
 def domain_look(domain: str) -> tuple[str, str]:
     """Colour and marker of a domain."""
     return DOMAIN_LOOKS.get(domain, _SPARE[sum(map(ord, domain)) % len(_SPARE)])
-
-
-def metric_name(metric: str) -> str:
-    """A metric as readers see it: `pass_at_10` -> "Pass@10"."""
-    if metric.startswith("pass_at_"):
-        return "Pass@" + metric.removeprefix("pass_at_")
-    return METRICS.get(metric, metric.replace("_", " ").capitalize())
 
 
 @dataclass(frozen=True)
@@ -194,7 +140,7 @@ def domain_panels(
     for ax in axes[len(domains) :]:
         ax.set_visible(False)
     for ax, domain in zip(axes, domains, strict=False):
-        ax.set_title(domain_name(domain))
+        ax.set_title(names.domain(domain))
     return figure, axes[: len(domains)]
 
 
@@ -259,21 +205,3 @@ def save(drawing: Drawing, base: str | Path) -> list[Path]:
 def _titled(svg: str) -> str:
     """Turn the ids that `tip` set into <title> elements, which browsers show on hover."""
     return re.sub(r'<g id="tip:([^"]*)">', r'<g class="tip"><title>\1</title>', svg)
-
-
-INTERVALS = "Bars: 95 % intervals, crossed bootstrap over prompts and training seeds."
-
-
-def count_range(counts: pd.Series, unit: str) -> str:
-    """Counts that may differ between panels, in words: "60 prompts" or "58 to 60 prompts"."""
-    low, high = int(counts.min()), int(counts.max())
-    return (f"{low:,}" if low == high else f"{low:,} to {high:,}") + f" {unit}" + ("s" if high != 1 else "")
-
-
-def sizes(frame: pd.DataFrame) -> str:
-    """The n of a summary-like frame, in words: "n = 60 prompts × 3 training seeds × 10 samples"."""
-    text = f"{count_range(frame['n_prompts'], 'prompt')} × {count_range(frame['n_seeds'], 'training seed')}"
-    if "n_samples" in frame:
-        draws = (frame["n_samples"] / (frame["n_prompts"] * frame["n_seeds"])).round()
-        text += f" × {count_range(draws, 'sample')}"
-    return f"n = {text}"

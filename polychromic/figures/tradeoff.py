@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from polychromic import names
 from polychromic.figures import style
 from polychromic.figures.style import Drawing
 from polychromic.results import CONTROL, PRIMARY, PRIMARY_TEMPERATURE, Results, is_ablation
@@ -26,20 +27,20 @@ def diversity_quality(results: Results) -> Drawing:
         for arm in arms:
             if (diversity, arm) in own.index and (qualities[domain], arm) in own.index:
                 _cross(ax, own.loc[(qualities[domain], arm)], own.loc[(diversity, arm)], arm)
-        ax.set_xlabel(style.metric_name(qualities[domain]))
+        ax.set_xlabel(names.metric(qualities[domain]))
         ax.locator_params(nbins=4)
     for ax in style.left(axes):
-        ax.set_ylabel(style.metric_name(diversity))
+        ax.set_ylabel(names.metric(diversity))
     style.legend(figure, axes[0])
-    used = sorted({style.metric_name(name) for name in qualities.values()})
+    used = sorted({names.metric(name) for name in qualities.values()})
     return Drawing(
         figure,
         (
-            f"Diversity of a prompt's samples ({style.metric_name(diversity)}) against the quality of the "
+            f"Diversity of a prompt's samples ({names.metric(diversity)}) against the quality of the "
             f"single sample "
             f"({', '.join(used)}), at T = {PRIMARY_TEMPERATURE}; up and to the right is better. "
-            f"{style.INTERVALS} "
-            f"{style.sizes(rows)}."
+            f"Bars: {names.intervals(rows)}; "
+            f"{names.sizes(rows)}."
         ),
     )
 
@@ -75,7 +76,7 @@ def _cross(ax: Axes, x: pd.Series, y: pd.Series, arm: str) -> None:
 
 def frontier(results: Results) -> Drawing:
     """Pass@10 against Pass@1 along the sampling temperature, a panel a domain and a line an arm."""
-    results.require("frontier")
+    results.require("frontier", "summary")
     rows, domains = results.frontier, results.domains()
     arms = results.arms(rows)
     figure, axes = style.domain_panels(domains, panel_height=1.55)
@@ -92,17 +93,16 @@ def frontier(results: Results) -> Drawing:
     for ax in style.bottom(axes):
         ax.set_xlabel("Pass@1")
     style.legend(figure, axes[0])
+    sized = results.summary[results.summary["metric"].eq("pass_at_10") & results.summary["arm"].isin(arms)]
     temperatures = ", ".join(f"{t:g}" for t in sorted(rows["temperature"].unique()))
     return Drawing(
         figure,
         (
-            f"The temperature frontier: Pass@10 against Pass@1 as the sampling temperature goes through "
-            f"{temperatures} (the small "
-            f"numbers mark the ends). Shaded: what {style.arm_name(CONTROL)} reaches by temperature "
-            f"alone; a point above it is a gain "
-            f"that no temperature of {style.arm_name(CONTROL)} gives at the same Pass@1. Bars: 95 % "
-            f"intervals, crossed "
-            "bootstrap over prompts and training seeds."
+            "The temperature frontier: Pass@10 against Pass@1 as the sampling temperature goes through "
+            f"{temperatures} (the small numbers mark the ends). Shaded: what {names.arm(CONTROL)} reaches by "
+            f"temperature alone; a point above it is a gain that no temperature of {names.arm(CONTROL)} "
+            f"gives "
+            f"at the same Pass@1. Bars: {names.intervals(sized)}; {names.sizes(sized)}."
         ),
     )
 
@@ -206,7 +206,7 @@ def cost_gain(results: Results) -> Drawing:
             ax,
             x,
             row.difference,
-            f"{style.domain_name(row.domain)}, {look.name}: {row.difference:+.3f} "
+            f"{names.domain(row.domain)}, {look.name}: {row.difference:+.3f} "
             f"[{row.low:+.3f}, {row.high:+.3f}] for {x:.1f} {unit}",
         )
     for domain in results.domains():
@@ -219,7 +219,7 @@ def cost_gain(results: Results) -> Drawing:
             linestyle="none",
         )
     for domain in results.domains():
-        ax.plot([], [], color=style.domain_look(domain)[0], linewidth=3, label=style.domain_name(domain))
+        ax.plot([], [], color=style.domain_look(domain)[0], linewidth=3, label=names.domain(domain))
     for arm in [CONTROL, *results.arms(rows)]:
         ax.plot(
             [],
@@ -227,19 +227,20 @@ def cost_gain(results: Results) -> Drawing:
             color=style.GREY,
             marker=style.look(arm).marker,
             linestyle="none",
-            label=style.arm_name(arm),
+            label=names.arm(arm),
         )
     ax.set_xlim(left=0)
     ax.set_xlabel(f"{unit} of one training (mean over seeds)")
-    ax.set_ylabel(f"Δ Pass@10 against {style.arm_name(CONTROL)}")
+    ax.set_ylabel(f"Δ Pass@10 against {names.arm(CONTROL)}")
     style.legend(figure, ax, columns=2)
     hardware = sorted({str(run["hardware"]) for run in results.runs})
     return Drawing(
         figure,
         (
-            f"Gain in Pass@10 over {style.arm_name(CONTROL)} at T = {PRIMARY_TEMPERATURE} against the "
+            f"Gain in Pass@10 over {names.arm(CONTROL)} at T = {PRIMARY_TEMPERATURE} against the "
             f"wall time of one training, "
-            f"sampling included, on {'; '.join(hardware)}. {style.INTERVALS} {style.sizes(rows)}; "
+            f"sampling included, on {'; '.join(hardware)}. Bars: {names.intervals(rows)}; "
+            f"{names.sizes(rows)}; "
             f"{len(results.runs)} trainings."
         ),
     )

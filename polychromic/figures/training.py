@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.axes import Axes
 
+from polychromic import names
 from polychromic.figures import style
 from polychromic.figures.style import Drawing
 from polychromic.results import Results
@@ -37,7 +38,7 @@ def training_dynamics(results: Results) -> Drawing:
             ax.locator_params(nbins=3)
         line[0].set_ylabel(SIGNALS[signal][0])
     for ax, domain in zip(axes[0], domains, strict=True):
-        ax.set_title(style.short_name(domain), fontsize=6.5)
+        ax.set_title(names.short_domain(domain), fontsize=6.5)
     for ax in axes[-1]:
         ax.set_xlabel("step")
     style.legend(figure, axes[0][0])
@@ -49,7 +50,7 @@ def training_dynamics(results: Results) -> Drawing:
             f"{'; '.join(SIGNALS[name][1] for name in signals)}. Lines are means over "
             f"the training seeds, smoothed over {_SMOOTH} log steps; bands span the seeds (lowest to "
             f"highest of "
-            f"{style.count_range(seeds, 'seed')})."
+            f"{names.count_range(seeds, 'seed')})."
         ),
     )
 

@@ -1,0 +1,101 @@
+"""How arms, domains, metrics and counts are called in figures, tables, the report and the paper."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+ARMS = {
+    "zero_shot": "Zero-shot",
+    "few_shot": "Few-shot",
+    "lora": "LoRA",
+    "polychromic": "Polychromic",
+    "polychromic_literal": "Polychromic, literal",
+    "gem": "GEM",
+    "polychromic_gem": "Polychromic + GEM",
+    "dco": "DCO",
+    "entropy": "Entropy bonus",
+    "wise_ft": "WiSE-FT",
+    "scaled": "Scaled adapter",
+}
+DOMAINS = {
+    "social": "Social replies",
+    "code": "Code",
+    "creative": "Creative writing",
+    "qa": "Question answering",
+    "pooled": "Pooled",
+}
+SHORT_DOMAINS = {"social": "Social", "creative": "Creative", "qa": "QA"}
+METRICS = {
+    "self_bleu": "Self-BLEU",
+    "distinct_1": "Distinct-1",
+    "distinct_2": "Distinct-2",
+    "distinct_3": "Distinct-3",
+    "ead": "EAD",
+    "semantic_diversity": "Semantic diversity",
+    "vendi": "Vendi score",
+    "compression_ratio": "Compression ratio",
+    "rouge_1": "ROUGE-1",
+    "rouge_2": "ROUGE-2",
+    "rouge_l": "ROUGE-L",
+    "bertscore": "BERTScore",
+    "exact_match": "Exact match",
+    "token_f1": "Token F1",
+}
+LOWER_IS_BETTER = {"self_bleu", "compression_ratio", "perplexity"}
+# What pdflatex does not read as it stands.
+_LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
+    "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$", "λ": r"$\lambda$",
+    "Δ": r"$\Delta$", "×": r"$\times$", "−": r"$-$", "–": "--", "≥": r"$\ge$", "≤": r"$\le$", "±": r"$\pm$",
+    "→": r"$\to$", "’": "'", "“": "``", "”": "''", "…": r"\dots{}", "·": r"$\cdot$",
+}  # fmt: skip
+
+
+def arm(key: str) -> str:
+    """`polychromic_literal` -> "Polychromic, literal"."""
+    return ARMS.get(key, key.replace("_", " "))
+
+
+def domain(key: str) -> str:
+    """`qa` -> "Question answering"."""
+    return DOMAINS.get(key, key.replace("_", " ").capitalize())
+
+
+def short_domain(key: str) -> str:
+    """A domain where there is little room: `qa` -> "QA"."""
+    return SHORT_DOMAINS.get(key, domain(key))
+
+
+def metric(key: str) -> str:
+    """`pass_at_10` -> "Pass@10"."""
+    if key.startswith("pass_at_"):
+        return "Pass@" + key.removeprefix("pass_at_")
+    return METRICS.get(key, key.replace("_", " ").capitalize())
+
+
+def count_range(counts: pd.Series, unit: str) -> str:
+    """Counts that may differ, in words: "60 prompts" or "58 to 60 prompts"."""
+    low, high = int(counts.min()), int(counts.max())
+    return (f"{low:,}" if low == high else f"{low:,} to {high:,}") + f" {unit}" + ("s" if high != 1 else "")
+
+
+def sizes(frame: pd.DataFrame) -> str:
+    """The n of a summary-like frame, in words: "n = 60 prompts × 3 training seeds × 10 samples"."""
+    text = f"{count_range(frame['n_prompts'], 'prompt')} × {count_range(frame['n_seeds'], 'training seed')}"
+    if "n_samples" in frame:
+        draws = (frame["n_samples"] / (frame["n_prompts"] * frame["n_seeds"])).round()
+        text += f" × {count_range(draws, 'sample')}"
+    return f"n = {text}"
+
+
+def intervals(frame: pd.DataFrame) -> str:
+    """Over what the intervals of a summary-like frame speak; one seed speaks of its adapters only."""
+    if frame["n_seeds"].max() > 1:
+        return "95 % intervals, prompts and training seeds both random"
+    return "95 % intervals over prompts only (one seed: they speak of these adapters, not of the method)"
+
+
+def latex(text: str) -> str:
+    """Plain text as LaTeX source: special characters escaped, Greek and mathematical signs translated."""
+    return "".join(_LATEX.get(character, character) for character in text)

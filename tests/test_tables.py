@@ -1,0 +1,104 @@
+"""Tables: the CSV's schema, the rule for bold, and text that LaTeX and Markdown can read."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+from study_fixture import make_study
+
+from polychromic import names, tables
+from polychromic.errors import StudyError
+from polychromic.results import Results, read_results
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory) -> Results:
+    return read_results(make_study(tmp_path_factory.mktemp("results") / "toy", ablations=True, prompts=12))
+
+
+def test_main_csv_has_the_agreed_header_and_every_cell(results, tmp_path):
+    path = tables.save(tables.main(results), tmp_path / "main")[0]
+    lines = path.read_text().splitlines()
+    assert lines[0] == "domain,metric,arm,value,low,high,n,signature"
+    rows = list(csv.DictReader(lines))
+    assert len(rows) == 4 * 5 * 8, "domains x arms x metrics, no ablation arm among them"
+    assert all(row["signature"] and int(row["n"]) == 36 for row in rows)
+
+
+def test_numbers_of_the_csv_are_those_of_the_summary(results):
+    data = tables.main(results).data.set_index(["domain", "metric", "arm"])
+    summary = results.summary[results.summary["temperature"] == 0.7].set_index(["domain", "metric", "arm"])
+    for column in ("value", "low", "high"):
+        pd.testing.assert_series_equal(data[column], summary.loc[data.index, column])
+
+
+def two_arms(first: float, second: float, p_holm: float, metric: str = "pass_at_10"):
+    summary = pd.DataFrame(
+        [("code", metric, "polychromic", 0.7, first), ("code", metric, "lora", 0.7, second)],
+        columns=["domain", "metric", "arm", "temperature", "value"],
+    )
+    pairwise = pd.DataFrame(
+        [("code", metric, "polychromic", "lora", 0.7, p_holm)],
+        columns=["domain", "metric", "arm", "control", "temperature", "p_holm"],
+    )
+    return tables.best_arm(summary, pairwise, "code", metric, ["lora", "polychromic"])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "p_holm", "metric", "expected"),
+    [
+        (0.8, 0.6, 0.01, "pass_at_10", "polychromic"),
+        (0.8, 0.6, 0.20, "pass_at_10", None),  # best, but no test says so
+        (0.6, 0.8, 0.01, "pass_at_10", "lora"),  # the pair stands the other way round
+        (0.2, 0.5, 0.01, "self_bleu", "polychromic"),  # lower is better
+        (0.2, float("nan"), 0.01, "pass_at_10", None),
+    ],
+)
+def test_best_is_marked_only_where_the_test_supports_it(first, second, p_holm, metric, expected):
+    assert two_arms(first, second, p_holm, metric) == expected
+
+
+def test_bold_reaches_both_renderings(results):
+    table = tables.main(results)
+    marked = replace(table, best={(3, "Pass@10")})
+    text = table.cells["Pass@10"].iloc[3]
+    assert f"**{text}**" in tables.markdown(marked)
+    assert rf"\textbf{{{names.latex(text)}}}" in tables.latex(marked)
+
+
+def test_every_row_of_the_tabular_has_its_columns(results):
+    for make in tables.TABLES.values():
+        table = make(results)
+        for line in tables.latex(table).splitlines():
+            if line.endswith(r"\\") and "multicolumn" not in line:
+                assert line.count(" & ") == len(table.cells.columns) - 1
+        assert tables.markdown(table).startswith("| Domain | ")
+
+
+def test_undefined_is_a_dash_not_a_zero(results):
+    summary = results.summary.copy()
+    first = (summary["metric"] == "pass_at_10") & (summary["arm"] == "lora") & (summary["domain"] == "code")
+    summary.loc[first, ["value", "low", "high"]] = float("nan")
+    cells = tables.main(replace(results, summary=summary)).cells
+    assert (cells["Pass@10"] == "– [–, –]").sum() == 1
+
+
+def test_cost_sums_every_training(results):
+    table = tables.cost(results)
+    assert len(table.data) == len(results.runs)
+    hours = sum(run["seconds"]["total"] for run in results.runs) / 3600
+    assert f"{hours:.2f} hours" in table.caption
+
+
+def test_what_is_missing_is_said(results):
+    with pytest.raises(StudyError, match=r"statistics/pairwise\.parquet"):
+        tables.main(Results(study="x", summary=results.summary))
+    assert tables.ablations(replace(results, runs=[])) is None
+    assert tables.cost(replace(results, runs=[])) is None
+
+
+def test_latex_escapes_what_pdflatex_would_choke_on():
+    assert names.latex("5 % of λ_x & −.02 {a}") == r"5 \% of $\lambda$\_x \& $-$.02 \{a\}"
