@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 __version__ = "0.1.0"
@@ -11,7 +12,5 @@ __all__ = ["PolychromicConfig", "PolychromicTrainer"]
 def __getattr__(name: str) -> Any:
     # The trainer imports torch and transformers (seconds); stages that only read tables must not pay for it.
     if name in __all__:
-        from polychromic import trainer
-
-        return getattr(trainer, name)
+        return getattr(importlib.import_module("polychromic.trainer"), name)
     raise AttributeError(f"module 'polychromic' has no attribute {name!r}")

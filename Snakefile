@@ -1,0 +1,63 @@
+# Polychromic LoRA: curation -> split -> train -> generate -> metrics -> statistics -> paper.
+# `snakemake --profile gpu all` runs the study of config.yaml on a cluster; `make demo` the embedded one here.
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/curate.smk"
+include: "rules/split.smk"
+include: "rules/train.smk"
+include: "rules/generate.smk"
+include: "rules/metrics.smk"
+include: "rules/statistics.smk"
+include: "rules/paper.smk"
+
+
+localrules:
+    all,
+    data,
+    models,
+    generations,
+    metrics,
+    statistics,
+    review,
+
+
+rule all:
+    default_target: True
+    input:
+        rules.figures.output,
+        rules.tables.output,
+        rules.report.output,
+
+
+rule data:
+    input:
+        [done("split", d) for d in DOMAINS],
+        [done("calibrate", d) for d in DOMAINS],
+
+
+rule models:
+    input:
+        [done("train", d, a, str(s)) for d in DOMAINS for a in TRAINED for s in SEEDS],
+        [done("derive", d, a, str(s)) for d in DOMAINS for a in DERIVED for s in SEEDS],
+
+
+rule generations:
+    input:
+        [done("generate", d, a, str(s)) for d in DOMAINS for a in ARMS for s in SEEDS],
+
+
+rule metrics:
+    input:
+        [done(rule, d, a) for rule in ("verify", "diversity", "quality") for d in DOMAINS for a in ARMS],
+
+
+rule statistics:
+    input:
+        rules.analyse.output,

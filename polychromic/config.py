@@ -1,0 +1,441 @@
+"""The study as typed settings: what `config.yaml` may say, checked before any job starts.
+
+The commented default, the JSON schema that editors complete from and the configuration page of the docs are
+generated from these models (`python -m polychromic.config write`); a test shows the difference when they drift.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from polychromic.errors import StudyError
+from polychromic.filters import AnyFilter
+from polychromic.sources import Source
+from polychromic.splitting import Split
+from polychromic.strict import Strict
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Model(Strict):
+    """The base model that is adapted."""
+
+    name: str = "Qwen/Qwen3-8B"
+    """A hub id, a local folder, or `embedded` for the tiny model that the workflow itself trains."""
+    revision: str | None = None
+    """Commit of the hub repository. Left out, it is resolved at first use and locked in the study's lock.json."""
+    precision: Literal["fp32", "bf16", "nf4"] = "nf4"
+    """nf4: 4-bit NormalFloat with double quantisation and bf16 compute. Never merged for evaluation."""
+    attention: Literal["eager", "sdpa", "flash_attention_2"] = "sdpa"
+    chat: bool = True
+    """Wrap prompts by the tokenizer's chat template (thinking off). False: plain text, for base models."""
+
+
+class World(Strict):
+    """The embedded world: synthetic corpora and the tiny Qwen3 that is trained on them. Only where
+    `model.name` is `embedded`."""
+
+    kind: Literal["skewed", "matched"] = "skewed"
+    """skewed: training targets over-represent one reading (positive control). matched: both parts alike (null)."""
+    seed: int = 0
+    raw_rows: int = Field(1500, ge=60)
+    """Raw rows a domain, before curation."""
+    broad_rows: int = Field(60_000, ge=1000)
+    """Lines of the broad corpus that the base model is trained on."""
+    hidden: int = Field(192, ge=16)
+    layers: int = Field(4, ge=1)
+    vocabulary: int = Field(1200, ge=300)
+    epochs: float = Field(1.0, gt=0)
+
+
+class Prompting(Strict):
+    """How a record becomes a prompt. `{output}` is the domain's word for an answer."""
+
+    zero_shot: str = "Generate {output} for: {input}\n"
+    example: str = "Example {number}: {input} → {target}\n"
+    few_shot: str = "Now: {input} →"
+
+
+class Curation(Strict):
+    filters: tuple[AnyFilter, ...] = ()
+    """Applied in this order; each has its row in the funnel."""
+    min_rows: int = Field(800, ge=1)
+    """Fewer curated rows than this stop the study, unless `allow_fewer`."""
+    max_rows: int = Field(1200, ge=1)
+    """When more survive, a seeded sample of this size is kept."""
+    allow_fewer: bool = False
+    """Report too few rows instead of stopping."""
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Curation:
+        if self.min_rows > self.max_rows:
+            raise ValueError(f"min_rows {self.min_rows} is above max_rows {self.max_rows}: swap or widen them")
+        return self
+
+
+class Verifier(Strict):
+    """What "passes" means in a domain."""
+
+    kind: Literal["code", "answer", "similarity", "judge"]
+    timeout: float = Field(3.0, gt=0)
+    """code: seconds a candidate may run."""
+    min_f1: float | None = Field(None, gt=0, le=1)
+    """answer: pass also at this token F1; None asks for an exact match after normalisation."""
+    max_false_pass: float = Field(0.05, gt=0, lt=1)
+    """similarity: the threshold is calibrated on validation prompts so that mismatched answers pass at most this often."""
+    min_words: int = Field(2, ge=1)
+    max_words: int = Field(400, ge=1)
+
+
+class Diversity(Strict):
+    """The domain's own D: the space in which its answers are judged."""
+
+    form: Literal["semantic", "self_bleu", "distinct_n", "behaviour", "answer"] = "semantic"
+    gate: bool = True
+    """Multiply distances by g_i g_j, g = 1 for a well-formed answer, 0 otherwise."""
+
+
+class Domain(Strict):
+    output: str = "response"
+    """The word for an answer in the prompt templates: reply, code, story, answer."""
+    sources: tuple[Source, ...] = Field(min_length=1)
+    curation: Curation = Curation()
+    split: Split = Split()
+    verifier: Verifier
+    diversity: Diversity = Diversity()
+    quality_metric: Literal["rouge_l", "rouge_1", "rouge_2", "bertscore", "exact_match", "token_f1"] = "rouge_l"
+    """The domain's single-answer quality beside Pass@1; non-inferiority is asked of both."""
+    max_new_tokens: int = Field(256, ge=1)
+
+
+class Objective(Strict):
+    """L = quality - weight * E[D]. weight 0 is the quality term alone (standard LoRA where it is `ce`)."""
+
+    quality: Literal["ce", "gem", "gem_logsigmoid", "dco", "entropy"] = "ce"
+    quality_beta: float = Field(0.7, gt=0)
+    """gem: the temperature of q. entropy: the bonus' weight. Ignored by ce and dco."""
+    dco_samples: int = Field(10, ge=2)
+    diversity: Literal["domain", "semantic", "self_bleu", "distinct_n", "behaviour", "answer"] = "domain"
+    """`domain` takes each domain's own D and gate; a form by name is used in every domain alike."""
+    gate: bool = True
+    weight: float = Field(0.0, ge=0)
+    """lambda. Works in [0.1, 0.5]: both terms stand on one footing."""
+    samples: int = Field(4, ge=2)
+    """N completions a prompt."""
+    every: int = Field(5, ge=1)
+    """A diversity step every m-th step, with weight m."""
+    prompts: int = Field(16, ge=1)
+    """Prompts in a diversity step."""
+    temperature: float = Field(0.9, gt=0)
+    top_p: float = Field(1.0, gt=0, le=1)
+    max_new_tokens: int | None = Field(100, ge=1)
+
+
+class Training(Strict):
+    rank: int = Field(16, ge=1)
+    alpha: int = Field(16, ge=1)
+    dropout: float = Field(0.1, ge=0, lt=1)
+    targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+    epochs: float = Field(2.0, gt=0)
+    learning_rate: float = Field(2e-4, gt=0)
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    warmup: Share = 0.03
+    weight_decay: float = Field(0.01, ge=0)
+    max_grad_norm: float = Field(1.0, gt=0)
+    batch_size: int = Field(4, ge=1)
+    """Rows in one forward pass."""
+    accumulation: int = Field(4, ge=1)
+    """Forward passes in one optimiser step; the effective batch is batch_size x accumulation x processes."""
+    max_length: int = Field(512, ge=16)
+    """Tokens of prompt and completion; longer rows are left out and counted."""
+    gradient_checkpointing: bool = True
+    early_stopping: int | None = Field(None, ge=1)
+    """Patience, in evaluations of plain cross-entropy on a held-back slice of train. The same rule for every arm."""
+    checkpoint_every: int = Field(50, ge=1)
+    """Optimiser steps between the checkpoints that a killed job resumes from."""
+
+
+class PromptArm(Strict):
+    kind: Literal["prompt"]
+    shots: int = Field(0, ge=0)
+
+
+class TrainArm(Strict):
+    kind: Literal["train"]
+    objective: Objective = Objective()
+    training: dict[str, Any] = {}
+    """Settings that differ from the study's `training`, e.g. {rank: 8}."""
+
+
+class DerivedArm(Strict):
+    """An adapter made from a trained one, without training."""
+
+    kind: Literal["derived"]
+    method: Literal["wise_ft", "scale"]
+    source: Name
+    """The trained arm whose adapters are used."""
+    share: float = Field(0.5, ge=0, le=2)
+    """wise_ft: weight of the late checkpoint against the early one. scale: factor on the adapter's change."""
+
+
+Arm = Annotated[PromptArm | TrainArm | DerivedArm, Field(discriminator="kind")]
+
+
+class Sampling(Strict):
+    samples: int = Field(10, ge=1)
+    temperature: float = Field(0.7, gt=0)
+    """The primary reading."""
+    frontier: tuple[float, ...] = (0.5, 1.0, 1.3)
+    """Further temperatures at which trained arms are sampled."""
+    top_p: float = Field(1.0, gt=0, le=1)
+    test_prompts: int = Field(100, ge=1)
+    validation_prompts: int = Field(50, ge=0)
+    """Validation prompts sampled for the choice of T per k."""
+    batch_size: int = Field(64, ge=1)
+    """Sequences decoded together."""
+
+    @property
+    def temperatures(self) -> tuple[float, ...]:
+        return (self.temperature, *(t for t in self.frontier if t != self.temperature))
+
+
+class Metrics(Strict):
+    k: tuple[int, ...] = (1, 3, 5, 10)
+    encoder: str = "minilm"
+    """Sentence encoder: `minilm` (the all-MiniLM-L6-v2 of a PyPI package), a folder, or a hub id."""
+    bertscore: bool = True
+
+
+class Judge(Strict):
+    provider: Literal["offline", "anthropic", "openai"] = "offline"
+    """offline: similarity to the references, named for what it is; no request leaves the machine."""
+    model: str = "reference-similarity"
+    base_url: str | None = None
+    budget: float = Field(20.0, ge=0)
+    """Dollars a study may spend on judge calls."""
+    prompts: int = Field(100, ge=1)
+
+
+class Plan(Strict):
+    """The analysis, fixed and hashed before training."""
+
+    primary: Name = "polychromic"
+    control: Name = "lora"
+    literal: Name = "polychromic_literal"
+    alpha: float = Field(0.05, gt=0, lt=1)
+    margin: float = Field(0.05, gt=0, lt=1)
+    """Absolute loss of Pass@1 and of the quality metric that still counts as not worse."""
+    replicates: int = Field(2000, ge=100)
+    seed: int = 0
+
+
+class Cost(Strict):
+    price_per_gpu_hour: float = Field(0.76, ge=0)
+    currency: str = "USD"
+
+
+class Study(Strict):
+    """The whole study."""
+
+    study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "qwen3-8b"
+    """Name of the study; everything derived lives under results/<study>/."""
+    title: str = ""
+    seeds: tuple[int, ...] = Field((42, 123, 456), min_length=1)
+    """Training seeds; for arms that are only prompted, sampling seeds."""
+    data_seed: int = 0
+    """Of the draw after curation, of the split, and of the choice of evaluation prompts."""
+    model: Model = Model()
+    world: World | None = None
+    prompting: Prompting = Prompting()
+    domains: dict[Name, Domain]
+    arms: dict[Name, Arm]
+    training: Training = Training()
+    sampling: Sampling = Sampling()
+    metrics: Metrics = Metrics()
+    judge: Judge = Judge()
+    plan: Plan = Plan()
+    cost: Cost = Cost()
+    gpus_per_job: int = Field(0, ge=0)
+    """Graphics cards of a training or generation job; 0 runs on the CPU."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Study:
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ValueError(f"seeds {list(self.seeds)} repeat: each seed once")
+        if max(self.metrics.k) > self.sampling.samples:
+            raise ValueError(
+                f"metrics.k asks pass@{max(self.metrics.k)} but sampling.samples is {self.sampling.samples}: "
+                f"pass@k is undefined for n < k. Draw at least {max(self.metrics.k)} samples"
+            )
+        for role in ("primary", "control"):
+            arm = getattr(self.plan, role)
+            if arm not in self.arms:
+                raise ValueError(f"plan.{role} is {arm!r}, which is no arm{_nearest(arm, self.arms)}")
+        for name, arm in self.arms.items():
+            if isinstance(arm, DerivedArm) and not isinstance(self.arms.get(arm.source), TrainArm):
+                raise ValueError(f"arms.{name}.source is {arm.source!r}, which is no trained arm"
+                                 f"{_nearest(arm.source, self.arms)}")
+            if isinstance(arm, TrainArm):
+                self.training_of(name)
+                self._check_behaviour(name, arm)
+        if (self.model.name == "embedded") != (self.world is not None):
+            raise ValueError("model.name `embedded` and a `world` section go together: add or remove one of them")
+        return self
+
+    def _check_behaviour(self, name: str, arm: TrainArm) -> None:
+        for domain_name, domain in self.domains.items():
+            form = domain.diversity.form if arm.objective.diversity == "domain" else arm.objective.diversity
+            if form == "behaviour" and domain.verifier.kind != "code":
+                raise ValueError(f"arm {name!r} asks D = behaviour in domain {domain_name!r}, whose answers are not "
+                                 "code: choose semantic or answer there")
+
+    def training_of(self, arm: str) -> Training:
+        """The study's training settings with the arm's own on top."""
+        overrides = self.arms[arm].training
+        unknown = set(overrides) - set(Training.model_fields)
+        if unknown:
+            key = sorted(unknown)[0]
+            raise ValueError(f"arms.{arm}.training.{key} is no training setting{_nearest(key, Training.model_fields)}")
+        return Training.model_validate({**self.training.model_dump(), **overrides})
+
+    def objective_of(self, arm: str, domain: str) -> Objective:
+        """The arm's objective in a domain, with the domain's own D and gate filled in."""
+        objective = self.arms[arm].objective
+        if objective.diversity != "domain":
+            return objective
+        own = self.domains[domain].diversity
+        return objective.model_copy(update={"diversity": own.form, "gate": own.gate})
+
+
+def _nearest(word: str, known: Any) -> str:
+    known = sorted(known)
+    match = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f". Did you mean {match[0]!r}?" if match else f". Known: {', '.join(known)}"
+
+
+def merge(base: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
+    """Lay an overlay over a config, key by key, as Snakemake does; lists are replaced."""
+    merged = dict(base)
+    for key, value in overlay.items():
+        if isinstance(value, dict) and isinstance(merged.get(key), dict):
+            merged[key] = merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """Read a YAML mapping.
+
+    Raises:
+        StudyError: if the file is missing, is not YAML, or repeats a key.
+    """
+    try:
+        loaded = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
+    except FileNotFoundError as error:
+        raise StudyError(f"{path}: no such file. Give the path of a study's YAML file.") from error
+    except yaml.YAMLError as error:
+        raise StudyError(f"{path}: not valid YAML: {error}") from error
+    if not isinstance(loaded, dict):
+        raise StudyError(f"{path}: expected `key: value` lines, found {type(loaded).__name__}.")
+    return loaded
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML lets a later key silently win over an earlier one; a study must not."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def load_study(*paths: str | Path) -> Study:
+    """Read a study: the first file, with each further file laid over it.
+
+    Raises:
+        StudyError: naming file, key, value and remedy.
+    """
+    settings: dict[str, Any] = {}
+    for path in paths:
+        settings = merge(settings, read_yaml(path))
+    return parse_study(settings, origin=" + ".join(map(str, paths)))
+
+
+def parse_study(settings: dict[str, Any], origin: str = "config") -> Study:
+    """Check settings against the typed study.
+
+    Raises:
+        StudyError: listing every problem with key, value and remedy.
+    """
+    settings = _without_nulls(settings)
+    try:
+        return Study.model_validate(settings)
+    except ValidationError as error:
+        problems = [_explain(problem, settings) for problem in error.errors(include_url=False)]
+        raise StudyError(f"{origin}: {len(problems)} problem(s)\n  - " + "\n  - ".join(problems)) from None
+
+
+def _without_nulls(value: Any) -> Any:
+    """A null takes a key away, so that an overlay can remove an arm or a domain, or go back to a default."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
+    return [_without_nulls(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+
+
+def _explain(problem: dict[str, Any], settings: dict[str, Any]) -> str:
+    # Discriminated unions put the tag into the location; only keys that stand in the file are of use.
+    keys, value = [], settings
+    for part in problem["loc"]:
+        if isinstance(value, dict) and part in value:
+            value = value[part]
+        elif isinstance(value, (list, tuple)) and isinstance(part, int) and part < len(value):
+            value = value[part]
+        elif problem["type"] == "missing" and part == problem["loc"][-1]:
+            pass
+        else:
+            continue
+        keys.append(str(part))
+    where = ".".join(keys) or "the study"
+    if problem["type"] == "extra_forbidden":
+        return f"{where}: unknown key{_nearest(keys[-1], _known_keys(problem['loc']))}"
+    if problem["type"] == "missing":
+        return f"{where}: missing. Add it"
+    message = re.sub(r"^Value error, ", "", problem["msg"])
+    shown = repr(problem["input"])
+    at = f" (is {shown})" if len(shown) < 80 and problem["type"] != "value_error" else ""
+    return f"{where}: {message}{at}"
+
+
+def _known_keys(location: tuple[Any, ...]) -> list[str]:
+    """The keys allowed beside the unknown one, found by walking the schema."""
+    schema = Study.model_json_schema()
+    nodes = [schema]
+
+    def expand(node: dict[str, Any]) -> list[dict[str, Any]]:
+        if "$ref" in node:
+            return expand(schema["$defs"][node["$ref"].rsplit("/", 1)[-1]])
+        options = node.get("anyOf", []) + node.get("oneOf", [])
+        return [found for option in options for found in expand(option)] or [node]
+
+    for part in location[:-1]:
+        following = []
+        for node in nodes:
+            if part in node.get("properties", {}):
+                following += expand(node["properties"][part])
+            elif isinstance(node.get("additionalProperties"), dict):
+                following += expand(node["additionalProperties"])
+            elif isinstance(part, int) and isinstance(node.get("items"), dict):
+                following += expand(node["items"])
+        # A tag of a discriminated union selects among the options already there.
+        nodes = following or [n for n in nodes if part in str(n.get("properties", {}))] or nodes
+    return sorted({key for node in nodes for key in node.get("properties", {})})

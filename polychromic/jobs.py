@@ -1,0 +1,248 @@
+"""What each job of the study uses: its part of the config, the jobs whose outputs it reads, and raw files.
+
+Together with the code of the job's script this is all that can make its outputs stale (see `staleness`).
+A job is (rule, wildcards), e.g. ("train", {"domain": "qa", "arm": "lora", "seed": "42"}).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from polychromic.config import DerivedArm, Domain, PromptArm, Study, TrainArm
+from polychromic.staleness import digest, file_digest, make_stamp
+
+Job = tuple[str, dict[str, str]]
+
+# Rules whose script goes by another name than the rule.
+FIGURE_RULES = ("figures", "tables", "report", "paper")
+
+
+def results_folder(study: Study) -> Path:
+    return Path("results") / study.study
+
+
+def sources(study: Study, domain: str) -> list[dict[str, Any]]:
+    """A domain's sources, `{results}` in their paths filled in."""
+    dumped = [_dump(source) for source in study.domains[domain].sources]
+    for source in dumped:
+        if source["path"]:
+            source["path"] = source["path"].replace("{results}", str(results_folder(study)))
+    return dumped
+
+
+def raw_paths(study: Study, domain: str) -> list[Path]:
+    """Local raw files of a domain's sources."""
+    return [Path(source["path"]) for source in sources(study, domain) if source["path"]]
+
+
+def is_embedded(study: Study, path: Path) -> bool:
+    """Whether a raw file is made by the workflow itself."""
+    return path.is_relative_to(results_folder(study))
+
+
+def params(study: Study, job: Job) -> dict[str, Any]:
+    """The config subset that a job uses, JSON-able."""
+    rule, wildcards = job
+    domain_name, arm_name = wildcards.get("domain"), wildcards.get("arm")
+    domain = study.domains.get(domain_name)
+    arm = study.arms.get(arm_name)
+    if rule == "raw":
+        return _dump(study.world, "kind", "seed", "raw_rows")
+    if rule == "broad":
+        return _dump(study.world, "seed", "broad_rows")
+    if rule == "base":
+        return _dump(study.world, "seed", "hidden", "layers", "vocabulary", "epochs")
+    if rule == "curate":
+        return {"seed": study.data_seed, "sources": sources(study, domain_name), **_dump(domain, "curation")}
+    if rule == "review_sheet":
+        return {}
+    if rule == "split":
+        return {"seed": study.data_seed, **_dump(domain, "split")}
+    if rule == "calibrate":
+        return {**_dump(domain, "verifier"), "encoder": study.metrics.encoder}
+    if rule == "train":
+        return {
+            "model": _dump(study.model),
+            "objective": _dump(study.objective_of(arm_name, domain_name)),
+            "training": _dump(study.training_of(arm_name)),
+            "keep_early": any(
+                isinstance(a, DerivedArm) and a.method == "wise_ft" and a.source == arm_name
+                for a in study.arms.values()
+            ),
+            "verifier": _dump(domain.verifier),
+            "encoder": study.metrics.encoder,
+            "price_per_gpu_hour": study.cost.price_per_gpu_hour,
+            "gpus": study.gpus_per_job,
+            **_prompting(study, domain),
+        }
+    if rule == "derive":
+        return _dump(arm)
+    if rule == "generate":
+        return {
+            "model": _dump(study.model),
+            "trained": not isinstance(arm, PromptArm),
+            "shots": arm.shots if isinstance(arm, PromptArm) else 0,
+            "sampling": _dump(study.sampling),
+            "temperatures": list(study.sampling.temperatures),
+            "max_new_tokens": domain.max_new_tokens,
+            "max_length": study.training.max_length,
+            "study": study.study,
+            "split_seed": study.data_seed,
+            "gpus": study.gpus_per_job,
+            **_prompting(study, domain),
+        }
+    if rule == "encode":
+        return {"encoder": study.metrics.encoder, "bertscore": study.metrics.bertscore,
+                "temperature": study.sampling.temperature}
+    if rule == "verify":
+        return {**_dump(domain, "verifier"), "encoder": study.metrics.encoder}
+    if rule == "diversity":
+        return {"verifier": domain.verifier.kind}
+    if rule == "quality":
+        return {"verifier": domain.verifier.kind, "temperature": study.sampling.temperature}
+    if rule == "judge":
+        return {**_dump(study.judge), "control": study.plan.control, "temperature": study.sampling.temperature,
+                "seed": study.plan.seed}
+    if rule == "power":
+        return {**plan(study), "plan_sha256": digest(plan(study))}
+    if rule in ("analyse", *FIGURE_RULES):
+        return {
+            **plan(study), "plan_sha256": digest(plan(study)), "title": study.title, "embedded": study.world is not None,
+            "world": study.world.kind if study.world else None, "model": study.model.name,
+            "arm_kinds": {name: arm.kind for name, arm in study.arms.items()},
+            "ablations": _ablations(study),
+        }
+    raise KeyError(rule)
+
+
+def plan(study: Study) -> dict[str, Any]:
+    """The analysis plan: everything that decides the verdict besides the data. Hashed before training."""
+    return {
+        "study": study.study,
+        "plan": _dump(study.plan),
+        "domains": {name: {"quality_metric": d.quality_metric, "verifier": d.verifier.kind}
+                    for name, d in study.domains.items()},
+        "arms": list(study.arms),
+        "seeds": list(study.seeds),
+        "sampling": _dump(study.sampling, "samples", "temperature", "frontier", "test_prompts"),
+        "k": list(study.metrics.k),
+    }
+
+
+def upstream(study: Study, job: Job) -> list[Job]:
+    """The jobs whose outputs a job reads."""
+    rule, wildcards = job
+    domain, arm, seed = (wildcards.get(key) for key in ("domain", "arm", "seed"))
+    base: list[Job] = [("base", {})] if study.world else []
+    split: Job = ("split", {"domain": domain})
+    samples: list[Job] = [("generate", {"domain": domain, "arm": arm, "seed": str(s)}) for s in study.seeds]
+    similar = domain and study.domains[domain].verifier.kind == "similarity"
+    if rule == "base":
+        return [("broad", {})]
+    if rule == "curate":
+        return [("raw", {})] if any(is_embedded(study, path) for path in raw_paths(study, domain)) else []
+    if rule == "review_sheet":
+        return [("curate", {"domain": domain})]
+    if rule == "split":
+        return [("curate", {"domain": domain})]
+    if rule == "calibrate":
+        return [split]
+    if rule == "train":
+        return [split, *base]
+    if rule == "derive":
+        return [("train", {"domain": domain, "arm": study.arms[arm].source, "seed": seed})]
+    if rule == "generate":
+        kind = study.arms[arm].kind
+        made: list[Job] = [] if kind == "prompt" else [("train" if kind == "train" else "derive", wildcards)]
+        return [split, *base, *made]
+    if rule == "encode":
+        return [split, *samples]
+    if rule == "verify":
+        return [split, *samples] + ([("calibrate", {"domain": domain}), ("encode", wildcards)] if similar else [])
+    if rule == "diversity":
+        return [*samples, ("encode", wildcards), ("verify", wildcards)]
+    if rule == "quality":
+        return [split, *samples, ("encode", wildcards)]
+    if rule == "judge":
+        control = {"domain": domain, "arm": study.plan.control}
+        of_control: list[Job] = [("generate", {**control, "seed": str(s)}) for s in study.seeds]
+        return [split, *samples, *of_control, ("calibrate", {"domain": domain}), ("encode", wildcards),
+                ("encode", control)]
+    if rule == "analyse":
+        return [("power", {}), *((r, {"domain": d, "arm": a}) for r in ("verify", "diversity", "quality")
+                                 for d in study.domains for a in study.arms), *judged(study)]
+    if rule in ("figures", "tables"):
+        return [("analyse", {})]
+    if rule in ("report", "paper"):
+        return [("figures", {}), ("tables", {})]
+    return []
+
+
+def judged(study: Study) -> list[Job]:
+    """Every arm against the control."""
+    return [("judge", {"domain": d, "arm": a}) for d in study.domains for a in study.arms if a != study.plan.control]
+
+
+def raw_files(study: Study, job: Job) -> list[Path]:
+    """Files of the user's that a job reads; they are looked up when the job starts and may be missing now."""
+    rule, wildcards = job
+    if rule == "curate":
+        return [path for path in raw_paths(study, wildcards["domain"]) if not is_embedded(study, path)]
+    if rule == "split":
+        return [decisions_file(wildcards["domain"])]
+    return []
+
+
+def decisions_file(domain: str) -> Path:
+    """A person's review decisions: an optional input that no rule writes."""
+    return Path("data/review") / f"{domain}.csv"
+
+
+class Stamps:
+    """The stamps of a study's jobs, each made once."""
+
+    def __init__(self, study: Study, scripts: Path, lock: Path):
+        self.study, self.scripts, self.lock = study, scripts, lock
+        self._made: dict[str, dict[str, Any]] = {}
+
+    def of(self, job: Job) -> dict[str, Any]:
+        rule, wildcards = job
+        name = job_name(job)
+        if name not in self._made:
+            above = {job_name(up): self.of(up)["key"] for up in upstream(self.study, job)}
+            above |= {str(path): file_digest(path) for path in raw_files(self.study, job)}
+            self._made[name] = make_stamp(
+                rule, wildcards, params(self.study, job), self.scripts / f"{rule}.py", self.lock, above
+            )
+        return self._made[name]
+
+
+def job_name(job: Job) -> str:
+    rule, wildcards = job
+    return ".".join([rule, *wildcards.values()])
+
+
+def stamp_file(study: Study, job: Job) -> Path:
+    return results_folder(study) / ".stamps" / f"{job_name(job)}.json"
+
+
+def done_file(study: Study, job: Job) -> Path:
+    return results_folder(study) / ".stamps" / f"{job_name(job)}.done.json"
+
+
+def _dump(model: Any, *fields: str) -> dict[str, Any]:
+    return model.model_dump(mode="json", include=set(fields) or None)
+
+
+def _prompting(study: Study, domain: Domain) -> dict[str, Any]:
+    return {"prompting": _dump(study.prompting), "output": domain.output}
+
+
+def _ablations(study: Study) -> dict[str, Any]:
+    """What distinguishes the trained arms, for the ablation figures: {arm: {weight, samples, rank, ...}}."""
+    return {
+        name: {"weight": arm.objective.weight, "samples": arm.objective.samples, "quality": arm.objective.quality,
+               "rank": study.training_of(name).rank}
+        for name, arm in study.arms.items() if isinstance(arm, TrainArm)
+    }

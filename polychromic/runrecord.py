@@ -1,0 +1,77 @@
+"""The record of a training run: what was run on what, how long it took and what it cost."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from polychromic.staleness import ROOT, file_digest, write_atomic
+
+PACKAGES = ("torch", "transformers", "peft", "accelerate", "numpy")
+
+
+def git_commit() -> str | None:
+    """The commit of this checkout, with "+" if files differ from it; None outside a repository."""
+
+    def git(*command: str) -> str:
+        return subprocess.run(["git", "-C", ROOT, *command], capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        return None
+
+
+def hardware() -> dict[str, Any]:
+    """Processor, cores and graphics cards of this machine."""
+    import torch
+
+    cards = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return {"platform": platform.platform(), "processor": _processor(), "cores": os.cpu_count(), "gpus": cards}
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []:
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def write_run_record(
+    path: str | Path,
+    *,
+    identity: dict[str, str],
+    config: dict[str, Any],
+    data: list[Path],
+    summary: dict[str, Any],
+    price_per_gpu_hour: float,
+) -> None:
+    """Write run.json.
+
+    Args:
+        identity: study, domain, arm, seed. config: the settings the run used. data: files whose SHA-256 is recorded.
+        summary: what the training itself measured: steps, seconds {load, train, sample, score, backward, total},
+            tokens {trained, sampled}, peak_memory_bytes, trainable_parameters.
+        price_per_gpu_hour: dollars; 0 GPU hours, and so no dollars, where there is no card.
+    """
+    machine = hardware()
+    gpu_hours = len(machine["gpus"]) * summary["seconds"]["total"] / 3600
+    record = {
+        **identity,
+        "status": "finished",
+        "config": config,
+        "data_sha256": {file.name: file_digest(file) for file in data},
+        "packages": {name: version(name) for name in PACKAGES},
+        "git_commit": git_commit(),
+        "hardware": machine,
+        **summary,
+        "gpu_hours": gpu_hours,
+        "price_per_gpu_hour": price_per_gpu_hour,
+        "dollars": gpu_hours * price_per_gpu_hour,
+    }
+    write_atomic(Path(path), json.dumps(record, indent=1, sort_keys=True) + "\n")

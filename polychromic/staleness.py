@@ -1,0 +1,211 @@
+"""What makes an output stale, decided by us and kept beside the results.
+
+Every job has a *stamp*: the part of the config that it uses, a hash of the code that it uses, the locked versions
+of the libraries which that code imports, and the keys of the jobs whose outputs it reads. The job's key is the hash of
+all that, so a change anywhere upstream changes every key downstream, and nothing else does. When a job has
+succeeded its stamp is copied to a *done* file. A job is stale when the two differ. Both are small files under
+results/<study>/.stamps/, so a copied results folder stays valid without Snakemake's own metadata, and no
+modification time matters.
+
+The code hash is taken from the abstract syntax tree: comments, docstrings and layout do not count.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import os
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = "polychromic"
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of a JSON-able value; the order of keys does not count."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, or "missing"."""
+    if not path.is_file():
+        return "missing"
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+@cache
+def _code_digest(path: Path) -> str:
+    """SHA-256 of a file's syntax tree without its docstrings."""
+
+    class Strip(ast.NodeTransformer):
+        def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+            is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+            return ast.Pass() if is_text else node
+
+    tree = Strip().visit(ast.parse(path.read_text(encoding="utf-8"), filename=str(path)))
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+def _module_files(module: str) -> list[Path]:
+    """The files that importing a module of ours runs: the packages above it too."""
+    parts = module.split(".")
+    files = []
+    for depth in range(1, len(parts) + 1):
+        base = ROOT.joinpath(*parts[:depth])
+        for file in (base / "__init__.py", base.with_suffix(".py")):
+            if file.is_file():
+                files.append(file)
+                break
+    return files
+
+
+@cache
+def _imports(path: Path) -> tuple[frozenset[Path], frozenset[str]]:
+    """(our files, third-party top-level modules) that a file imports, at any depth of nesting in its code."""
+    package = path.parent.relative_to(ROOT).parts
+    local: set[Path] = set()
+    foreign: set[str] = set()
+    for node in ast.walk(_tree(path)):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
+            module = ".".join(filter(None, [base, node.module or ""]))
+            names = [module, *(f"{module}.{alias.name}" for alias in node.names)]
+        for name in names:
+            if name.split(".")[0] == PACKAGE:
+                local.update(_module_files(name))
+            else:
+                foreign.add(name.split(".")[0])
+    return frozenset(local), frozenset(foreign)
+
+
+@cache
+def code_of(script: Path) -> tuple[dict[str, str], frozenset[str]]:
+    """The code that a script runs: {file: hash} over its transitive imports of ours, and the libraries used."""
+    seen: set[Path] = set()
+    foreign: set[str] = set()
+    waiting = [script]
+    while waiting:
+        path = waiting.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        ours, others = _imports(path)
+        foreign |= others
+        waiting.extend(ours - seen)
+    return {str(path.relative_to(ROOT)): _code_digest(path) for path in sorted(seen)}, frozenset(foreign)
+
+
+@cache
+def locked_versions(lock: Path) -> dict[str, str]:
+    """{normalised package name: version} of a pip lock file."""
+    pins = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", lock.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in pins}
+
+
+# Modules whose package goes by another name.
+_PACKAGE_OF = {"yaml": "pyyaml", "sklearn": "scikit-learn", "PIL": "pillow"}
+
+
+def libraries_of(script: Path, lock: Path) -> dict[str, str]:
+    """Locked versions of the libraries that a script's code imports."""
+    pins = locked_versions(lock)
+    names = {re.sub(r"[-_.]+", "-", _PACKAGE_OF.get(module, module)).lower() for module in code_of(script)[1]}
+    return {name: pins[name] for name in sorted(names) if name in pins}
+
+
+def make_stamp(
+    rule: str, wildcards: dict[str, str], params: Any, script: Path, lock: Path, upstream: dict[str, str]
+) -> dict[str, Any]:
+    """The stamp of a job.
+
+    Args:
+        params: the config subset that the job uses; JSON-able.
+        upstream: {name of an upstream job or raw file: its key or content hash}.
+    """
+    files, _ = code_of(script)
+    stamp = {
+        "rule": rule,
+        "wildcards": wildcards,
+        "params": params,
+        "code": files,
+        "libraries": libraries_of(script, lock),
+        "upstream": upstream,
+    }
+    return {**stamp, "key": digest(stamp)}
+
+
+def read_stamp(path: Path) -> dict[str, Any] | None:
+    """A stamp or done file, or None where it is missing or was cut short."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Write a small file by atomic rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
+
+
+def refresh(stamp: dict[str, Any], stamp_file: Path, done_file: Path) -> bool:
+    """Bring the stamp file up to date and set its time so that Snakemake sees what we see. Returns staleness.
+
+    The stamp is the one input of a job whose time counts (the others are `ancient`): 1970 when the done file
+    has the same key, now when it differs.
+    """
+    done = read_stamp(done_file)
+    stale = done is None or done.get("key") != stamp["key"]
+    written = read_stamp(stamp_file)
+    if written is None or written.get("key") != stamp["key"]:
+        write_atomic(stamp_file, json.dumps(stamp, indent=1, sort_keys=True) + "\n")
+    if stale:
+        os.utime(stamp_file)
+    elif stamp_file.stat().st_mtime != 1:
+        os.utime(stamp_file, (1, 1))
+    return stale
+
+
+def explain(stamp: dict[str, Any], done: dict[str, Any] | None) -> list[str]:
+    """What changed between a job's done file and its stamp, one line a change; empty when nothing did."""
+    if done is None:
+        return ["never finished here"]
+    if done.get("key") == stamp["key"]:
+        return []
+    lines = []
+    for part in ("params", "code", "libraries", "upstream"):
+        lines += _differences(part, done.get(part, {}), stamp[part])
+    return lines or ["the stamp's format changed"]
+
+
+def _differences(where: str, old: Any, new: Any) -> list[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        lines = []
+        for key in sorted(set(old) | set(new)):
+            if key not in new:
+                lines.append(f"{where}.{key}: no longer used")
+            elif key not in old:
+                lines.append(f"{where}.{key}: new")
+            else:
+                lines += _differences(f"{where}.{key}", old[key], new[key])
+        return lines
+    if old == new:
+        return []
+    if where.startswith(("code", "upstream")):
+        return [f"{where}: changed"]
+    return [f"{where}: {json.dumps(old)} -> {json.dumps(new)}"]

@@ -1,0 +1,54 @@
+"""The last words of a run: where to look and how long it took. `python -m polychromic.summarize results/demo`."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+from polychromic.errors import StudyError
+
+
+def stage_seconds(results: Path) -> dict[str, tuple[int, float]]:
+    """{rule: (jobs, summed wall seconds)} from the benchmark files of the jobs."""
+    stages: dict[str, tuple[int, float]] = {}
+    for file in sorted((results / "benchmarks").glob("*.tsv")):
+        with file.open(newline="") as rows:
+            seconds = sum(float(row["s"]) for row in csv.DictReader(rows, delimiter="\t"))
+        jobs, total = stages.get(file.name.split(".")[0], (0, 0.0))
+        stages[file.name.split(".")[0]] = (jobs + 1, total + seconds)
+    return stages
+
+
+def summarize(results: Path) -> str:
+    """The verdict in words, where the results are, and the time by stage.
+
+    Raises:
+        StudyError: if the study has not got that far.
+    """
+    try:
+        verdict = json.loads((results / "statistics" / "verdict.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StudyError(f"{results} has no verdict yet: run the study to its end first.") from None
+    lines = [f"{verdict['study']}: {verdict['primary_arm']} against standard LoRA", ""]
+    for name, domain in verdict["domains"].items():
+        lines.append(f"  {name:<10} {domain['sentence']}")
+    lines += ["", "Where to look:"]
+    for what, path in {
+        "verdict": "statistics/verdict.json", "table": "tables/main.md", "figures": "figures/", "report": "report.html",
+    }.items():
+        lines.append(f"  {what:<10} {results / path}")
+    stages = stage_seconds(results)
+    lines += ["", "Time by stage (sum over jobs, seconds):"]
+    for rule, (jobs, seconds) in sorted(stages.items(), key=lambda item: -item[1][1]):
+        lines.append(f"  {rule:<14}{seconds:8.1f}   {jobs} job{'s' if jobs > 1 else ''}")
+    lines.append(f"  {'all':<14}{sum(s for _, s in stages.values()):8.1f}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    try:
+        print(summarize(Path(sys.argv[1])))
+    except StudyError as error:
+        sys.exit(str(error))

@@ -1,0 +1,61 @@
+# The typed study, and the stamps that decide what is stale (see polychromic/staleness.py and polychromic/jobs.py).
+import sys
+from pathlib import Path
+
+from polychromic import jobs, staleness
+from polychromic.config import parse_study, read_yaml
+from polychromic.errors import StudyError
+
+FILES = ["config.yaml", *map(str, workflow.overwrite_configfiles)]
+try:
+    for file in FILES:
+        read_yaml(file)  # refuses a key that stands twice, which a merged config can no longer show
+    STUDY = parse_study(config, origin=" + ".join(FILES))
+except StudyError as error:
+    sys.exit(f"Error in {error}")
+
+R = str(jobs.results_folder(STUDY))
+DOMAINS, ARMS, SEEDS = list(STUDY.domains), list(STUDY.arms), list(STUDY.seeds)
+PROMPTED = [arm for arm in ARMS if STUDY.arms[arm].kind == "prompt"]
+TRAINED = [arm for arm in ARMS if STUDY.arms[arm].kind == "train"]
+DERIVED = [arm for arm in ARMS if STUDY.arms[arm].kind == "derived"]
+ON_GPU = dict(gpu=STUDY.gpus_per_job) if STUDY.gpus_per_job else {}
+STAMPS = jobs.Stamps(
+    STUDY, Path(workflow.basedir) / "workflow_scripts", Path(workflow.basedir) / "requirements.lock"
+)
+
+
+wildcard_constraints:
+    domain="|".join(DOMAINS),
+    arm="|".join(ARMS),
+    seed=r"\d+",
+
+
+def stamp(rule):
+    """The one input of a job whose time counts: new when what the job uses has changed, else from 1970."""
+
+    def file_of(wildcards):
+        job = (rule, dict(wildcards))
+        path = jobs.stamp_file(STUDY, job)
+        if workflow.is_main_process:
+            staleness.refresh(STAMPS.of(job), path, jobs.done_file(STUDY, job))
+        return str(path)
+
+    return file_of
+
+
+def done(rule, *wildcards):
+    """Written when a job has succeeded: its stamp. Travels with the results."""
+    return f"{R}/.stamps/{'.'.join([rule, *wildcards])}.done.json"
+
+
+def per_seed(name):
+    """A file of each seed of an arm."""
+    return lambda wildcards: ancient(
+        expand(f"{R}/{{domain}}/{{arm}}/seed-{{seed}}/{name}", seed=SEEDS, **dict(wildcards))
+    )
+
+
+def base_model(wildcards):
+    """The tiny base model of an embedded study; other bases come from the hub or a folder."""
+    return ancient(f"{R}/base/model") if STUDY.world else []

@@ -1,0 +1,64 @@
+# Raw rows -> curated records. In an embedded study the raw rows are made here too.
+rule raw:
+    """Synthetic raw rows, as messy as real ones."""
+    input:
+        stamp=stamp("raw"),
+    output:
+        rows=[f"{R}/raw/{c}.{part}.jsonl" for c in ("social", "code", "creative", "qa") for part in ("train", "eval")],
+        done=done("raw"),
+    log:
+        f"{R}/logs/raw.log",
+    benchmark:
+        f"{R}/benchmarks/raw.tsv"
+    message:
+        "synthetic raw rows"
+    script:
+        "../workflow_scripts/raw.py"
+
+
+def raw_rows(wildcards):
+    return ancient([str(p) for p in jobs.raw_paths(STUDY, wildcards.domain) if jobs.is_embedded(STUDY, p)])
+
+
+rule curate:
+    """Raw rows of a domain's sources through its filters; every rejected row is kept with its reason."""
+    input:
+        stamp=stamp("curate"),
+        raw=raw_rows,
+    output:
+        curated=f"{R}/{{domain}}/data/curated.jsonl",
+        rejected=f"{R}/{{domain}}/data/rejected.jsonl",
+        funnel=f"{R}/{{domain}}/data/funnel.json",
+        done=done("curate", "{domain}"),
+    params:
+        results=R,
+    log:
+        f"{R}/logs/curate.{{domain}}.log",
+    benchmark:
+        f"{R}/benchmarks/curate.{{domain}}.tsv"
+    message:
+        "curate {wildcards.domain}"
+    script:
+        "../workflow_scripts/curate.py"
+
+
+rule review_sheet:
+    """A sheet and a page for reading and marking the curated rows; decisions go to data/review/<domain>.csv."""
+    input:
+        stamp=stamp("review_sheet"),
+        curated=ancient(f"{R}/{{domain}}/data/curated.jsonl"),
+    output:
+        sheet=f"{R}/{{domain}}/review/sheet.csv",
+        page=f"{R}/{{domain}}/review/index.html",
+        done=done("review_sheet", "{domain}"),
+    log:
+        f"{R}/logs/review_sheet.{{domain}}.log",
+    message:
+        "review sheet of {wildcards.domain}"
+    script:
+        "../workflow_scripts/review_sheet.py"
+
+
+rule review:
+    input:
+        expand(rules.review_sheet.output.page, domain=DOMAINS),

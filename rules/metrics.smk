@@ -1,0 +1,124 @@
+# From samples to numbers: one job an arm and stage, all seeds and temperatures together.
+rule encode:
+    """Everything that needs the text encoder: sentence embeddings, each text once, and BERTScore."""
+    input:
+        stamp=stamp("encode"),
+        samples=per_seed("samples.parquet"),
+        samples_val=per_seed("samples_val.parquet"),
+        test=ancient(f"{R}/{{domain}}/data/test.jsonl"),
+    output:
+        embeddings=f"{R}/{{domain}}/{{arm}}/embeddings.npz",
+        bertscore=f"{R}/{{domain}}/{{arm}}/bertscore.parquet",
+        done=done("encode", "{domain}", "{arm}"),
+    log:
+        f"{R}/logs/encode.{{domain}}.{{arm}}.log",
+    benchmark:
+        f"{R}/benchmarks/encode.{{domain}}.{{arm}}.tsv"
+    resources:
+        **ON_GPU,
+    message:
+        "encode {wildcards.domain}, {wildcards.arm}"
+    script:
+        "../workflow_scripts/encode.py"
+
+
+def similarity_inputs(wildcards):
+    if STUDY.domains[wildcards.domain].verifier.kind != "similarity":
+        return []
+    domain, arm = f"{R}/{wildcards.domain}", f"{R}/{wildcards.domain}/{wildcards.arm}"
+    return ancient([f"{domain}/calibration.json", f"{domain}/references.npz", f"{arm}/embeddings.npz"])
+
+
+rule verify:
+    """Which samples pass, and an audit of truncated, empty, copied and duplicate ones."""
+    input:
+        stamp=stamp("verify"),
+        samples=per_seed("samples.parquet"),
+        samples_val=per_seed("samples_val.parquet"),
+        val=ancient(f"{R}/{{domain}}/data/val.jsonl"),
+        test=ancient(f"{R}/{{domain}}/data/test.jsonl"),
+        similarity=similarity_inputs,
+    output:
+        passes=f"{R}/{{domain}}/{{arm}}/passes.parquet",
+        passes_val=f"{R}/{{domain}}/{{arm}}/passes_val.parquet",
+        audit=f"{R}/{{domain}}/{{arm}}/audit.json",
+        done=done("verify", "{domain}", "{arm}"),
+    log:
+        f"{R}/logs/verify.{{domain}}.{{arm}}.log",
+    benchmark:
+        f"{R}/benchmarks/verify.{{domain}}.{{arm}}.tsv"
+    message:
+        "verify {wildcards.domain}, {wildcards.arm}"
+    script:
+        "../workflow_scripts/verify.py"
+
+
+rule diversity:
+    """How the k answers of a prompt differ."""
+    input:
+        stamp=stamp("diversity"),
+        samples=per_seed("samples.parquet"),
+        embeddings=ancient(f"{R}/{{domain}}/{{arm}}/embeddings.npz"),
+        passes=ancient(f"{R}/{{domain}}/{{arm}}/passes.parquet"),
+    output:
+        table=f"{R}/{{domain}}/{{arm}}/diversity.parquet",
+        done=done("diversity", "{domain}", "{arm}"),
+    log:
+        f"{R}/logs/diversity.{{domain}}.{{arm}}.log",
+    benchmark:
+        f"{R}/benchmarks/diversity.{{domain}}.{{arm}}.tsv"
+    message:
+        "diversity {wildcards.domain}, {wildcards.arm}"
+    script:
+        "../workflow_scripts/diversity.py"
+
+
+rule quality:
+    """How good a single answer is: ROUGE, BERTScore, exact match and F1."""
+    input:
+        stamp=stamp("quality"),
+        samples=per_seed("samples.parquet"),
+        bertscore=ancient(f"{R}/{{domain}}/{{arm}}/bertscore.parquet"),
+        test=ancient(f"{R}/{{domain}}/data/test.jsonl"),
+    output:
+        table=f"{R}/{{domain}}/{{arm}}/quality.parquet",
+        done=done("quality", "{domain}", "{arm}"),
+    log:
+        f"{R}/logs/quality.{{domain}}.{{arm}}.log",
+    benchmark:
+        f"{R}/benchmarks/quality.{{domain}}.{{arm}}.tsv"
+    message:
+        "quality {wildcards.domain}, {wildcards.arm}"
+    script:
+        "../workflow_scripts/quality.py"
+
+
+def control_file(name):
+    return lambda wildcards: ancient(f"{R}/{wildcards.domain}/{STUDY.plan.control}/{name}")
+
+
+rule judge:
+    """Preference between an arm's sample and the control's, asked in both orders."""
+    input:
+        stamp=stamp("judge"),
+        samples=per_seed("samples.parquet"),
+        control=lambda w: ancient(
+            expand(f"{R}/{w.domain}/{STUDY.plan.control}/seed-{{seed}}/samples.parquet", seed=SEEDS)
+        ),
+        test=ancient(f"{R}/{{domain}}/data/test.jsonl"),
+        embeddings=ancient(f"{R}/{{domain}}/{{arm}}/embeddings.npz"),
+        control_embeddings=control_file("embeddings.npz"),
+        references=ancient(f"{R}/{{domain}}/references.npz"),
+    output:
+        table=f"{R}/{{domain}}/{{arm}}/judge.parquet",
+        done=done("judge", "{domain}", "{arm}"),
+    params:
+        cache=f"{R}/.judge",
+    log:
+        f"{R}/logs/judge.{{domain}}.{{arm}}.log",
+    benchmark:
+        f"{R}/benchmarks/judge.{{domain}}.{{arm}}.tsv"
+    message:
+        "judge {wildcards.domain}, {wildcards.arm}"
+    script:
+        "../workflow_scripts/judge.py"

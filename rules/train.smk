@@ -1,0 +1,89 @@
+# The base model of an embedded study, and one adapter per domain, trained arm and seed.
+rule broad:
+    """The synthetic corpus that the tiny base model is trained on."""
+    input:
+        stamp=stamp("broad"),
+    output:
+        corpus=f"{R}/base/broad.txt",
+        done=done("broad"),
+    log:
+        f"{R}/logs/broad.log",
+    benchmark:
+        f"{R}/benchmarks/broad.tsv"
+    message:
+        "synthetic broad corpus"
+    script:
+        "../workflow_scripts/broad.py"
+
+
+rule base:
+    """The tiny Qwen3 of an embedded study, trained from scratch."""
+    input:
+        stamp=stamp("base"),
+        corpus=ancient(f"{R}/base/broad.txt"),
+    output:
+        model=directory(f"{R}/base/model"),
+        done=done("base"),
+    log:
+        f"{R}/logs/base.log",
+    benchmark:
+        f"{R}/benchmarks/base.tsv"
+    threads: 2
+    message:
+        "train the tiny base model from scratch (minutes)"
+    script:
+        "../workflow_scripts/base.py"
+
+
+rule train:
+    """A LoRA adapter. A killed run goes on from its last checkpoint, which lies outside the outputs."""
+    input:
+        stamp=stamp("train"),
+        base=base_model,
+        train=ancient(f"{R}/{{domain}}/data/train.jsonl"),
+        val=ancient(f"{R}/{{domain}}/data/val.jsonl"),
+    output:
+        adapter=directory(f"{R}/{{domain}}/{{arm}}/seed-{{seed}}/adapter"),
+        record=f"{R}/{{domain}}/{{arm}}/seed-{{seed}}/run.json",
+        log=f"{R}/{{domain}}/{{arm}}/seed-{{seed}}/train_log.jsonl",
+        done=done("train", "{domain}", "{arm}", "{seed}"),
+    params:
+        checkpoints=f"{R}/.checkpoints/{{domain}}.{{arm}}.{{seed}}",
+    wildcard_constraints:
+        arm="|".join(TRAINED) or "none",
+    log:
+        f"{R}/logs/train.{{domain}}.{{arm}}.{{seed}}.log",
+    benchmark:
+        f"{R}/benchmarks/train.{{domain}}.{{arm}}.{{seed}}.tsv"
+    resources:
+        **ON_GPU,
+    message:
+        "train {wildcards.domain}, {wildcards.arm}, seed {wildcards.seed}"
+    script:
+        "../workflow_scripts/train.py"
+
+
+def source_run(name):
+    return lambda wildcards: ancient(
+        f"{R}/{wildcards.domain}/{STUDY.arms[wildcards.arm].source}/seed-{wildcards.seed}/{name}"
+    )
+
+
+rule derive:
+    """An adapter made from a trained one: an average of two checkpoints (WiSE-FT), or the adapter scaled."""
+    input:
+        stamp=stamp("derive"),
+        adapter=source_run("adapter"),
+        record=source_run("run.json"),
+    output:
+        adapter=directory(f"{R}/{{domain}}/{{arm}}/seed-{{seed}}/adapter"),
+        record=f"{R}/{{domain}}/{{arm}}/seed-{{seed}}/run.json",
+        done=done("derive", "{domain}", "{arm}", "{seed}"),
+    wildcard_constraints:
+        arm="|".join(DERIVED) or "none",
+    log:
+        f"{R}/logs/derive.{{domain}}.{{arm}}.{{seed}}.log",
+    message:
+        "derive {wildcards.domain}, {wildcards.arm}, seed {wildcards.seed}"
+    script:
+        "../workflow_scripts/derive.py"

@@ -1,0 +1,9 @@
+"""Write the synthetic corpus that the tiny base model is trained on."""
+
+from _job import job, progress
+
+from polychromic.demo import write_broad
+
+with job(snakemake) as p:
+    rows = write_broad(snakemake.output.corpus, seed=p["seed"], rows=p["broad_rows"])
+    progress(f"{rows} lines")

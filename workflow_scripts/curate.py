@@ -1,0 +1,43 @@
+"""Raw rows of a domain's sources, through its filters, to curated records."""
+
+import json
+
+from _job import job, progress
+from pydantic import TypeAdapter
+
+from polychromic.curation import curate
+from polychromic.errors import StudyError
+from polychromic.filters import AnyFilter
+from polychromic.records import write_jsonl, write_records
+from polychromic.sources import Source, read_source
+from polychromic.staleness import write_atomic
+
+with job(snakemake) as p:
+    sources = TypeAdapter(list[Source]).validate_python(p["sources"])
+    filters = TypeAdapter(list[AnyFilter]).validate_python(p["curation"]["filters"])
+    lock = f"{snakemake.params.results}/lock.json"
+    rows = (row for source in sources for row in read_source(source, lock=lock))
+    result = curate(
+        rows,
+        filters,
+        seed=p["seed"],
+        target_size=p["curation"]["max_rows"],
+        on_progress=lambda step, done: progress(f"{step}: {done} rows") if done % 10_000 == 0 else None,
+    )
+    funnel = result.funnel
+    write_jsonl(snakemake.output.rejected, result.rejected)
+    write_atomic(snakemake.output.funnel, json.dumps(funnel, indent=1) + "\n")
+    progress(f"read {funnel['read']}, kept {funnel['kept']}, rejected {funnel['rejected']}")
+    for step in funnel["steps"]:
+        print(f"  {step['filter']:<24}{step['in']:>8} -> {step['out']:>8}")
+    few = f"{snakemake.wildcards.domain}: {funnel['kept']} rows are left after curation"
+    if funnel["kept"] < p["curation"]["min_rows"] and not p["curation"]["allow_fewer"]:
+        worst = max(funnel["steps"], key=lambda step: step["rejected"], default=None)
+        raise StudyError(
+            f"{few}, domains.{snakemake.wildcards.domain}.curation.min_rows asks for {p['curation']['min_rows']}"
+            + (f" (most were rejected by {worst['filter']}: {worst['rejected']})" if worst else "")
+            + ". Bring more rows, loosen a filter, or set allow_fewer: true."
+        )
+    if funnel["kept"] < p["curation"]["min_rows"]:
+        progress(f"WARNING: {few}, fewer than min_rows {p['curation']['min_rows']}")
+    write_records(snakemake.output.curated, result.kept)

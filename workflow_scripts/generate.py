@@ -1,0 +1,76 @@
+"""Draw n completions a prompt at every temperature, from a base model with or without an adapter."""
+
+from pathlib import Path
+
+import pandas as pd
+from _job import job, progress
+
+from polychromic.models import encode_prompt, load_adapter, load_base
+from polychromic.prompts import pick_examples, render
+from polychromic.records import read_records
+from polychromic.sampling import sample_groups
+from polychromic.seeds import derive_seed
+from polychromic.splitting import evaluation_prompts
+
+COLUMNS = ["prompt_id", "temperature", "sample", "seed", "text", "tokens", "finish"]
+
+with job(snakemake) as p:
+    model, tokenizer = load_base(
+        snakemake.input.base or p["model"]["name"],
+        revision=p["model"]["revision"],
+        precision=p["model"]["precision"],
+        attention=p["model"]["attention"],
+    )
+    if p["trained"]:
+        model = load_adapter(model, snakemake.input.adapter)
+    train = read_records(snakemake.input.train)
+    wildcards, sampling = snakemake.wildcards, p["sampling"]
+
+    def draw(records, part):
+        prompts = [
+            render(
+                record.prompt,
+                examples=pick_examples(train, record.id, p["shots"], seed=int(wildcards.seed)) if p["shots"] else (),
+                output=p["output"],
+                tokenizer=tokenizer if p["model"]["chat"] else None,
+                **p["prompting"],
+            )
+            for record in records
+        ]
+        encoded = [encode_prompt(tokenizer, prompt) for prompt in prompts]
+        rows = []
+        for temperature in p["temperatures"]:
+            seeds = [
+                [
+                    derive_seed(p["study"], wildcards.domain, wildcards.arm, wildcards.seed, record.id, temperature, i)
+                    for i in range(sampling["samples"])
+                ]
+                for record in records
+            ]
+            groups = sample_groups(
+                model,
+                tokenizer,
+                encoded,
+                seeds,
+                temperature=temperature,
+                top_p=sampling["top_p"],
+                max_new_tokens=p["max_new_tokens"],
+                batch_size=sampling["batch_size"],
+            )
+            for record, group in zip(records, groups, strict=True):
+                for i, c in enumerate(group):
+                    rows.append((record.id, temperature, i, c.seed, c.text, len(c.tokens), c.finish))
+            progress(f"{part}: T = {temperature}, {len(records)} prompts x {sampling['samples']} samples")
+        return pd.DataFrame(rows, columns=COLUMNS)
+
+    for part, count, target in (
+        ("test", sampling["test_prompts"], snakemake.output.samples),
+        ("val", sampling["validation_prompts"], snakemake.output.samples_val),
+    ):
+        records = evaluation_prompts(read_records(snakemake.input[part]), count, p["split_seed"])
+        if len(records) < count:
+            progress(f"{part}: {count} prompts asked for, {len(records)} there are")
+        frame = draw(records, part)
+        partial = Path(f"{target}.partial")
+        frame.to_parquet(partial, index=False)
+        partial.replace(target)

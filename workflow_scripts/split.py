@@ -1,0 +1,27 @@
+"""Curated records to train, val and test, a person's review decisions applied."""
+
+import json
+
+from _job import job, progress
+
+from polychromic.jobs import decisions_file
+from polychromic.records import read_records, write_jsonl, write_records
+from polychromic.review import apply_decisions, read_decisions
+from polychromic.splitting import Split, split
+from polychromic.staleness import write_atomic
+
+with job(snakemake) as p:
+    records = read_records(snakemake.input.curated)
+    decisions = decisions_file(snakemake.wildcards.domain)
+    reviewed = {}
+    if decisions.is_file():
+        records, reviewed = apply_decisions(records, read_decisions(decisions))
+        progress(f"review decisions of {decisions}: {reviewed}")
+    result = split(records, Split.model_validate(p["split"]), seed=p["seed"])
+    for part, rows in result.parts.items():
+        write_records(snakemake.output[part], rows)
+    write_jsonl(snakemake.output.rejected, result.rejected)
+    leakage = {**result.leakage, "review": reviewed}
+    write_atomic(snakemake.output.leakage, json.dumps(leakage, indent=1) + "\n")
+    progress(", ".join(f"{part} {len(rows)}" for part, rows in result.parts.items())
+             + f", {len(result.rejected)} rejected as leaks")
