@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import comb, expit
+from scipy.special import expit
 
 from polychromic.errors import StudyError
+from polychromic.metrics.passk import pass_at_k
 from polychromic.statistics import two_way_t
 
 TARGET = 0.8  # the conventional power
@@ -91,10 +92,8 @@ def simulate(
 
 
 def pass_table(samples: int, k: int) -> np.ndarray:
-    """Pass@k of a prompt by its number of passing samples 0..n: 1 - C(n - c, k) / C(n, k); NaN for n < k."""
-    if samples < k:
-        return np.full(samples + 1, np.nan)
-    return 1 - comb(samples - np.arange(samples + 1), k) / comb(samples, k)
+    """Pass@k of a prompt by its number of passing samples, 0 to `samples`."""
+    return pass_at_k(samples, np.arange(samples + 1), k)
 
 
 def power(

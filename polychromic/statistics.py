@@ -17,7 +17,7 @@ simulation.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -230,51 +230,61 @@ def cohens_d_paired(x: Array, y: Array) -> float:
     return _ratio(gaps.mean(), gaps.std(ddof=1))
 
 
-class Effect(NamedTuple):
-    """An effect size and its interval; NaN ends where the effect is infinite."""
-
-    d: float
-    low: float
-    high: float
-
-
-def pooled_effect(treatment: Array, control: Array, *, level: float = 0.95) -> Effect:
+def pooled_effect(treatment: Array, control: Array, *, level: float = 0.95) -> Comparison:
     """`cohens_d` of two [prompts, seeds] arrays, with an interval in which prompts and seeds are random.
 
     The textbook interval takes all prompt x seed values as independent and is too narrow; here d is
     linearised (delta method: dd = dm/s - d ds2/(2 s2)) and `two_way_t` gives the error of the linear part.
+    Returns a Comparison whose `difference` is d; its interval is NaN where d is infinite.
     """
-    x, y = np.asarray(treatment, float), np.asarray(control, float)
+    x, y = _check(treatment, "treatment"), _check(control, "control")
     d = cohens_d(x, y)
-    variance = (x.size * x.var() + y.size * y.var()) / (x.size + y.size - 2)
-    if variance <= 0 or not np.isfinite(d):
-        return Effect(d, *((d, d) if np.isfinite(d) else (np.nan, np.nan)))
-    share = x.size / (x.size + y.size)
-    pull = d / (2 * variance)
+    spread = np.sqrt((x.size * x.var() + y.size * y.var()) / (x.size + y.size - 2))
+    if not np.isfinite(d) or spread == 0:
+        return _around(d, two_way_t(x, y, level=level))
+    share, pull = x.size / (x.size + y.size), d / (2 * spread**2)
     linear = two_way_t(
-        x / np.sqrt(variance) - share * pull * (x - x.mean()) ** 2,
-        y / np.sqrt(variance) + (1 - share) * pull * (y - y.mean()) ** 2,
+        x / spread - share * pull * (x - x.mean()) ** 2,
+        y / spread + (1 - share) * pull * (y - y.mean()) ** 2,
         level=level,
     )
-    half = (linear.high - linear.low) / 2
-    return Effect(d, float(d - half), float(d + half))
+    return _around(d, linear)
 
 
-def paired_effect(treatment: Array, control: Array, *, level: float = 0.95) -> Effect:
+def paired_effect(treatment: Array, control: Array, *, level: float = 0.95) -> Comparison:
     """`cohens_d_paired` of two [prompts, seeds] arrays with its interval, as in `pooled_effect`.
 
     Pairs are cells where both arms have the same number of seeds, else prompts (averaged over seeds).
     """
-    x, y = np.asarray(treatment, float), np.asarray(control, float)
+    x, y = _check(treatment, "treatment"), _check(control, "control")
     if x.shape != y.shape:
         x, y = x.mean(1, keepdims=True), y.mean(1, keepdims=True)
     d, gaps = cohens_d_paired(x, y), x - y
     spread = gaps.std(ddof=1)
-    if spread == 0 or not np.isfinite(d):
-        return Effect(d, *((d, d) if np.isfinite(d) else (np.nan, np.nan)))
-    linear = two_way_t(gaps / spread - d / (2 * spread**2) * (gaps - gaps.mean()) ** 2, level=level)
-    half = (linear.high - linear.low) / 2
-    return Effect(d, float(d - half), float(d + half))
+    if not np.isfinite(d) or spread == 0:
+        return _around(d, two_way_t(x, y, level=level))
+    return _around(d, two_way_t(gaps / spread - d / (2 * spread**2) * (gaps - gaps.mean()) ** 2, level=level))
+
+
+def _around(d: float, linear: Comparison) -> Comparison:
+    """The interval and test of the linear part, moved to d itself."""
+    half = (linear.high - linear.low) / 2 if np.isfinite(d) else np.nan
+    return replace(linear, difference=d, low=d - half, high=d + half)
+
+
+def pool(comparisons: Sequence[Comparison], *, level: float = 0.95) -> Comparison:
+    """The mean of independent comparisons, e.g. over domains, each of equal weight.
+
+    Domains are fixed: the mean speaks of these domains. Variances add; df after Satterthwaite.
+    """
+    variances = np.array([c.se**2 for c in comparisons]) / len(comparisons) ** 2
+    dfs = np.array([c.df for c in comparisons])
+    uncertainty = (variances**2 / dfs).sum()
+    df = variances.sum() ** 2 / uncertainty if uncertainty > 0 else np.inf
+    estimate = float(np.mean([c.difference for c in comparisons]))
+    over = min((c.over for c in comparisons), key=len)
+    sizes = sum(c.n_prompts for c in comparisons), min(c.n_seeds for c in comparisons)
+    return _t_interval(estimate, variances.sum(), df, level, over, *sizes)
 
 
 def holm(p_values: Sequence[float]) -> Array:
@@ -310,17 +320,21 @@ def _interval(
         uncertainty = uncertainty + v_residual**2 / df_residual
     with np.errstate(divide="ignore", invalid="ignore"):
         df = np.where(variance > 0, variance**2 / uncertainty, np.inf)
-        se = np.sqrt(variance)
+    over = "prompts and seeds" if v_seeds else "prompts only"
+    return _t_interval(estimate, variance, df, level, over, n_prompts, max(v.shape[-1] for _, v in arms))
+
+
+def _t_interval(
+    estimate: Array, variance: Array, df: Array, level: float, over: str, n_prompts: int, n_seeds: int
+) -> Comparison:
+    se = np.sqrt(variance)
+    with np.errstate(divide="ignore", invalid="ignore"):
         t = np.where(variance > 0, np.abs(estimate) / se, np.where(estimate == 0, 0.0, np.inf))
     half = stats.t.ppf((1 + level) / 2, df) * se
     p = 2 * stats.t.sf(t, df)
     plain = float if np.ndim(estimate) == 0 else np.asarray
-    return Comparison(
-        *(plain(x) for x in (estimate, estimate - half, estimate + half, p, se, df)),
-        over="prompts and seeds" if v_seeds else "prompts only",
-        n_prompts=n_prompts,
-        n_seeds=max(values.shape[-1] for _, values in arms),
-    )
+    numbers = (plain(value) for value in (estimate, estimate - half, estimate + half, p, se, df))
+    return Comparison(*numbers, over=over, n_prompts=n_prompts, n_seeds=n_seeds)
 
 
 def _arms(treatment: Array, control: Array | None, paired_seeds: bool) -> list[tuple[int, Array]]:

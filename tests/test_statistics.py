@@ -20,6 +20,7 @@ from polychromic.statistics import (
     mann_whitney_u,
     noninferior,
     paired_effect,
+    pool,
     pooled_effect,
     two_way_t,
 )
@@ -91,9 +92,10 @@ def test_effects_of_constants():
     assert cohens_d([1, 1], [1, 1]) == 0
     assert cohens_d([2, 2], [1, 1]) == np.inf
     assert cohens_d_paired([1, 2], [2, 3]) == -np.inf
-    assert pooled_effect(np.ones((3, 2)), np.ones((3, 2))) == (0, 0, 0)
+    none = pooled_effect(np.ones((3, 2)), np.ones((3, 2)))
+    assert (none.difference, none.low, none.high) == (0, 0, 0)
     infinite = pooled_effect(np.ones((3, 2)), np.zeros((3, 2)))
-    assert infinite.d == np.inf
+    assert infinite.difference == np.inf
     assert np.isnan(infinite.low)
 
 
@@ -109,7 +111,7 @@ def test_effect_intervals_match_a_bootstrap_of_the_effect_itself():
 
     resampled = bootstrap_statistic([np.stack([a, a**2], -1) for a in (x, y)], pooled, replicates=4000)
     linear = pooled_effect(x, y)
-    assert linear.d == pytest.approx(resampled.difference, abs=2e-3)
+    assert linear.difference == pytest.approx(resampled.difference, abs=2e-3)
     assert (linear.low, linear.high) == pytest.approx((resampled.low, resampled.high), abs=0.02)
 
 
@@ -117,7 +119,7 @@ def test_paired_effect_without_seed_effects_is_near_the_exact_interval():
     rng = np.random.default_rng(2)
     x, y = rng.normal(0.4, 1, (400, 1)), rng.normal(0, 1, (400, 1))
     found = paired_effect(x, y)
-    t = found.d * 20
+    t = found.difference * 20
     exact = [  # noncentral t, Steiger & Fouladi (1997)
         _solve(lambda nc, q=q: stats.nct.cdf(t, 399, nc) - q, 0, 20) / 20 for q in (0.975, 0.025)
     ]
@@ -276,3 +278,15 @@ def test_mann_whitney_on_raw_samples_misleads():
         for t, c in zip(treatment, control, strict=True)
     ]
     assert np.mean(np.array(raw) < 0.05) > 0.12
+
+
+def test_pooling_gives_domains_equal_weight_and_adds_variances():
+    rng = np.random.default_rng(14)
+    domains = [
+        two_way_t(rng.normal(d / 10, 1, (n, 3)), rng.normal(0, 1, (n, 3))) for d, n in ((1, 40), (3, 90))
+    ]
+    both = pool(domains)
+    assert both.difference == pytest.approx((domains[0].difference + domains[1].difference) / 2)
+    assert both.se == pytest.approx(np.hypot(domains[0].se, domains[1].se) / 2)
+    assert both.df > min(c.df for c in domains)
+    assert pool([domains[0]]).p == pytest.approx(domains[0].p)
