@@ -432,8 +432,8 @@ def _known_keys(location: tuple[Any, ...]) -> list[str]:
         for node in nodes:
             if part in node.get("properties", {}):
                 following += expand(node["properties"][part])
-            elif isinstance(node.get("additionalProperties"), dict):
-                following += expand(node["additionalProperties"])
+            elif "patternProperties" in node:  # names of domains and arms
+                following += [found for inner in node["patternProperties"].values() for found in expand(inner)]
             elif isinstance(part, int) and isinstance(node.get("items"), dict):
                 following += expand(node["items"])
         # A tag of a discriminated union selects among the options already there.

@@ -69,6 +69,20 @@ def _module_files(module: str) -> list[Path]:
     return files
 
 
+def _behind_lazy_package(name: str) -> list[Path]:
+    """All modules of a package, where a name is imported from it that it only loads when asked for.
+
+    Not for the top package, from which our own code imports modules alone.
+    """
+    package, _, leaf = name.rpartition(".")
+    folder = ROOT.joinpath(*package.split("."))
+    init = folder / "__init__.py"
+    if package in ("", PACKAGE) or not init.is_file() or any((folder / f"{leaf}{end}").exists() for end in ("", ".py")):
+        return []
+    lazy = any(isinstance(node, ast.FunctionDef) and node.name == "__getattr__" for node in _tree(init).body)
+    return sorted(folder.glob("*.py")) if lazy else []
+
+
 @cache
 def _imports(path: Path) -> tuple[frozenset[Path], frozenset[str]]:
     """(our files, third-party top-level modules) that a file imports, at any depth of nesting in its code."""
@@ -86,6 +100,7 @@ def _imports(path: Path) -> tuple[frozenset[Path], frozenset[str]]:
         for name in names:
             if name.split(".")[0] == PACKAGE:
                 local.update(_module_files(name))
+                local.update(_behind_lazy_package(name))
             else:
                 foreign.add(name.split(".")[0])
     return frozenset(local), frozenset(foreign)

@@ -15,6 +15,7 @@ rule generate:
     output:
         samples=f"{R}/{{domain}}/{{arm}}/seed-{{seed}}/samples.parquet",
         samples_val=f"{R}/{{domain}}/{{arm}}/seed-{{seed}}/samples_val.parquet",
+        reference_nll=f"{R}/{{domain}}/{{arm}}/seed-{{seed}}/reference_nll.parquet",
         done=done("generate", "{domain}", "{arm}", "{seed}"),
     log:
         f"{R}/logs/generate.{{domain}}.{{arm}}.{{seed}}.log",

@@ -60,6 +60,7 @@ rule diversity:
         samples=per_seed("samples.parquet"),
         embeddings=ancient(f"{R}/{{domain}}/{{arm}}/embeddings.npz"),
         passes=ancient(f"{R}/{{domain}}/{{arm}}/passes.parquet"),
+        test=ancient(f"{R}/{{domain}}/data/test.jsonl"),
     output:
         table=f"{R}/{{domain}}/{{arm}}/diversity.parquet",
         done=done("diversity", "{domain}", "{arm}"),
@@ -79,6 +80,7 @@ rule quality:
         stamp=stamp("quality"),
         samples=per_seed("samples.parquet"),
         bertscore=ancient(f"{R}/{{domain}}/{{arm}}/bertscore.parquet"),
+        reference_nll=per_seed("reference_nll.parquet"),
         test=ancient(f"{R}/{{domain}}/data/test.jsonl"),
     output:
         table=f"{R}/{{domain}}/{{arm}}/quality.parquet",

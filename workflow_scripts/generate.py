@@ -1,11 +1,11 @@
 """Draw n completions a prompt at every temperature, from a base model with or without an adapter."""
 
-from pathlib import Path
-
 import pandas as pd
 from _job import job, progress
+from _samples import write_parquet
 
-from polychromic.models import encode_prompt, load_adapter, load_base
+from polychromic.metrics.quality import reference_nll
+from polychromic.models import encode_completion, encode_prompt, load_adapter, load_base
 from polychromic.prompts import pick_examples, render
 from polychromic.records import read_records
 from polychromic.sampling import sample_groups
@@ -63,6 +63,17 @@ with job(snakemake) as p:
             progress(f"{part}: T = {temperature}, {len(records)} prompts x {sampling['samples']} samples")
         return pd.DataFrame(rows, columns=COLUMNS)
 
+    def reference_likelihood(records):
+        prompts = [render(record.prompt, output=p["output"], tokenizer=tokenizer if p["model"]["chat"] else None,
+                          **p["prompting"]) for record in records]
+        rows = [
+            (encode_prompt(tokenizer, prompt), encode_completion(tokenizer, record.target))
+            for prompt, record in zip(prompts, records, strict=True)
+        ]
+        columns = {"prompt_id": [record.id for record in records]}
+        nll, tokens = zip(*reference_nll(model, rows), strict=True)
+        return pd.DataFrame({**columns, "nll": nll, "tokens": tokens})
+
     for part, count, target in (
         ("test", sampling["test_prompts"], snakemake.output.samples),
         ("val", sampling["validation_prompts"], snakemake.output.samples_val),
@@ -70,7 +81,6 @@ with job(snakemake) as p:
         records = evaluation_prompts(read_records(snakemake.input[part]), count, p["split_seed"])
         if len(records) < count:
             progress(f"{part}: {count} prompts asked for, {len(records)} there are")
-        frame = draw(records, part)
-        partial = Path(f"{target}.partial")
-        frame.to_parquet(partial, index=False)
-        partial.replace(target)
+        write_parquet(draw(records, part), target)
+        if part == "test":
+            write_parquet(reference_likelihood(records), snakemake.output.reference_nll)

@@ -1,0 +1,111 @@
+"""The typed study: what is refused, and how it is said."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+
+from polychromic import published
+from polychromic.config import load_study, merge, parse_study, read_yaml
+from polychromic.errors import StudyError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def changed(*path_and_value):
+    """The published study with one setting changed."""
+    *path, value = path_and_value
+    settings = copy.deepcopy(published.STUDY)
+    place = settings
+    for key in path[:-1]:
+        place = place.setdefault(key, {})
+    place[path[-1]] = value
+    return settings
+
+
+@pytest.mark.parametrize("file", published.GENERATED)
+def test_generated_files_are_up_to_date(file):
+    assert (ROOT / file).read_text(encoding="utf-8") == published.GENERATED[file](), (
+        f"{file} has drifted: run `python -m polychromic.published`"
+    )
+
+
+def test_config_yaml_is_the_published_study():
+    study = load_study(ROOT / "config.yaml")
+    assert study == parse_study(published.STUDY)
+    assert (study.model.name, study.model.precision) == ("Qwen/Qwen3-8B", "nf4")
+    assert (study.training.rank, study.training.alpha, study.seeds) == (16, 16, (42, 123, 456))
+    assert study.arms["polychromic"].objective.weight == 0.3
+
+
+@pytest.mark.parametrize("overlay", sorted(path.name for path in (ROOT / "profiles/demo").glob("*.yaml")
+                                           if path.name not in ("config.yaml", "study.yaml")))
+def test_overlays_of_the_demo_are_valid(overlay):
+    folder = ROOT / "profiles/demo"
+    assert load_study(ROOT / "config.yaml", folder / "study.yaml", folder / overlay).world is not None
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (changed("sampling", "sample", 10), ["sampling.sample", "Did you mean 'samples'"]),
+        (changed("studdy", "x"), ["studdy", "Did you mean 'study'"]),
+        (changed("arms", "lora", "kind", "trian"), ["arms.lora", "'train'"]),
+        (changed("arms", "polychromic", "objective", {"wieght": 0.3}), ["objective.wieght", "'weight'"]),
+        (changed("arms", "lora", "training", {"rnk": 8}), ["arms.lora.training.rnk", "'rank'"]),
+        (changed("plan", "control", "lroa"), ["plan.control", "'lora'"]),
+        (changed("metrics", "k", [1, 20]), ["pass@20", "sampling.samples is 10", "at least 20"]),
+        (changed("seeds", [1, 1]), ["seeds", "repeat"]),
+        (changed("seeds", []), ["seeds"]),
+        (changed("sampling", "temperature", -1), ["sampling.temperature", "greater than 0", "-1"]),
+        (changed("arms", "polychromic", "objective", {"samples": 1}), ["objective.samples", "2", "1"]),
+        (changed("arms", "polychromic", "objective", {"weight": -0.1}), ["objective.weight", "-0.1"]),
+        (changed("arms", "polychromic", "objective", {"diversity": "behaviour"}), ["polychromic", "behaviour", "social"]),
+        (changed("domains", "qa", "split", {"train": 0.9, "val": 0.2}), ["split", "add up"]),
+        (changed("domains", "qa", "verifier", {"kind": "answers"}), ["verifier.kind", "'answer'"]),
+        (changed("domains", "qa", "sources", []), ["domains.qa.sources"]),
+        (changed("domains", "qa", "sources", [{"format": "sqad", "path": "x"}]), ["sources", "squad"]),
+        (changed("model", "name", "embedded"), ["embedded", "world"]),
+        (changed("study", "../elsewhere"), ["study", "pattern"]),
+        (changed("arms", "averaged", {"kind": "derived", "method": "wise_ft", "source": "loar"}), ["averaged", "'lora'"]),
+    ],
+)  # fmt: skip
+def test_a_bad_setting_is_named_with_its_remedy(settings, expected):
+    with pytest.raises(StudyError) as caught:
+        parse_study(settings)
+    for part in expected:
+        assert part in str(caught.value), str(caught.value)
+
+
+def test_every_problem_is_told_at_once():
+    settings = merge(changed("seeds", []), {"sampling": {"top_k": 5}})
+    with pytest.raises(StudyError, match="2 problem"):
+        parse_study(settings)
+
+
+def test_a_null_in_an_overlay_removes(tmp_path):
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text("arms: {polychromic_literal: null}\ndomains: {social: null}\n")
+    study = load_study(ROOT / "config.yaml", overlay)
+    assert "polychromic_literal" not in study.arms
+    assert list(study.domains) == ["code", "creative", "qa"]
+
+
+def test_yaml_mistakes_are_named(tmp_path):
+    file = tmp_path / "study.yaml"
+    for text, expected in [("a: 1\na: 2\n", "stands twice"), ("a: [1\n", "not valid YAML"), ("- a\n", "found list")]:
+        file.write_text(text)
+        with pytest.raises(StudyError, match=expected):
+            read_yaml(file)
+    with pytest.raises(StudyError, match="no such file"):
+        read_yaml(tmp_path / "absent.yaml")
+
+
+def test_a_domain_fills_in_its_own_diversity():
+    study = parse_study(published.STUDY)
+    assert study.objective_of("polychromic", "code").diversity == "behaviour"
+    assert study.objective_of("polychromic", "qa").gate is True
+    literal = study.objective_of("polychromic_literal", "code")
+    assert (literal.diversity, literal.gate) == ("semantic", False)

@@ -1,0 +1,26 @@
+"""The samples of an arm's seeds, and the records they were drawn for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from polychromic.metrics.tables import stack_samples
+
+
+def read_per_seed(files: list[str]) -> dict[int, pd.DataFrame]:
+    """{training seed: frame}, by the folder seed-<s> that each file stands in."""
+    return {int(Path(file).parent.name.removeprefix("seed-")): pd.read_parquet(file) for file in files}
+
+
+def stacked(files: list[str]) -> pd.DataFrame:
+    return stack_samples(read_per_seed(files))
+
+
+def write_parquet(frame: pd.DataFrame, target: Any) -> None:
+    """By atomic rename."""
+    partial = Path(f"{target}.partial")
+    frame.to_parquet(partial, index=False)
+    partial.replace(target)
