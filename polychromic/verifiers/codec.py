@@ -1,0 +1,162 @@
+"""Plain values as JSON: the only language in which the trusted side and a candidate program talk.
+
+A candidate's answer reaches the tests as text that is parsed into exactly these types: None, bool, int, float, complex, str,
+bytes, list, tuple, set, frozenset, dict, deque, range, Decimal, Fraction, datetime's four, the names of the builtin
+types, and one-shot iterators. Types are kept
+exactly (1, True and 1.0 stay three things), subclasses arrive as the plain type they derive from (a Counter as a dict), so no
+object with an `__eq__` of its own ever meets an assertion. Anything else travels as a number, a reference to an object that
+stays with the candidate.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import deque
+from collections.abc import Callable, Iterator
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from itertools import islice
+from typing import Any
+
+MAX_ITERATOR = 100_000  # items taken from a generator: an endless one must end somewhere
+_SMALL = 1 << 53  # larger integers travel in base 16, which has no limit on digits
+
+# Exact type -> (tag, parts that JSON can hold, way back). Containers hold values and are handled below.
+_SCALARS: dict[type, tuple[str, Callable[[Any], Any], Callable[[Any], Any]]] = {
+    bytes: ("bytes", bytes.hex, bytes.fromhex),
+    bytearray: ("bytearray", bytearray.hex, bytearray.fromhex),
+    complex: ("complex", lambda v: [v.real, v.imag], lambda p: complex(*p)),
+    Decimal: ("decimal", str, Decimal),
+    Fraction: ("fraction", lambda v: [hex(v.numerator), hex(v.denominator)], lambda p: Fraction(*(int(x, 16) for x in p))),
+    range: ("range", lambda v: [hex(v.start), hex(v.stop), hex(v.step)], lambda p: range(*(int(x, 16) for x in p))),
+    datetime: ("datetime", datetime.isoformat, datetime.fromisoformat),
+    date: ("date", date.isoformat, date.fromisoformat),
+    time: ("time", time.isoformat, time.fromisoformat),
+    timedelta: ("timedelta", lambda v: [v.days, v.seconds, v.microseconds], lambda p: timedelta(*p)),
+}
+_TYPES = {kind.__name__: kind for kind in (bool, int, float, complex, str, bytes, list, tuple, set, frozenset, dict, type(None))}
+_SEQUENCES: dict[type, str] = {tuple: "tuple", set: "set", frozenset: "frozenset", deque: "deque"}
+_BY_TAG = {tag: build for tag, _, build in _SCALARS.values()} | {tag: kind for kind, tag in _SEQUENCES.items()}
+# The order matters: bool before int, datetime before date.
+_PLAIN = (bool, int, float, str, list, dict, *_SEQUENCES, *_SCALARS)
+
+
+def encode(value: Any, refer: Callable[[Any], int]) -> Any:
+    """The JSON form of `value`; `refer` gives the number of an object that is not plain, or raises TypeError."""
+    kind = type(value)
+    if value is None or kind is bool or kind is str or kind is float:
+        return value
+    if kind is int:
+        return value if -_SMALL < value < _SMALL else {"int": hex(value)}
+    if kind is list:
+        return [encode(item, refer) for item in value]
+    if kind is dict:
+        return {"dict": [[encode(key, refer), encode(item, refer)] for key, item in value.items()]}
+    if kind in _SEQUENCES:
+        return {_SEQUENCES[kind]: [encode(item, refer) for item in value]}
+    if kind in _SCALARS:
+        tag, parts, _ = _SCALARS[kind]
+        return {tag: parts(value)}
+    if kind is type and _TYPES.get(value.__name__) is value:
+        return {"type": value.__name__}
+    for base in _PLAIN:
+        if issubclass(kind, base):  # a Counter, a namedtuple, an IntEnum: as the type it derives from
+            return encode(_as_plain(value, base), refer)
+    if issubclass(kind, Iterator):
+        items = list(islice(value, MAX_ITERATOR + 1))
+        if len(items) > MAX_ITERATOR:
+            raise OverflowError(f"an iterator of more than {MAX_ITERATOR} items")
+        return {"iterator": [encode(item, refer) for item in items]}
+    return {"object": refer(value)}
+
+
+def _as_plain(value: Any, base: type) -> Any:
+    if base is dict:
+        return dict(dict.items(value))
+    if base in (list, *_SEQUENCES):
+        return base(base.__iter__(value))
+    if base is int:
+        return int.__add__(value, 0)
+    if base is float:
+        return float.__add__(value, 0.0)
+    if base is str:
+        return str.__str__(value)
+    if base is datetime:
+        return datetime.combine(datetime.date(value), datetime.timetz(value))
+    return _SCALARS[base][2](_SCALARS[base][1](value))
+
+
+def decode(form: Any, resolve: Callable[[int], Any]) -> Any:
+    """The value whose JSON form is `form`; `resolve` turns the number of an object into what stands for it here.
+
+    Raises:
+        ValueError: the form is none that `encode` writes.
+    """
+    if form is None or isinstance(form, bool | int | float | str):
+        return form
+    if isinstance(form, list):
+        return [decode(item, resolve) for item in form]
+    if not isinstance(form, dict) or len(form) != 1:
+        raise ValueError("not an encoded value")
+    ((tag, parts),) = form.items()
+    try:
+        if tag == "int":
+            return int(parts, 16)
+        if tag == "type":
+            return _TYPES[parts]
+        if tag == "object":
+            return resolve(int(parts))
+        if tag == "dict":
+            return {decode(key, resolve): decode(item, resolve) for key, item in parts}
+        if tag == "iterator":
+            return iter([decode(item, resolve) for item in parts])
+        build = _BY_TAG[tag]
+        return build(decode(item, resolve) for item in parts) if build in _SEQUENCES else build(parts)
+    except (TypeError, KeyError, ArithmeticError, AttributeError) as error:
+        raise ValueError(f"not an encoded value ({error})") from error
+
+
+def dumps(form: Any) -> bytes:
+    """JSON bytes of a form; lone surrogates survive as escapes."""
+    return json.dumps(form, ensure_ascii=True, separators=(",", ":")).encode("ascii")
+
+
+def canonical(value: Any) -> str:
+    """One string for all values that tests would call equal: 1, True and 1.0 are one; sets and dicts have no order.
+
+    Floats are rounded to 9 significant digits, so that the order of a sum is no difference.
+
+    Raises:
+        TypeError: the value is not plain (an object of the candidate's own, an iterator is read to its end).
+    """
+    kind = type(value)
+    if kind is bool or kind is int:
+        return hex(value) if abs(value) >= _SMALL else str(int(value))
+    if kind is float:
+        if math.isfinite(value) and value == int(value) and abs(value) < _SMALL:
+            return str(int(value))
+        return format(value, ".9g")
+    if value is None or kind is str:
+        return json.dumps(value)
+    if kind is list:
+        return "[" + ",".join(map(canonical, value)) + "]"
+    if kind is tuple:
+        return "(" + ",".join(map(canonical, value)) + ")"
+    if kind is dict:
+        return "{" + ",".join(sorted(f"{canonical(key)}:{canonical(item)}" for key, item in value.items())) + "}"
+    if kind in (set, frozenset):
+        return "{" + ",".join(sorted(map(canonical, value))) + "}"
+    if kind is deque:
+        return "deque(" + ",".join(map(canonical, value)) + ")"
+    if kind in _SCALARS or kind is type:
+        return json.dumps(encode(value, refuse))
+    if isinstance(value, Iterator):
+        return "iter(" + ",".join(map(canonical, value)) + ")"
+    raise TypeError(f"{kind.__name__} is not a plain value")
+
+
+def refuse(value: Any) -> int:
+    """The `refer` of those who send plain values only."""
+    raise TypeError(f"{type(value).__name__} is not a plain value")

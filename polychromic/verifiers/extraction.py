@@ -1,0 +1,206 @@
+"""The program in a model's text: out of fences and prose, with or without the prompt's own lines.
+
+What is mended is only what is not the model's answer: prose around the code, an echo of the prompt or its lack, imports that the
+prompt gave, the model's own examples and asserts at the end. A program whose syntax is wrong stays wrong: it is handed on and
+fails when it is run. "No program" means that the text holds none.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+# Names that answers use without importing them, as notebooks let them.
+_TYPING = ("Any", "Callable", "Deque", "Dict", "FrozenSet", "Generator", "Iterable", "Iterator", "List", "Mapping", "Optional",
+           "Sequence", "Set", "Tuple", "Type", "TypeVar", "Union")  # fmt: skip
+_COLLECTIONS = ("Counter", "OrderedDict", "defaultdict", "deque", "namedtuple")
+_MODULES = ("bisect", "collections", "copy", "datetime", "functools", "heapq", "itertools", "json", "math", "operator", "random",
+            "re", "statistics", "string", "sys")  # fmt: skip
+_IMPORTS = (
+    {name: f"from typing import {name}" for name in _TYPING}
+    | {name: f"from collections import {name}" for name in _COLLECTIONS}
+    | {name: f"import {name}" for name in _MODULES}
+)
+
+_FENCE = re.compile(r"^([ \t]*)(?:```|~~~)[ \t]*[\w+-]*[ \t]*\n(.*?)(?:^[ \t]*(?:```|~~~)|\Z)", re.DOTALL | re.MULTILINE)
+_THOUGHT = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
+_STARTS_CODE = re.compile(r"(?:async def|def|class|import|from)\s+\w|@\w|\w+\s*=[^=]|(?:for|while|if|with|try|print)\b.*[:)]\s*$")
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """program: what to run, or None and `problem` says why."""
+
+    program: str | None
+    problem: str = ""
+
+
+def extract(text: str, prompt: str = "", entry_point: str | None = None) -> Extraction:
+    """The program in a model's answer.
+
+    Args:
+        text: what the model wrote.
+        prompt: what it was asked; where this is code that opens `entry_point` (HumanEval's form), the answer may continue it.
+        entry_point: the function asked for; None for a script (or where the name is not known).
+    """
+    text = _THOUGHT.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    if not text.strip():
+        return Extraction(None, "the text is empty")
+    head, opening = _split_prompt(prompt, entry_point)
+    for source in _sources(text):
+        for program in _readings(source, head, opening, entry_point):
+            if (tree := _parse(program)) and _is_program(tree, entry_point):
+                return Extraction(_tidy(program, tree, entry_point))
+    # Nothing parses. Is there a program with an error in it?
+    for source in _sources(text):
+        start = _first_code_line(source, entry_point)
+        if start is not None:
+            return Extraction(head + "\n".join(source.split("\n")[start:]))
+        if opening and source[:1] in " \t":
+            return Extraction(head + opening + source)
+    asked = f"a function {entry_point!r}" if entry_point else "a program"
+    return Extraction(None, f"the text holds no code that could be {asked}")
+
+
+def _split_prompt(prompt: str, entry_point: str | None) -> tuple[str, str]:
+    """A code prompt's imports and helpers, and the opening of the function itself; two empty texts for a prompt in prose."""
+    prompt = prompt.replace("\r\n", "\n")
+    starts = list(re.finditer(rf"^(?:async )?def {re.escape(entry_point)}\b", prompt, re.MULTILINE)) if entry_point else []
+    if not starts:
+        return "", ""
+    head, opening = prompt[: starts[-1].start()], prompt[starts[-1].start() :].rstrip() + "\n"
+    # A header alone may end the prompt; with a body of one statement it parses, as does all before it.
+    return (head, opening) if _parse(head) and _parse(head + opening + "    pass\n") else ("", "")
+
+
+def _sources(text: str) -> Iterator[str]:
+    """Where the code may be, likeliest first: fenced blocks together and alone, before a closing fence, the whole text."""
+    blocks = [textwrap.dedent(block) if indent else block for indent, block in _FENCE.findall(text)]
+    if blocks:
+        yield from blocks
+        if len(blocks) > 1:
+            yield "\n".join(blocks)  # imports in one block, the function in the next
+    if re.search(r"^[ \t]*```", text, re.MULTILINE):
+        yield re.split(r"^[ \t]*```.*$", text, maxsplit=1, flags=re.MULTILINE)[0]  # the prompt opened the fence
+    yield text
+
+
+def _readings(source: str, head: str, opening: str, entry_point: str | None) -> Iterator[str]:
+    """The ways to read a source as a program, likeliest first."""
+    continues = opening and not (entry_point and re.search(rf"^\s*(?:async )?def {re.escape(entry_point)}\b", source, re.MULTILINE))
+    if continues:
+        # As it is; with the first indent that decoding may have eaten; a body that was written without indents.
+        for continuation in (source, "    " + source, textwrap.indent(textwrap.dedent(source), "    ")):
+            yield from _without_tail(head + opening + continuation, keep=(head + opening).count("\n"))
+    start = _first_code_line(source, entry_point)
+    if start is None:
+        return
+    lines = source.split("\n")
+    yield head + source
+    yield from _without_tail(head + textwrap.dedent("\n".join(lines[start:])), keep=head.count("\n"))
+
+
+def _first_code_line(source: str, entry_point: str | None) -> int | None:
+    lines = source.split("\n")
+    starts = [number for number, line in enumerate(lines) if _STARTS_CODE.match(line.lstrip() if number == 0 else line)]
+    if entry_point:
+        wanted = re.compile(rf"\s*(?:(?:async )?def|class) {re.escape(entry_point)}\b|{re.escape(entry_point)}\s*=")
+        if not any(wanted.match(line) for line in lines):
+            return None
+    return starts[0] if starts else 0 if entry_point else None
+
+
+def _without_tail(program: str, keep: int) -> Iterator[str]:
+    """The program, then without ever more of the unindented lines at its end: prose after the code, or the next task."""
+    lines = program.split("\n")
+    while len(lines) > keep:
+        program = "\n".join(lines)
+        yield program
+        try:
+            ast.parse(program)
+            return
+        except SyntaxError as error:
+            at = min(max(error.lineno or 1, 1), len(lines)) - 1
+        except (ValueError, MemoryError, RecursionError):
+            return
+        while at > keep and (not lines[at].strip() or lines[at][0] in " \t"):
+            at -= 1
+        if at <= keep or _STARTS_CODE.match(lines[at]):
+            # The error stands inside a function, not in prose: only what follows that function may go.
+            later = [n for n in range(at + 1, len(lines)) if lines[n].strip() and lines[n][0] not in " \t)]}"]
+            if not later or later[-1] <= at:
+                return
+            at = later[-1]
+        del lines[at:]
+
+
+def _parse(program: str) -> ast.Module | None:
+    try:
+        return ast.parse(program)
+    except (SyntaxError, ValueError, MemoryError, RecursionError):  # ValueError: null bytes, lone surrogates
+        return None
+
+
+def _is_program(tree: ast.Module, entry_point: str | None) -> bool:
+    if any(isinstance(node, ast.Return) for node in tree.body):
+        return False  # a body that has lost its function
+    if entry_point:
+        return entry_point in _defined(tree)
+    prose = (ast.Name, ast.Constant, ast.Tuple, ast.Compare, ast.BinOp, ast.UnaryOp, ast.Attribute)
+    return any(not (isinstance(node, ast.Expr) and isinstance(node.value, prose)) for node in tree.body) and not all(
+        isinstance(node, ast.AnnAssign) and node.value is None for node in tree.body
+    )
+
+
+def _defined(tree: ast.Module) -> set[str]:
+    names = set()
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign):
+            names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+        elif isinstance(node, ast.ImportFrom | ast.Import):
+            names |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
+    return names
+
+
+def _tidy(program: str, tree: ast.Module, entry_point: str | None) -> str:
+    """The program with its missing imports and, where a function was asked for, without its own examples."""
+    if entry_point:
+        lines = program.split("\n")
+        for node in reversed(tree.body):
+            if _is_example(node, entry_point):
+                first = lines[node.lineno - 1]
+                if not first[: node.col_offset].strip():  # not behind a semicolon
+                    lines[node.lineno - 1 : node.end_lineno] = []
+        program = "\n".join(lines)
+    loaded = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    bound = _defined(tree) | set(vars(builtins))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            bound.add(node.id)
+        elif isinstance(node, ast.arg):
+            bound.add(node.arg)
+        elif isinstance(node, ast.alias):
+            bound |= set(_IMPORTS) if node.name == "*" else {(node.asname or node.name).split(".")[0]}
+    imports = [_IMPORTS[name] for name in sorted(loaded - bound) if name in _IMPORTS]
+    if not imports:
+        return program
+    future = [line for line in program.split("\n") if line.startswith("from __future__")]
+    rest = [line for line in program.split("\n") if not line.startswith("from __future__")]
+    return "\n".join([*future, *imports, *rest])
+
+
+def _is_example(node: ast.stmt, entry_point: str) -> bool:
+    """An assert, `if __name__ == "__main__"`, a print or a bare call of the function itself, at the top level."""
+    if isinstance(node, ast.Assert):
+        return True
+    if isinstance(node, ast.If):
+        return any(isinstance(part, ast.Name) and part.id == "__name__" for part in ast.walk(node.test))
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Name):
+        return node.value.func.id in ("print", entry_point, "check", "main")
+    return False
