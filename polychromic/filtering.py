@@ -12,6 +12,8 @@ from polychromic.records import Record
 from polychromic.strict import Strict
 
 Text = Literal["prompt", "target", "both"]
+Compared = Literal["prompt", "target", "pair", "question"]
+"""pair: prompt and target as one; question: a QA prompt without its context."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,11 @@ class TextFilter(Filter):
         return next((problem for text in self.texts(record) if (problem := self.problem(text))), record)
 
 
-def chosen_text(record: Record, text: str) -> str:
-    """prompt, target, or both as one text."""
-    return f"{record.prompt}\n{record.target}" if text == "pair" else getattr(record, text)
+def chosen_text(record: Record, text: Compared) -> str:
+    """The text of a record that duplicates are looked for in."""
+    if text == "pair":
+        return f"{record.prompt}\n{record.target}"
+    return record.meta.get("question") or record.prompt if text == "question" else getattr(record, text)
 
 
 def words(text: str) -> list[str]:

@@ -17,6 +17,7 @@ from pydantic import Field, model_validator
 
 from polychromic import wordlists
 from polychromic.filtering import (
+    Compared,
     Filter,
     Rejection,
     Text,
@@ -47,10 +48,13 @@ class Repair(Filter):
 
 
 class FixText(Repair):
-    """Mojibake, HTML entities, odd quotes and ligatures (ftfy), line ends, trailing spaces, runs of blank
-    lines. Not for code."""
+    """Mojibake, HTML entities, odd quotes and ligatures (ftfy), line ends, runs of spaces and blank lines.
+    Records with tests are left as they are: in code, quotes and spaces are the text."""
 
     filter: Literal["fix_text"]
+
+    def judge(self, record: Record) -> Verdict:
+        return record if record.tests is not None else super().judge(record)
 
     def change(self, text: str) -> str:
         import ftfy
@@ -178,13 +182,14 @@ def _identifier():
 
 
 def identify(text: str) -> tuple[str, float]:
-    """The most probable language (ISO 639-1) and its naive-Bayes posterior. Letters alone are looked at.
+    """The most probable language (ISO 639-1) and its naive-Bayes posterior, by the letters of the text's
+    first thousand characters.
 
     (py3langid's own `norm_probs` divides the log-odds by the root of the length: 0.1 for "so true, I agree".)
     """
     import numpy as np
 
-    languages, scores = zip(*_identifier().rank(_NOT_LETTERS.sub(" ", text)), strict=True)
+    languages, scores = zip(*_identifier().rank(_NOT_LETTERS.sub(" ", text[:1000])), strict=True)
     weights = np.exp(np.array(scores) - scores[0])
     return languages[0], float(1 / weights.sum())
 
@@ -317,14 +322,30 @@ class Bounds(Filter):
 
 
 class Refuse(Filter):
-    """Reject records with a flag in meta: retweet, quote, media."""
+    """Reject records with a flag in meta (retweet, quote, media, bot), or with one of `values` there."""
 
     filter: Literal["refuse"]
     key: str
+    values: tuple[str, ...] = ()
+    """Refused values, in any case (tag: [OT]); none given: whatever is true."""
 
     def judge(self, record: Record) -> Verdict:
         value = record.meta.get(self.key)
+        if self.values:
+            found = str(value).casefold() in {listed.casefold() for listed in self.values}
+            return Rejection(value, f"not {', '.join(self.values)}") if found else record
         return Rejection(value, f"no {self.key}") if value else record
+
+
+class AnswerInContext(Filter):
+    """QA by extraction: one of the accepted answers stands in the context. Records without a context pass."""
+
+    filter: Literal["answer_in_context"]
+
+    def judge(self, record: Record) -> Verdict:
+        context = str(record.meta.get("context") or "").casefold()
+        found = not context or any(answer.casefold() in context for answer in record.references)
+        return record if found else Rejection(record.target, "in the context")
 
 
 class Cap(Filter):
@@ -373,15 +394,14 @@ class ExactDuplicates(Filter):
     """The same text again, case, punctuation and spaces aside: the first record stays."""
 
     filter: Literal["exact_duplicates"]
-    text: Literal["prompt", "target", "pair"] = "pair"
+    text: Compared = "pair"
 
     def run(self, records: Iterable[Record]) -> Iterator[Verdict]:
         from polychromic.duplicates import normal
 
         first: dict[str, str] = {}
         for record in records:
-            chosen = (record.prompt, record.target) if self.text == "pair" else (getattr(record, self.text),)
-            same = first.setdefault("\x1f".join(map(normal, chosen)), record.id)
+            same = first.setdefault(normal(chosen_text(record, self.text)), record.id)
             yield record if same == record.id else Rejection(f"{self.text} of {same}", "first of its kind")
 
 
@@ -389,7 +409,7 @@ class NearDuplicatesFilter(Filter):
     """Nearly the same text again, by MinHash: Jaccard index of 5-byte shingles >= threshold."""
 
     filter: Literal["near_duplicates"]
-    text: Literal["prompt", "target", "pair"] = "pair"
+    text: Compared = "pair"
     threshold: float = Field(0.8, gt=0, le=1)
 
     def run(self, records: Iterable[Record]) -> Iterator[Verdict]:
@@ -406,7 +426,7 @@ class SemanticDuplicates(Filter):
     About 500 short texts a second on two cores, and time that grows with the square of the rows."""
 
     filter: Literal["semantic_duplicates"]
-    text: Literal["prompt", "target", "pair"] = "pair"
+    text: Compared = "pair"
     threshold: float = Field(0.9, gt=0, le=1)
     model: str = "minilm"
 
@@ -445,6 +465,7 @@ AnyFilter = Annotated[
     | CopyOfPrompt
     | Bounds
     | Refuse
+    | AnswerInContext
     | Cap
     | CanonicalPasses
     | ExactDuplicates

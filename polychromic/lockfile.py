@@ -55,7 +55,8 @@ def locked_revision(
         if key in entries and asked != entries[key]["revision"]:
             raise StudyError(
                 f"{lock}: {name} was locked at {entries[key]['revision']} "
-                f"(asked for {entries[key]['asked']!r}), config now asks for {asked!r}. Set that back, or delete the entry to take the new one."
+                f"(asked for {entries[key]['asked']!r}), config now asks for {asked!r}. "
+                "Set that back, or delete the entry to take the new one."
             )
         if key not in entries:
             entries[key] = {"asked": asked, "revision": resolve(name, asked, kind)}

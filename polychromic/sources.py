@@ -341,6 +341,7 @@ class Tweets(BaseSource):
             "retweet": is_true(row, "retweet") or post.startswith("RT @") or reply.startswith("RT @"),
             "quote": is_true(row, "quote"),
             "media": is_true(row, "media"),
+            "bot": bool(re.search(r"^bot_|_bot_|bot$", optional(row, find(row, "reply_author")).lower())),
         }
         group = (thread or author) if self.group_by == "thread" else (author or thread)
         return Record(optional(row, find(row, "id")), post, reply, (reply,), group=group, meta=meta)

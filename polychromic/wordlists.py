@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 SPAM = (
-    "airdrop", "free mint", "whitelist spot", "presale", "pump signal", "100x", "1000x", "to the moon",
+    "airdrop", "free mint", "whitelist spot", "presale", "pump signal", "100x", "1000x",
     "guaranteed profit", "guaranteed returns", "trading signals", "forex signals", "passive income",
     "send me a dm", "dm me", "check my bio", "link in bio", "check out my profile", "follow me",
     "follow back", "follow for follow", "giveaway", "gift card", "promo code", "subscribe to my",
