@@ -1,32 +1,33 @@
 # `make demo` and `make test` work on a fresh machine: each sets up what it needs.
 PYTHON ?= python3
-BIN := .venv/bin
 CORES ?= $(shell nproc)
-SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
+BIN := .venv/bin
+DEMO := $(BIN)/snakemake --cores $(CORES) --profile profiles/demo
+OVERLAY := --configfile profiles/demo/study.yaml
 
-.PHONY: demo demo-null demo-ablations real test lint check smoke lock clean
+.PHONY: demo demo-null demo-ablations smoke check test lint format lock clean
 
 demo: .venv/ready
-	$(BIN)/python -m polychromic.check profiles/demo/study.yaml
-	$(SNAKEMAKE) --profile profiles/demo all
+	$(BIN)/python -m polychromic.check config.yaml profiles/demo/study.yaml
+	$(DEMO) all
 	$(BIN)/python -m polychromic.summarize results/demo
 
 demo-null: .venv/ready
-	$(SNAKEMAKE) --profile profiles/demo --configfile profiles/demo/study.yaml profiles/demo/null.yaml -- all
+	$(DEMO) $(OVERLAY) profiles/demo/null.yaml -- all
 	$(BIN)/python -m polychromic.summarize results/demo-null
 
 demo-ablations: .venv/ready
-	$(SNAKEMAKE) --profile profiles/demo --configfile profiles/demo/study.yaml profiles/demo/ablations.yaml -- all
+	$(DEMO) $(OVERLAY) profiles/demo/ablations.yaml -- all
 	$(BIN)/python -m polychromic.summarize results/demo-ablations
 
 smoke: .venv/ready
-	$(SNAKEMAKE) --profile profiles/demo --configfile profiles/demo/study.yaml profiles/demo/smoke.yaml -- all
+	$(DEMO) $(OVERLAY) profiles/demo/smoke.yaml -- all
 	$(BIN)/python -m polychromic.summarize results/smoke
 
 check: .venv/ready
-	$(BIN)/python -m polychromic.check config.yaml
+	$(BIN)/python -m polychromic.check config.yaml profiles/demo/study.yaml
 
-test: .venv/ready lint
+test: .venv/ready .venv/system lint
 	$(BIN)/python -m pytest
 
 lint: .venv/ready
@@ -35,16 +36,34 @@ lint: .venv/ready
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint --profile profiles/demo
 
+format: .venv/ready
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile rules
+
 .venv/ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet -r requirements.lock
-	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 
-# Resolve requirements.in afresh; then run `make test`, and commit lock and envs together.
+# The tests drive a browser, a TeX and a SLURM, all from Debian.
+.venv/system: envs/apt.txt .venv/ready
+	@missing="$$(for package in $$(cat envs/apt.txt); do dpkg -s $$package >/dev/null 2>&1 || echo $$package; done)"; \
+	if [ -n "$$missing" ]; then \
+		if [ "$$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi; \
+		$$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+		$$sudo apt-get install -y -qq --no-install-recommends $$missing >/dev/null \
+		|| { echo "The tests need these Debian packages:" $$missing; exit 1; }; \
+	fi
+	touch $@
+
+# Resolve requirements.in afresh into the lock and the conda environments; then run `make test`.
 lock:
-	rm -rf .venv && $(PYTHON) -m venv .venv && $(BIN)/python -m pip install -r requirements.in
-	$(PYTHON) envs/lock.py
+	rm -rf .venv
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -r requirements.in
+	$(BIN)/python envs/lock.py
 
 clean:
 	rm -rf results .snakemake
