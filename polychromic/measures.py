@@ -1,8 +1,8 @@
 """What diversity is measured on: from the texts of a group to D, its credits, and which samples count.
 
-A gate g_i in {0, 1} says which samples are valid (ended, well-formed, on task): only pairs of valid samples count, so
-that broken text does not pass for variety. For a pairwise mean that is g_i g_j d(i, j); for a set measure (self-BLEU,
-distinct-n), D of the valid samples times the share of pairs that are valid.
+A gate g_i in {0, 1} says which samples are valid (ended, well-formed, on task): only pairs of valid samples
+count, so that broken text does not pass for variety. For a pairwise mean that is g_i g_j d(i, j); for a set
+measure (self-BLEU, distinct-n), D of the valid samples times the share of pairs that are valid.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class GroupDiversity:
 Measure = Callable[..., list[GroupDiversity]]
 """measure(groups, records, finished) -> one GroupDiversity a group.
 
-groups: texts of each prompt's samples; records: each prompt's record (None where the rows have none); finished: whether
-each sample drew its end token.
+groups: texts of each prompt's samples; records: each prompt's record (None where the rows have none);
+finished: whether each sample drew its end token.
 """
 
 
@@ -39,11 +39,13 @@ def make_measure(form: str, *, encode=None, verifier=None, gate: bool = True, n:
     """The diversity measure of this form.
 
     Args:
-        form: "semantic" (1 - cosine of sentence embeddings), "self_bleu" (1 - self-BLEU), "distinct_n", "behaviour" (two
-            programs differ in the values that they return on probe inputs) or "answer" (normalised answers differ).
+        form: "semantic" (1 - cosine of sentence embeddings), "self_bleu" (1 - self-BLEU), "distinct_n",
+            "behaviour" (two programs differ in the values that they return on probe inputs) or "answer"
+            (normalised answers differ).
         encode: for "semantic": texts -> [n, d] unit vectors, such as `embedding.Encoder().encode`.
-        verifier: for "behaviour" and "answer" it must give `.labels(texts, record)` (None: does not run, no answer); for a
-            gate, `.well_formed(texts, record)`. Without one, a gate asks only that a sample ended and is not empty.
+        verifier: for "behaviour" and "answer" it must give `.labels(texts, record)` (None: does not run, no
+            answer); for a gate, `.well_formed(texts, record)`. Without one, a gate asks only that a sample
+            ended and is not empty.
         gate: whether only valid samples count. n: for "distinct_n".
 
     Raises:

@@ -23,8 +23,8 @@ def load_base(
 
     Args:
         name_or_path: a folder or a hub id. revision: a hub commit, to pin it.
-        precision: "fp32", "bf16", or "nf4" (4-bit, double quantisation, bf16 compute; Dettmers et al. 2023; needs a GPU
-            that bitsandbytes supports).
+        precision: "fp32", "bf16", or "nf4" (4-bit, double quantisation, bf16 compute; Dettmers et al. 2023;
+            needs a GPU that bitsandbytes supports).
         attention: transformers' `attn_implementation`; "eager" trains fastest at toy sizes on a CPU.
         device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", ...
 
@@ -68,7 +68,8 @@ def load_base(
 
 
 def load_adapter(base, adapter_dir: str | Path, *, trainable: bool = False):
-    """Put a saved PEFT adapter on a base model; never merged, so that a quantised base stays as it was trained.
+    """Put a saved PEFT adapter on a base model; never merged, so that a quantised base stays as it was
+    trained.
 
     Raises:
         StudyError: no adapter in the folder, or one whose modules or shapes do not match the base.
@@ -112,7 +113,9 @@ def check_tokenizer(tokenizer, name: str = "the tokenizer") -> None:
 
 
 def end_tokens(model, tokenizer) -> frozenset[int]:
-    """Token ids that end a completion: the tokenizer's end token and those of the model's generation config."""
+    """Token ids that end a completion: the tokenizer's end token and those of the model's generation
+    config.
+    """
     configured = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
     more = configured if isinstance(configured, list) else [] if configured is None else [configured]
     return frozenset([tokenizer.eos_token_id, *more])
@@ -120,13 +123,15 @@ def end_tokens(model, tokenizer) -> frozenset[int]:
 
 def encode_prompt(tokenizer, prompt: str) -> list[int]:
     """Token ids of a prompt as the model sees it before it writes, in training and in generation alike."""
-    ids = tokenizer(prompt)["input_ids"]
+    # A chat template has written the beginning-of-text token already.
+    rendered = tokenizer.bos_token is not None and prompt.startswith(tokenizer.bos_token)
+    ids = tokenizer(prompt, add_special_tokens=not rendered)["input_ids"]
     return ids[:-1] if ids and ids[-1] == tokenizer.eos_token_id else ids
 
 
 def encode_completion(tokenizer, completion: str) -> list[int]:
-    """Token ids of a completion, with the end token. Apart from the prompt: jointly, the boundary could tokenise
-    differently from what the model meets when it generates."""
+    """Token ids of a completion, with the end token. Apart from the prompt: jointly, the boundary could
+    tokenise differently from what the model meets when it generates."""
     return [*tokenizer(completion, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
 
 
@@ -134,9 +139,9 @@ def encode_completion(tokenizer, completion: str) -> list[int]:
 def merged_adapter(model) -> Iterator[torch.nn.Module]:
     """The bare model, its float32 layers with their adapters merged, for the time of the `with` block.
 
-    Merging makes sampling faster and is exact to rounding in float32. It is done on copies, and the original weights
-    are put back by reference, bit for bit. Layers of any other type (4-bit, bf16) keep the adapter beside them:
-    merging would round differently from training.
+    Merging makes sampling faster and is exact to rounding in float32. It is done on copies, and the original
+    weights are put back by reference, bit for bit. Layers of any other type (4-bit, bf16) keep the adapter
+    beside them: merging would round differently from training.
     """
     from peft import PeftModel
     from peft.tuners.tuners_utils import BaseTunerLayer

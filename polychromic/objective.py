@@ -1,11 +1,12 @@
-"""The mathematics of L = L_quality - lambda * E[D(y_1..y_N)]: diversity, credits, surrogate. Tensors only, no model.
+"""The mathematics of L = L_quality - lambda * E[D(y_1..y_N)]: diversity, credits, surrogate. Tensors only, no
+model.
 
 The gradient of E[D] with respect to the policy is the score-function estimator (Williams 1992, eq. 4)
 
     grad E[D] = E[ sum_i A_i * grad log pi(y_i | x) ],    A_i = D(Y) - b_i,
 
-for any baseline b_i that does not depend on y_i. Here b_i is D of the other samples (leave one out), or, for two
-samples of a pairwise measure, nothing at all. Both are proven unbiased by exact enumeration in the tests.
+for any baseline b_i that does not depend on y_i. Here b_i is D of the other samples (leave one out), or, for
+two samples of a pairwise measure, nothing at all. Both are proven unbiased by exact enumeration in the tests.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ def pairwise_diversity(distances: torch.Tensor) -> torch.Tensor:
 def pairwise_credits(distances: torch.Tensor) -> torch.Tensor:
     """The leave-one-out credits A_i = D(Y) - D(Y without i) of a pairwise mean, in closed form.
 
-    With m_i the mean distance of y_i to the others, A_i = 2 / (N-2) * (m_i - D) for N >= 3. For N = 2 nothing is
-    left to compare with, and A_i is the raw credit (2/N) * m_i = d(1, 2).
+    With m_i the mean distance of y_i to the others, A_i = 2 / (N-2) * (m_i - D) for N >= 3. For N = 2 nothing
+    is left to compare with, and A_i is the raw credit (2/N) * m_i = d(1, 2).
 
     Args:
         distances: [..., N, N], symmetric; the diagonal is ignored.
@@ -74,15 +75,17 @@ def leave_one_out_credits(measure: Callable[[Sequence[int]], float], n: int) -> 
 def surrogate(
     log_probs: torch.Tensor, credits: torch.Tensor, *, samples_per_prompt: int, prompts: float, length: float
 ) -> torch.Tensor:
-    """The loss whose autograd is the gradient of -E[D]: -(1/prompts) sum (credit / samples_per_prompt) * log pi / length.
+    """The loss whose autograd is the gradient of -E[D]: -(1/prompts) sum (credit / samples_per_prompt) * log
+    pi / length.
 
     Args:
         log_probs: [rows], summed over the tokens of a completion, end token included.
-        credits: [rows], a constant (detached here). Rows of one prompt that are the same token sequence may be merged
-            into one, with their credits added.
+        credits: [rows], a constant (detached here). Rows of one prompt that are the same token sequence may
+            be merged into one, with their credits added.
         samples_per_prompt: N; with credits of unit scale, this makes the term a mean over samples.
         prompts: number of prompts that the mean is over.
-        length: S, a constant of the run in tokens (mean target length): puts the term on the footing of a token mean.
+        length: S, a constant of the run in tokens (mean target length): puts the term on the footing of a
+            token mean.
     """
     return -(credits.detach() * log_probs).sum() / (samples_per_prompt * prompts * length)
 
@@ -90,8 +93,8 @@ def surrogate(
 class CreditScale:
     """Root mean square of past credits: an exponential moving average, always one step behind.
 
-    Dividing by the spread of the very credits that it scales would bias the gradient; the past does not depend on the
-    present samples. It makes lambda mean the same whatever D's unit is.
+    Dividing by the spread of the very credits that it scales would bias the gradient; the past does not
+    depend on the present samples. It makes lambda mean the same whatever D's unit is.
     """
 
     def __init__(self, decay: float = 0.9, floor: float = 0.01):

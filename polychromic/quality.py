@@ -1,7 +1,8 @@
-"""The quality term of the objective: cross-entropy (standard LoRA) and its peers GEM, DCO and an entropy bonus.
+"""The quality term of the objective: cross-entropy (standard LoRA) and its peers GEM, DCO and an entropy
+bonus.
 
-Each is a `compute_loss_func` of `transformers.Trainer`: (model outputs, labels, number of target tokens in the whole
-effective batch) -> scalar. Labels are -100 where no loss is taken, and are shifted here.
+Each is a `compute_loss_func` of `transformers.Trainer`: (model outputs, labels, number of target tokens in
+the whole effective batch) -> scalar. Labels are -100 where no loss is taken, and are shifted here.
 """
 
 from __future__ import annotations
@@ -13,49 +14,43 @@ import torch.nn.functional as F
 
 from polychromic.errors import StudyError
 
-QUALITY_TERMS = ("ce", "gem", "dco", "entropy")
+QUALITY_TERMS = ("ce", "gem", "gem_logsigmoid", "dco", "entropy")
 
 Loss = Callable[..., torch.Tensor]
 
 
-def quality_loss(
-    name: str,
-    *,
-    gem_beta: float = 0.7,
-    gem_h: str = "log_sigmoid",
-    dco_samples: int = 10,
-    entropy_bonus: float = 0.1,
-) -> Loss | None:
+def quality_loss(name: str, *, beta: float = 0.7, dco_samples: int = 10) -> Loss | None:
     """The loss function of this name; None for "ce", which is the model's own.
+
+    Args:
+        name: "ce", "gem" (linear h), "gem_logsigmoid" (the published h), "dco" or "entropy".
+        beta: GEM's temperature; for "entropy", the weight of the bonus.
+        dco_samples: N of DCO.
 
     Raises:
         StudyError: unknown name, or a parameter out of its range.
     """
+    if name not in QUALITY_TERMS:
+        raise StudyError(f"quality {name!r} is unknown: use one of {', '.join(QUALITY_TERMS)}.")
+    if beta <= 0 or dco_samples < 1:
+        raise StudyError(f"quality needs beta > 0 and dco_samples >= 1, got {beta} and {dco_samples}.")
     if name == "ce":
         return None
-    if name == "gem":
-        if gem_beta <= 0 or gem_h not in ("linear", "log_sigmoid"):
-            raise StudyError(
-                f'GEM needs gem_beta > 0 and gem_h "linear" or "log_sigmoid", got {gem_beta}, {gem_h!r}.'
-            )
-        return _on_targets(lambda logits, labels: gem(logits, labels, beta=gem_beta, h=gem_h))
     if name == "dco":
-        if dco_samples < 1:
-            raise StudyError(f"DCO needs dco_samples >= 1, got {dco_samples}.")
         return _dco_loss(dco_samples)
     if name == "entropy":
-        if entropy_bonus < 0:
-            raise StudyError(f"entropy_bonus must be >= 0, got {entropy_bonus}.")
-        return _on_targets(lambda logits, labels: entropy_regularised(logits, labels, bonus=entropy_bonus))
-    raise StudyError(f"quality {name!r} is unknown: use one of {', '.join(QUALITY_TERMS)}.")
+        return _on_targets(lambda logits, labels: entropy_regularised(logits, labels, bonus=beta))
+    return _on_targets(
+        lambda logits, labels: gem(logits, labels, beta=beta, log_sigmoid=name == "gem_logsigmoid")
+    )
 
 
-def gem(logits: torch.Tensor, labels: torch.Tensor, *, beta: float, h: str) -> torch.Tensor:
+def gem(logits: torch.Tensor, labels: torch.Tensor, *, beta: float, log_sigmoid: bool) -> torch.Tensor:
     """GEM, entropy-preserving fine-tuning (Li et al. 2025, arXiv 2408.16673, sec. 4, algorithm 1), per token.
 
-    With q = softmax(logits / beta), a constant: -sum_v q_v * w_v * (log p_label - log p_v). With the linear h, w = 1 and
-    the gradient is that of beta * CE(logits / beta). The published h is a log-sigmoid: w_v = sigmoid((z_v - z_label) / 100),
-    a constant too.
+    With q = softmax(logits / beta), a constant: -sum_v q_v * w_v * (log p_label - log p_v). With the linear
+    h, w = 1 and the gradient is that of beta * CE(logits / beta). The published h is a log-sigmoid: w_v =
+    sigmoid((z_v - z_label) / 100), a constant too.
 
     Args:
         logits: [tokens, vocabulary]; labels: [tokens].
@@ -67,20 +62,23 @@ def gem(logits: torch.Tensor, labels: torch.Tensor, *, beta: float, h: str) -> t
     index = labels.unsqueeze(-1)
     with torch.no_grad():
         weight = (logits / beta).softmax(-1)
-        if h == "log_sigmoid":
+        if log_sigmoid:
             weight = weight * torch.sigmoid(0.01 * (logits - logits.gather(-1, index)))
     return -(weight * (log_p.gather(-1, index) - log_p)).sum(-1)
 
 
 def entropy_regularised(logits: torch.Tensor, labels: torch.Tensor, *, bonus: float) -> torch.Tensor:
-    """Cross-entropy minus bonus * entropy of the next-token distribution, per token (Pereyra et al. 2017, eq. 2)."""
+    """Cross-entropy minus bonus * entropy of the next-token distribution, per token (Pereyra et al. 2017, eq.
+    2).
+    """
     log_p = logits.log_softmax(-1)
     entropy = -(log_p.exp() * log_p).sum(-1)
     return -log_p.gather(-1, labels.unsqueeze(-1)).squeeze(-1) - bonus * entropy
 
 
 def dco(sequence_log_probs: torch.Tensor, *, samples: int) -> torch.Tensor:
-    """DCO, -log of the chance that one of N samples is the target (Chen et al. 2025, arXiv 2502.07154, eq. 4).
+    """DCO, -log of the chance that one of N samples is the target (Chen et al. 2025, arXiv 2502.07154, eq.
+    4).
 
     -log(1 - (1 - p)^N) with p = exp(sequence_log_probs), a sequence. N = 1 is the cross-entropy.
     """
@@ -101,7 +99,9 @@ def log1mexp(x: torch.Tensor) -> torch.Tensor:
 
 
 def _on_targets(per_token: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> Loss:
-    """A Trainer loss from a loss per target token: their sum over the number of targets in the effective batch."""
+    """A Trainer loss from a loss per target token: their sum over the number of targets in the effective
+    batch.
+    """
 
     def loss(outputs, labels, num_items_in_batch=None):
         labels = labels[:, 1:]
@@ -113,7 +113,9 @@ def _on_targets(per_token: Callable[[torch.Tensor, torch.Tensor], torch.Tensor])
 
 
 def _dco_loss(samples: int) -> Loss:
-    """DCO summed over sequences, over the number of target tokens: with one sample exactly the token-mean CE."""
+    """DCO summed over sequences, over the number of target tokens: with one sample exactly the token-mean
+    CE.
+    """
 
     def loss(outputs, labels, num_items_in_batch=None):
         labels = labels[:, 1:]

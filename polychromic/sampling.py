@@ -1,8 +1,10 @@
-"""Group sampling: N completions a prompt from one shared prefill. Training rollouts and evaluation use this code.
+"""Group sampling: N completions a prompt from one shared prefill. Training rollouts and evaluation use this
+code.
 
-A lean loop over the model's own forward: the prompts of a batch are prefilled together (left-padded), their cache is
-repeated N times into preallocated buffers, and rows that ended are dropped. Each sample has its own counter-based
-random stream, keyed by its seed, so that neither the batch it is in nor the order matters (up to float rounding).
+A lean loop over the model's own forward: the prompts of a batch are prefilled together (left-padded), their
+cache is repeated N times into preallocated buffers, and rows that ended are dropped. Each sample has its own
+counter-based random stream, keyed by its seed, so that neither the batch it is in nor the order matters (up
+to float rounding).
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ from polychromic.models import end_tokens, merged_adapter
 
 @dataclass(frozen=True)
 class Completion:
-    """One sample: its tokens (the end token included if drawn), text without special tokens, why it stopped, its seed."""
+    """One sample: its tokens (the end token included if drawn), text without special tokens, why it stopped,
+    its seed.
+    """
 
     tokens: list[int]
     text: str
@@ -43,10 +47,11 @@ def sample_groups(
     max_new_tokens: int,
     batch_size: int = 256,
 ) -> list[list[Completion]]:
-    """Sample len(seeds[i]) completions of prompts[i], from softmax(logits / temperature), cut to the top_p nucleus.
+    """Sample len(seeds[i]) completions of prompts[i], from softmax(logits / temperature), cut to the top_p
+    nucleus.
 
-    Dropout is off while sampling and the model's mode is restored. float32 LoRA weights are merged for the duration
-    (the base weights are put back untouched); on any other base the adapter runs beside it.
+    Dropout is off while sampling and the model's mode is restored. float32 LoRA weights are merged for the
+    duration (the base weights are put back untouched); on any other base the adapter runs beside it.
 
     Args:
         model: a causal LM, with or without a PEFT adapter.
@@ -101,11 +106,12 @@ def sample_groups(
 
 
 def nucleus(logits: torch.Tensor, top_p: float, keep: torch.Tensor | None = None) -> torch.Tensor:
-    """Logits outside the smallest set of tokens with probability >= top_p, set to -inf (Holtzman et al. 2020, sec. 3.1).
+    """Logits outside the smallest set of tokens with probability >= top_p, set to -inf (Holtzman et al. 2020,
+    sec. 3.1).
 
     Args:
-        logits: [..., vocabulary], already divided by the temperature. keep: [...], tokens that stay whatever happens (a
-            sampled token, scored again, may sit on the border by a rounding error).
+        logits: [..., vocabulary], already divided by the temperature. keep: [...], tokens that stay whatever
+            happens (a sampled token, scored again, may sit on the border by a rounding error).
     """
     if top_p >= 1:
         return logits
@@ -118,12 +124,16 @@ def nucleus(logits: torch.Tensor, top_p: float, keep: torch.Tensor | None = None
 
 
 def uniforms(seeds: Sequence[int], count: int) -> np.ndarray:
-    """[len(seeds), count] float64 in [0, 1): row i is the Philox stream of seeds[i], whatever else is drawn."""
+    """[len(seeds), count] float64 in [0, 1): row i is the Philox stream of seeds[i], whatever else is
+    drawn.
+    """
     return np.stack([np.random.Generator(np.random.Philox(key=seed)).random(count) for seed in seeds])
 
 
 def _batches(prompts: list[list[int]], seeds: list[list[int]], batch_size: int) -> list[list[int]]:
-    """Indices of prompts, grouped by similar length so that little is padded, at most `batch_size` samples a group."""
+    """Indices of prompts, grouped by similar length so that little is padded, at most `batch_size` samples a
+    group.
+    """
     order = sorted((i for i in range(len(prompts)) if seeds[i]), key=lambda i: (len(prompts[i]), i))
     batches: list[list[int]] = []
     rows = batch_size

@@ -16,9 +16,11 @@ def completion_log_probs(
     temperature: float,
     top_p: float = 1.0,
 ) -> torch.Tensor:
-    """Sum over tokens of log pi(token | prompt, tokens before), under softmax(logits / temperature) and the nucleus.
+    """Sum over tokens of log pi(token | prompt, tokens before), under softmax(logits / temperature) and the
+    nucleus.
 
-    A prompt is run once and its cache, gradient included, shared by its completions. The caller sets the model's
+    A prompt is run once and its cache, gradient included, shared by its completions. The caller sets the
+    model's
     mode: eval, so that dropout is off as it was while sampling.
 
     Args:

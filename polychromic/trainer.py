@@ -1,8 +1,10 @@
-"""PolychromicTrainer: `transformers.Trainer` whose loss is L_quality - lambda * E[D(samples)], for any PEFT adapter.
+"""PolychromicTrainer: `transformers.Trainer` whose loss is L_quality - lambda * E[D(samples)], for any PEFT
+adapter.
 
-The quality term runs as in any Trainer. Every m-th optimisation step, after the quality gradient is complete, fresh
-samples are drawn from the current policy, their credits computed, and the score-function gradient of E[D], with weight
-m * lambda, is added. Nothing of this touches the data order or the dropout noise: lambda = 0 is standard LoRA, bit for bit.
+The quality term runs as in any Trainer. Every m-th optimisation step, after the quality gradient is complete,
+fresh samples are drawn from the current policy, their credits computed, and the score-function gradient of
+E[D], with weight m * lambda, is added. Nothing of this touches the data order or the dropout noise: lambda =
+0 is standard LoRA, bit for bit.
 """
 
 from __future__ import annotations
@@ -36,13 +38,17 @@ STATE_FILE = "diversity_state.json"
 
 @dataclass
 class PolychromicConfig(TrainingArguments):
-    """`TrainingArguments` with the settings of the objective; docs/hyperparameters.md says how to choose them."""
+    """`TrainingArguments` with the settings of the objective; docs/hyperparameters.md says how to choose
+    them.
+    """
 
-    quality: str = field(default="ce", metadata={"help": "Quality term: ce, gem, dco or entropy."})
-    gem_beta: float = field(default=0.7, metadata={"help": "GEM: temperature of its target distribution."})
-    gem_h: str = field(default="log_sigmoid", metadata={"help": "GEM: log_sigmoid (published) or linear."})
-    dco_samples: int = field(default=10, metadata={"help": "DCO: N of its pass@N loss."})
-    entropy_bonus: float = field(default=0.1, metadata={"help": "Entropy term: weight of the bonus."})
+    quality: str = field(
+        default="ce", metadata={"help": "Quality term: ce, gem, gem_logsigmoid, dco or entropy."}
+    )
+    quality_beta: float = field(
+        default=0.7, metadata={"help": "GEM's temperature, or the weight of the entropy bonus."}
+    )
+    dco_samples: int = field(default=10, metadata={"help": "N of DCO's pass@N loss."})
     diversity_weight: float = field(
         default=0.3, metadata={"help": "lambda; 0 is standard LoRA. Try 0.1 to 0.5."}
     )
@@ -90,13 +96,7 @@ class PolychromicConfig(TrainingArguments):
 
     def quality_loss(self):
         """The `compute_loss_func` of the quality term; None for the model's own cross-entropy."""
-        return quality_loss(
-            self.quality,
-            gem_beta=self.gem_beta,
-            gem_h=self.gem_h,
-            dco_samples=self.dco_samples,
-            entropy_bonus=self.entropy_bonus,
-        )
+        return quality_loss(self.quality, beta=self.quality_beta, dco_samples=self.dco_samples)
 
 
 @dataclass
@@ -115,8 +115,8 @@ class PolychromicTrainer(Trainer):
     Args:
         model: the model, usually from `peft.get_peft_model`.
         args: the settings.
-        train_dataset: rows {"prompt": str, "completion": str}, optional "record" for the measure. Loss is taken on the
-            completion and the end token.
+        train_dataset: rows {"prompt": str, "completion": str}, optional "record" for the measure. Loss is
+            taken on the completion and the end token.
         processing_class: the tokenizer.
         eval_dataset: rows likewise; `eval_loss` is the cross-entropy whatever the quality term.
         measure: D, from `measures.make_measure`; needed if diversity_weight > 0.
@@ -138,14 +138,12 @@ class PolychromicTrainer(Trainer):
         check_tokenizer(processing_class)
         if args.diversity_weight > 0:
             self._check_diversity(model, args, measure)
-        rows = [encode_row(row, i, processing_class, args.max_length) for i, row in enumerate(train_dataset)]
+        rows, self.dropped_rows = encode_rows(train_dataset, processing_class, args.max_length)
         self.prompts = [row["input_ids"][: row["prompt_length"]] for row in rows]
-        self.records = [row.get("record") for row in train_dataset]
+        self.records = [row["record"] for row in rows]
         self.target_length = float(np.mean([len(row["input_ids"]) - row["prompt_length"] for row in rows]))
         if eval_dataset is not None:
-            eval_dataset = [
-                encode_row(row, i, processing_class, args.max_length) for i, row in enumerate(eval_dataset)
-            ]
+            eval_dataset, _ = encode_rows(eval_dataset, processing_class, args.max_length)
         super().__init__(
             model,
             args,
@@ -160,6 +158,7 @@ class PolychromicTrainer(Trainer):
         self.measure = measure
         self.scale = CreditScale()
         self.watch = Watch()
+        self.warnings: list[str] = []
         self.seconds = Seconds()
         self.sampled_tokens = 0
         self._audited = False
@@ -216,7 +215,9 @@ class PolychromicTrainer(Trainer):
         statistics = self._statistics(groups, values)
         self.scale.update(statistics.pop("mean_square"))
         statistics["grad_ratio"] = gradients["ratio"]
-        self.watch.see(step, statistics["entropy"], statistics["length"], statistics["credit_spread"])
+        self.warnings += self.watch.see(
+            step, statistics["entropy"], statistics["length"], statistics["credit_spread"]
+        )
         self._since_log.append(statistics)
 
     def _audit(self, model) -> None:
@@ -236,8 +237,7 @@ class PolychromicTrainer(Trainer):
                 f"gradient audit: the diversity term's gradient is {norm} with credits of one. Check that the adapter's "
                 "parameters require gradients and that the model is finite."
             )
-        if self.scale.mean_square is None:
-            self.scale.update(self._statistics(groups, self._diversity(indices, groups))["mean_square"])
+        self.scale.update(self._statistics(groups, self._diversity(indices, groups))["mean_square"])
         self._audited = True
 
     def _rollout(self, model, index: int, purpose: str) -> tuple[list[int], list[list[Completion]]]:
@@ -285,7 +285,9 @@ class PolychromicTrainer(Trainer):
         return values
 
     def _backward(self, model, indices, groups, credits, weight: float) -> None:
-        """Accumulate the surrogate's gradient; samples of a prompt that are the same tokens share a row, exactly."""
+        """Accumulate the surrogate's gradient; samples of a prompt that are the same tokens share a row,
+        exactly.
+        """
         unwrapped = self.accelerator.unwrap_model(model)
         bare = unwrapped.get_base_model() if hasattr(unwrapped, "get_base_model") else unwrapped
         unwrapped.eval()
@@ -316,7 +318,9 @@ class PolychromicTrainer(Trainer):
         unwrapped.train()
 
     def _chunks(self, indices, groups, credits):
-        """(prompt, distinct completions, their summed credits) a prompt, in lists of at most score_batch_size rows."""
+        """(prompt, distinct completions, their summed credits) a prompt, in lists of at most score_batch_size
+        rows.
+        """
         chunk, rows = [], 0
         for i, group, credit in zip(indices, groups, credits, strict=True):
             summed: dict[tuple[int, ...], float] = {}
@@ -387,7 +391,9 @@ class PolychromicTrainer(Trainer):
             state = {
                 "mean_square": self.scale.mean_square,
                 "watch": vars(self.watch),
+                "seconds": vars(self.seconds),
                 "sampled_tokens": self.sampled_tokens,
+                "warnings": self.warnings,
             }
             Path(output_dir, STATE_FILE).write_text(json.dumps(state))
 
@@ -401,12 +407,16 @@ class PolychromicTrainer(Trainer):
                 )
             state = json.loads(Path(path).read_text())
             self.scale.mean_square = state["mean_square"]
+            self._audited = True  # by the run that is being resumed
             self.sampled_tokens = state["sampled_tokens"]
+            self.warnings = state["warnings"]
             vars(self.watch).update(state["watch"])
+            vars(self.seconds).update(state["seconds"])
 
 
 class _SeparateGradients:
-    """Within the block, gradients start from nothing; on leaving, they are summed over processes and added to the old.
+    """Within the block, gradients start from nothing; on leaving, they are summed over processes and added to
+    the old.
 
     As a mapping it then holds the norms "quality" and "diversity", and their "ratio" (diversity / quality).
     """
@@ -435,28 +445,41 @@ class _SeparateGradients:
             parameter.grad = gradient if before is None else before.add_(gradient)
 
 
-def encode_row(row: dict, number: int, tokenizer, max_length: int) -> dict:
-    """{"input_ids", "labels", "prompt_length"} of one row; a completion too long for max_length loses its tail.
+def encode_rows(rows: Sequence[dict], tokenizer, max_length: int) -> tuple[list[dict], int]:
+    """Token ids and labels of the rows that fit, and how many were left out because they do not.
 
     Raises:
-        StudyError: a row without the two texts, or whose prompt leaves no room for a completion.
+        StudyError: a row without the two texts, an empty prompt, or no row that fits.
     """
-    if not isinstance(row.get("prompt"), str) or not isinstance(row.get("completion"), str):
+    encoded = []
+    for number, row in enumerate(rows):
+        if not isinstance(row.get("prompt"), str) or not isinstance(row.get("completion"), str):
+            raise StudyError(
+                f'row {number} of the dataset needs the texts "prompt" and "completion"; it has {sorted(row)}.'
+            )
+        prompt = encode_prompt(tokenizer, row["prompt"])
+        if not prompt:
+            raise StudyError(f"row {number} of the dataset has an empty prompt: drop the row.")
+        completion = encode_completion(tokenizer, row["completion"])
+        if len(prompt) + len(completion) <= max_length:
+            encoded.append(
+                {
+                    "input_ids": prompt + completion,
+                    "labels": [-100] * len(prompt) + completion,
+                    "prompt_length": len(prompt),
+                    "record": row.get("record"),
+                }
+            )
+    dropped = len(rows) - len(encoded)
+    if not encoded:
         raise StudyError(
-            f'row {number} of the dataset needs the texts "prompt" and "completion"; it has {sorted(row)}.'
+            f"none of the {dropped} rows fits in max_length = {max_length} tokens: raise max_length or shorten them."
         )
-    prompt = encode_prompt(tokenizer, row["prompt"])
-    if not 0 < len(prompt) < max_length:
-        raise StudyError(
-            f"row {number}: the prompt has {len(prompt)} tokens; it must have at least 1 and fewer than max_length = "
-            f"{max_length}. Drop the row or raise max_length."
+    if dropped:
+        logger.warning(
+            "%d of %d rows left out: longer than max_length = %d tokens.", dropped, len(rows), max_length
         )
-    completion = encode_completion(tokenizer, row["completion"])[: max_length - len(prompt)]
-    return {
-        "input_ids": prompt + completion,
-        "labels": [-100] * len(prompt) + completion,
-        "prompt_length": len(prompt),
-    }
+    return encoded, dropped
 
 
 @dataclass

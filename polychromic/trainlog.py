@@ -12,7 +12,9 @@ logger = logging.getLogger(__name__)
 
 
 class TrainLog(TrainerCallback):
-    """Writes what the Trainer logs to a file of JSON lines; a resumed run drops the lines after its checkpoint."""
+    """Writes what the Trainer logs to a file of JSON lines; a resumed run drops the lines after its
+    checkpoint.
+    """
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
@@ -43,7 +45,9 @@ class Watch:
         self.zeros = 0
 
     def see(self, step: int, entropy: float, length: float, credit_spread: float) -> list[str]:
-        """Take in one diversity step: entropy in nats a token, length in tokens. Returns (and logs) the warnings."""
+        """Take in one diversity step: entropy in nats a token, length in tokens. Returns (and logs) the
+        warnings.
+        """
         warnings = []
         for name, value in (("entropy", entropy), ("length", length)):
             first = self.first.setdefault(name, value)

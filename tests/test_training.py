@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from peft import LoraConfig
+from safetensors.torch import load_file
+
+from polychromic.errors import StudyError
+from polychromic.measures import make_measure
+from polychromic.models import load_adapter, load_base
+from polychromic.trainer import PolychromicConfig
+from polychromic.training import finetune, last_complete_checkpoint
+
+ROWS = [{"prompt": f"answer {i}?", "completion": f"{i * 7 % 10} and {i % 3}"} for i in range(20)]
+
+
+@pytest.fixture
+def run(tiny_model_dir, tmp_path):
+    """finetune(...) in tmp_path/name; returns its account."""
+
+    def finetune_(name="run", rows=ROWS, settings=None, **more):
+        model, tokenizer = load_base(tiny_model_dir, attention="eager", device="cpu")
+        common = {
+            "output_dir": str(tmp_path / name / "work"),
+            "per_device_train_batch_size": 4,
+            "num_train_epochs": 2,
+            "learning_rate": 5e-3,
+            "logging_steps": 1,
+            "save_steps": 3,
+            "num_samples": 2,
+            "diversity_every": 2,
+            "prompts_per_step": 3,
+            "rollout_max_new_tokens": 5,
+            "report_to": "none",
+            "disable_tqdm": True,
+            "use_cpu": True,
+            "dataloader_pin_memory": False,
+        }
+        return finetune(
+            model,
+            tokenizer,
+            rows,
+            PolychromicConfig(**common | (settings or {})),
+            LoraConfig(r=4, lora_alpha=4, lora_dropout=0.1, target_modules="all-linear"),
+            tmp_path / name / "adapter",
+            measure=make_measure("distinct_n", n=1, gate=True),
+            **more,
+        )
+
+    return finetune_
+
+
+def adapter(folder):
+    return load_file(folder / "adapter" / "adapter_model.safetensors")
+
+
+def test_account_and_adapter(run, tiny_model_dir, tmp_path):
+    account = run(early_dir=tmp_path / "run" / "early")
+    json.dumps(account)
+    assert account["steps"] == 10
+    assert account["rows"] == 20
+    assert 0 < account["trainable_parameters"] < account["parameters"]
+    assert account["sampled_tokens"] > 0
+    assert account["target_tokens"] == round(2 * 20 * account["mean_target_length"])
+    assert account["seconds"]["total"] > account["seconds"]["sample"] > 0
+    assert account["peak_memory_gib"] > 0
+    assert len((tmp_path / "run" / "work" / "train_log.jsonl").read_text().splitlines()) == 10
+    base, _ = load_base(tiny_model_dir, attention="eager", device="cpu")
+    load_adapter(base, tmp_path / "run" / "adapter")
+    early = load_file(tmp_path / "run" / "early" / "adapter_model.safetensors")
+    late = adapter(tmp_path / "run")
+    assert early.keys() == late.keys()
+    assert any(not torch.equal(early[name], late[name]) for name in late)
+
+
+def test_interrupted_run_ends_as_if_it_had_not_been(run, tmp_path):
+    class Killed(Exception):
+        pass
+
+    class Rows(list):
+        """Breaks when a row is fetched for the 30th time: in the midst of step 8."""
+
+        fetched = 0
+
+        def __getitem__(self, index):
+            self.fetched += 1
+            if self.fetched == 30:
+                raise Killed
+            return super().__getitem__(index)
+
+    whole = run("whole", settings={"seed_scope": "s"})
+    from polychromic import training
+
+    real = training.PolychromicTrainer.__init__
+
+    def breaking(self, *args, **kwargs):
+        real(self, *args, **kwargs)
+        self.train_dataset = Rows(self.train_dataset)
+
+    training.PolychromicTrainer.__init__ = breaking
+    try:
+        with pytest.raises(Killed):
+            run("cut", settings={"seed_scope": "s"})
+    finally:
+        training.PolychromicTrainer.__init__ = real
+    half_written = tmp_path / "cut" / "work" / "checkpoint-7"
+    half_written.mkdir()
+    resumed = run("cut", settings={"seed_scope": "s"})
+    assert resumed["resumed_from"] == "checkpoint-6"
+    assert not half_written.exists()
+    one, other = adapter(tmp_path / "whole"), adapter(tmp_path / "cut")
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert resumed["sampled_tokens"] == whole["sampled_tokens"]
+
+
+def test_early_stopping_uses_cross_entropy_whatever_the_quality(run):
+    account = run(
+        settings={"num_train_epochs": 40, "learning_rate": 5e-2, "quality": "dco", "save_steps": 2},
+        eval_rows=[{"prompt": "answer 3?", "completion": "zzz qqq"}],
+        patience=2,
+    )
+    assert account["steps"] < 40 * 5
+    with pytest.raises(StudyError, match="eval_rows"):
+        run("b", patience=2)
+
+
+def test_no_checkpoint(tmp_path):
+    assert last_complete_checkpoint(tmp_path) is None
+    assert last_complete_checkpoint(tmp_path / "missing") is None
