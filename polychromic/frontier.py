@@ -82,5 +82,8 @@ def at_chosen_temperature(
     Returns:
         the arm's temperature, the control's, and their difference on test.
     """
-    own, other = best_temperature(arm_validation), best_temperature(control_validation)
+    own, other = (
+        best_temperature({t: values for t, values in validation.items() if t in test})
+        for test, validation in ((arm, arm_validation), (control, control_validation))
+    )
     return own, other, two_way_t(arm[own], control[other], level=level)

@@ -23,7 +23,6 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
 from polychromic.errors import StudyError
 
@@ -294,7 +293,12 @@ def holm(p_values: Sequence[float]) -> Array:
         return p
     if ((p < 0) | (p > 1)).any():
         raise StudyError(f"holm: p-values lie in [0, 1], not {p[(p < 0) | (p > 1)][0]}.")
-    return multipletests(p, method="holm")[1]
+    # By hand, because statsmodels' multipletests runs the garbage collector in every call: 0.05 s, and a
+    # study calls this a thousand times.
+    order = np.argsort(p)
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(p.size, 0, -1)), 1)
+    return adjusted
 
 
 def bonferroni_level(level: float, comparisons: int) -> float:

@@ -142,6 +142,7 @@ def _solve(function, low, high):
 )
 def test_holm_published(p, adjusted):
     assert holm(p) == pytest.approx(adjusted)
+    assert holm(p) == pytest.approx(multipletests(p, method="holm")[1])
 
 
 def test_bonferroni_intervals_agree_with_adjusted_p_values():

@@ -1,0 +1,339 @@
+"""From the cached tables of a study to its statistics: summary, comparisons, frontier, hypotheses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from polychromic.errors import StudyError
+from polychromic.frontier import at_chosen_temperature, frontier_gain
+from polychromic.metrics.signatures import signature
+from polychromic.statistics import (
+    Comparison,
+    bonferroni_level,
+    crossed_bootstrap,
+    holm,
+    mann_whitney_u,
+    noninferior,
+    paired_effect,
+    pool,
+    pooled_effect,
+    two_way_t,
+)
+from polychromic.values import JUDGE, Array, Key, Tables, Values, read_values
+
+MEASURES = ("difference", "d_pooled", "d_paired")
+RANKS = ("u", "rank_biserial", "p_mwu")
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """The tables of `results/<study>/statistics/`. notes: what a reader must be told about the data."""
+
+    summary: pd.DataFrame
+    pairwise: pd.DataFrame
+    hypotheses: pd.DataFrame
+    frontier: pd.DataFrame
+    notes: list[str]
+
+
+def analyse(tables: Tables, plan: Mapping[str, Any], *, encoder: str = "minilm") -> Analysis:
+    """All statistics of a study.
+
+    Args:
+        tables: {domain: {arm: {"passes", "passes_val", "diversity", "quality", "judge": frame}}}; passes_val
+            and judge may be missing or empty.
+        plan: the analysis plan: `arms`, `seeds`, `domains` ({name: {"quality_metric"}}), `k`, `sampling`
+            (samples, temperature) and `plan` (control, alpha, margin, replicates, seed).
+        encoder: for the signatures.
+
+    Raises:
+        StudyError: for tables that do not hold what the plan asks for, naming the file and what is wrong.
+    """
+    values = read_values(tables, plan)
+    means = arm_means(values, plan)
+    pairwise = compare(values, plan)
+    frontier = frontier_table(values, means, plan)
+    return Analysis(
+        summarise(means, plan, encoder),
+        pairwise,
+        hypotheses(values, pairwise, frontier, plan),
+        frontier,
+        [*_one_seed(plan), *values.notes],
+    )
+
+
+def arm_means(values: Values, plan: Mapping[str, Any]) -> dict[Key, Comparison]:
+    """The mean of every metric with its crossed-bootstrap interval; "pooled" where every domain has it."""
+    options = _options(plan)
+    means = {}
+    for key, array in values.test.items():
+        defined = array[~np.isnan(array).any(1)]
+        means[key] = crossed_bootstrap(defined, **options) if len(defined) > 1 else _nothing(*defined.shape)
+    for rest in dict.fromkeys(key[1:] for key in means):
+        per_domain = [means.get((domain, *rest)) for domain in plan["domains"]]
+        if len(per_domain) > 1 and None not in per_domain:
+            means["pooled", *rest] = pool(per_domain, level=_level(plan))
+    return means
+
+
+def summarise(means: Mapping[Key, Comparison], plan: Mapping[str, Any], encoder: str) -> pd.DataFrame:
+    """summary.parquet: a row per domain (and "pooled"), metric, arm, temperature."""
+    samples = plan["sampling"]["samples"]
+    signed = cache(partial(signature, model=encoder, n=samples))
+    rows = [
+        {
+            "domain": domain,
+            "metric": metric,
+            "arm": arm,
+            "temperature": temperature,
+            "value": mean.difference,
+            "low": mean.low,
+            "high": mean.high,
+            "n_prompts": mean.n_prompts,
+            "n_seeds": mean.n_seeds,
+            "n_samples": 1 if metric == JUDGE else samples,
+            "over": mean.over,
+            "signature": signed(metric, prompts=mean.n_prompts, seeds=mean.n_seeds),
+        }
+        for (domain, arm, temperature, metric), mean in means.items()
+    ]
+    return pd.DataFrame(rows).sort_values(["domain", "metric", "arm", "temperature"], ignore_index=True)
+
+
+def compare(values: Values, plan: Mapping[str, Any]) -> pd.DataFrame:
+    """pairwise.parquet: all pairs of arms at the primary temperature, each arm and the control at the others.
+
+    The judge's rows are win rates against the control minus one half. p_holm adjusts over the domains of one
+    (metric, temperature, arm, control); a pooled row is a single test.
+    """
+    level, primary, control = _level(plan), plan["sampling"]["temperature"], plan["plan"]["control"]
+    arms = [control, *(arm for arm in plan["arms"] if arm != control)]
+    found: dict[tuple, dict[str, Any]] = {}
+    for (domain, arm, temperature, metric), x in values.test.items():
+        if metric == JUDGE:
+            found[domain, metric, temperature, arm, control] = _against_chance(x, level)
+            continue
+        for other in arms[: arms.index(arm)] if temperature == primary else {control} - {arm}:
+            y = values.test.get((domain, other, temperature, metric))
+            if y is not None:
+                found[domain, metric, temperature, arm, other] = _pair(x, y, level)
+    for rest in dict.fromkeys(key[1:] for key in found):
+        per_domain = [found.get((domain, *rest)) for domain in plan["domains"]]
+        if len(per_domain) > 1 and None not in per_domain:
+            found["pooled", *rest] = _pool(per_domain, level)
+    frame = pd.DataFrame([_row(*key, tests) for key, tests in found.items()])
+    family, single = ["metric", "temperature", "arm", "control"], frame["domain"] != "pooled"
+    adjusted = frame[single].groupby(family)["p"].transform(_holm_defined)
+    frame.insert(
+        list(frame.columns).index("p") + 1, "p_holm", adjusted.reindex(frame.index).fillna(frame["p"])
+    )
+    return frame.sort_values(["domain", *family], ignore_index=True)
+
+
+def frontier_table(values: Values, means: Mapping[Key, Comparison], plan: Mapping[str, Any]) -> pd.DataFrame:
+    """frontier.parquet: Pass@k of each arm and temperature, and its gain over the control's frontier.
+
+    `defined` is False for the control itself and where the arm's Pass@1 is outside the control's range.
+    """
+    control, options = plan["plan"]["control"], _options(plan)
+    deepest = f"pass_at_{max(plan['k'])}"
+
+    def points(domain: str, arm: str) -> dict[float, Array]:
+        ones, deep = (values.by_temperature(domain, arm, metric) for metric in ("pass_at_1", deepest))
+        return {t: np.stack([ones[t], deep[t]], -1) for t in ones}
+
+    rows = []
+    for domain in plan["domains"]:
+        line = points(domain, control)
+        for arm in plan["arms"]:
+            for temperature, point in points(domain, arm).items():
+                gain = None
+                if arm != control and len(line) > 1:
+                    gain = frontier_gain(point, line, **options)
+                row: dict[str, Any] = {"domain": domain, "arm": arm, "temperature": temperature}
+                for k in plan["k"]:
+                    mean = means[domain, arm, temperature, f"pass_at_{k}"]
+                    row |= {f"pass_at_{k}": mean.difference, f"pass_at_{k}_low": mean.low}
+                    row |= {f"pass_at_{k}_high": mean.high}
+                row |= {
+                    "gain_over_control_frontier": gain.difference if gain else np.nan,
+                    "gain_low": gain.low if gain else np.nan,
+                    "gain_high": gain.high if gain else np.nan,
+                    "gain_p": gain.p if gain else np.nan,
+                    "defined": gain is not None,
+                }
+                rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def hypotheses(
+    values: Values, pairwise: pd.DataFrame, frontier: pd.DataFrame, plan: Mapping[str, Any]
+) -> pd.DataFrame:
+    """hypotheses.parquet: what the plan asks of every arm against the control, a row per domain and question.
+
+    hypothesis: superiority (Pass@k, Holm over domains), noninferiority (Pass@1 and the domain's quality
+    metric, at the margin), frontier, chosen_temperature (each k, T chosen on validation prompts; a second
+    reading). low_simultaneous, high_simultaneous: Bonferroni over the domains.
+    """
+    control, margin, temperature = (
+        plan["plan"]["control"],
+        plan["plan"]["margin"],
+        plan["sampling"]["temperature"],
+    )
+    alpha, level = plan["plan"]["alpha"], _level(plan)
+    deepest = f"pass_at_{max(plan['k'])}"
+    tested = pairwise.set_index(["domain", "metric", "temperature", "arm", "control"])
+    gains = frontier.set_index(["domain", "arm", "temperature"])
+    rows: list[dict[str, Any]] = []
+    for domain, settings in plan["domains"].items():
+        for arm in (a for a in plan["arms"] if a != control):
+            asked = [("superiority", deepest), ("noninferiority", "pass_at_1")]
+            asked += [("noninferiority", settings["quality_metric"])]
+            for hypothesis, metric in asked:
+                key = (domain, metric, temperature, arm, control)
+                if key not in tested.index:
+                    raise StudyError(
+                        f"{domain}/{arm}: the plan's metric {metric} was not measured at T = {temperature}; "
+                        "its column is missing or empty in quality.parquet."
+                    )
+                row = tested.loc[key]
+                x, y = (values.test[domain, a, temperature, metric] for a in (arm, control))
+                wide = two_way_t(x, y, level=bonferroni_level(level, len(plan["domains"])))
+                better = hypothesis == "superiority"
+                holds = (
+                    row["p_holm"] < alpha and row["difference"] > 0 if better else noninferior(row, margin)
+                )
+                rows.append(
+                    {
+                        **_question(domain, hypothesis, arm, control, metric, temperature, temperature),
+                        **{name: row[name] for name in ("difference", "low", "high")},
+                        "low_simultaneous": wide.low,
+                        "high_simultaneous": wide.high,
+                        "margin": np.nan if better else margin,
+                        "p": row["p"],
+                        "p_holm": row["p_holm"],
+                        "holds": bool(holds),
+                    }
+                )
+            gain = gains.loc[domain, arm, temperature]
+            rows.append(
+                {
+                    **_question(domain, "frontier", arm, control, deepest, temperature, np.nan),
+                    "difference": gain["gain_over_control_frontier"],
+                    "low": gain["gain_low"],
+                    "high": gain["gain_high"],
+                    "p": gain["gain_p"],
+                    "holds": bool(gain["gain_low"] > 0) if gain["defined"] else None,
+                }
+            )
+            rows += _second_reading(values, domain, arm, control, plan, level)
+    return pd.DataFrame(rows)
+
+
+def _second_reading(
+    values: Values, domain: str, arm: str, control: str, plan: Mapping[str, Any], level: float
+) -> list[dict[str, Any]]:
+    rows = []
+    for k in plan["k"]:
+        metric = f"pass_at_{k}"
+        chosen_on = [values.by_temperature(domain, a, metric, validation=True) for a in (arm, control)]
+        if not all(chosen_on):
+            continue
+        test = [values.by_temperature(domain, a, metric) for a in (arm, control)]
+        own, other, found = at_chosen_temperature(*test, *chosen_on, level=level)
+        rows.append(
+            {
+                **_question(domain, "chosen_temperature", arm, control, metric, own, other),
+                **{"difference": found.difference, "low": found.low, "high": found.high, "p": found.p},
+                "holds": bool(found.low > 0),
+            }
+        )
+    return rows
+
+
+def _question(domain, hypothesis, arm, control, metric, temperature, control_temperature) -> dict[str, Any]:
+    return {
+        "domain": domain,
+        "hypothesis": hypothesis,
+        "arm": arm,
+        "control": control,
+        "metric": metric,
+        "temperature": temperature,
+        "control_temperature": control_temperature,
+    }
+
+
+def _pair(x: Array, y: Array, level: float) -> dict[str, Any]:
+    """Every test of one pair, over the prompts on which both arms are defined."""
+    both = ~(np.isnan(x).any(1) | np.isnan(y).any(1))
+    x, y = x[both], y[both]
+    if len(x) < 2:
+        return {**dict.fromkeys(MEASURES, _nothing(len(x), y.shape[1])), "values": None}
+    return {
+        "difference": two_way_t(x, y, level=level),
+        "d_pooled": pooled_effect(x, y, level=level),
+        "d_paired": paired_effect(x, y, level=level),
+        "values": (x.ravel(), y.ravel()),
+    }
+
+
+def _against_chance(wins: Array, level: float) -> dict[str, Any]:
+    undefined = dict.fromkeys(MEASURES, _nothing(*wins.shape))
+    return {**undefined, "difference": two_way_t(wins - 0.5, level=level), "values": None}
+
+
+def _pool(per_domain: list[dict[str, Any]], level: float) -> dict[str, Any]:
+    values = None
+    if all(tests["values"] for tests in per_domain):
+        values = [np.concatenate([tests["values"][side] for tests in per_domain]) for side in (0, 1)]
+    return {name: pool([t[name] for t in per_domain], level=level) for name in MEASURES} | {"values": values}
+
+
+def _row(domain, metric, temperature, arm, control, tests) -> dict[str, Any]:
+    found = tests["difference"]
+    row = {"domain": domain, "metric": metric, "temperature": temperature, "arm": arm, "control": control}
+    row |= {name: getattr(found, name) for name in ("difference", "low", "high", "p")}
+    ranks = (np.nan,) * 3
+    if tests["values"]:
+        u, p, rank_biserial = mann_whitney_u(*tests["values"])
+        ranks = u, rank_biserial, p
+    row |= dict(zip(RANKS, ranks, strict=True))
+    for name in MEASURES[1:]:
+        row |= {
+            name: tests[name].difference,
+            f"{name}_low": tests[name].low,
+            f"{name}_high": tests[name].high,
+        }
+    return row | {"n_prompts": found.n_prompts, "n_seeds": found.n_seeds, "over": found.over}
+
+
+def _nothing(n_prompts: int, n_seeds: int) -> Comparison:
+    """Where fewer than two prompts are defined."""
+    return Comparison(*(np.nan,) * 6, over="undefined", n_prompts=n_prompts, n_seeds=n_seeds)
+
+
+def _holm_defined(p: pd.Series) -> pd.Series:
+    defined = p.notna()
+    return p.where(~defined, pd.Series(dict(zip(p.index[defined], holm(p[defined]), strict=True))))
+
+
+def _one_seed(plan: Mapping[str, Any]) -> list[str]:
+    if len(plan["seeds"]) > 1:
+        return []
+    return [
+        "One training seed: intervals are over prompts only and speak of these adapters, not of the method."
+    ]
+
+
+def _level(plan: Mapping[str, Any]) -> float:
+    return 1 - plan["plan"]["alpha"]
+
+
+def _options(plan: Mapping[str, Any]) -> dict[str, Any]:
+    return {"replicates": plan["plan"]["replicates"], "seed": plan["plan"]["seed"], "level": _level(plan)}
