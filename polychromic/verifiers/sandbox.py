@@ -83,7 +83,9 @@ class _Lane:
 
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
-        start = f"import sys; sys.path.insert(0, {str(_ROOT)!r}); from polychromic.verifiers import lane; sys.path.pop(0)"
+        # A fork would seed `random` anew and reset locks that no candidate has: slow, and not the same twice.
+        start = "import os, sys; os.register_at_fork = lambda **_: None; "
+        start += f"sys.path.insert(0, {str(_ROOT)!r}); from polychromic.verifiers import lane; sys.path.pop(0)"
         python = [sys.executable, "-s", "-S", "-P", "-W", "ignore", "-X", "utf8", "-c"]
         command = [*python, f"{start}; lane.main({theirs.fileno()}, {self.how!r})"]
         if self.how == "bubblewrap":

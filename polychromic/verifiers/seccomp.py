@@ -55,11 +55,16 @@ FCNTL, PRLIMIT, IOCTL = (72, 25), (302, 261), (16, 29)
 _FCNTL_COMMANDS = (0, 1, 2, 3, 4, 1030)  # F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC
 
 # machine: (column above, audit architecture of <linux/audit.h>)
+_libc = ctypes.CDLL(None, use_errno=True)
 _MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 
-_LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06  # BPF_LD|W|ABS, BPF_JMP|JEQ|K, BPF_JMP|JGE|K, BPF_RET|K
-_NUMBER, _ARCHITECTURE, _FIRST, _SECOND = 0, 4, 16, 24  # offsets in struct seccomp_data; low words of the arguments
-_ALLOW, _KILL, _ERROR = 0x7FFF0000, 0x80000000, 0x00050000
+# BPF_LD|W|ABS, BPF_JMP|JEQ|K, BPF_JMP|JGE|K, BPF_RET|K
+_LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
+_NUMBER, _ARCHITECTURE, _FIRST, _SECOND = 0, 4, 16, 24  # offsets in struct seccomp_data; low words of arguments
+_ALLOW, _KILL, _FAIL = 0x7FFF0000, 0x80000000, 0x00050000  # SECCOMP_RET_ALLOW, _KILL_PROCESS, _ERRNO
+_X32 = 0x40000000  # x86-64's numbers from here on are a second door to the same calls
+
+_Code = tuple[tuple[int, int, int, int], ...]  # instructions: code, jump if true, jump if false, constant
 
 
 def supported() -> bool:
@@ -70,23 +75,39 @@ def supported() -> bool:
 def assemble(machine: str) -> bytes:
     """The filter as an array of `struct sock_filter` for "x86_64" or "aarch64"."""
     column, architecture = _MACHINES[machine]
-    program = [(_LOAD, 0, 0, _ARCHITECTURE), (_EQUAL, 1, 0, architecture), (_RETURN, 0, 0, _KILL), (_LOAD, 0, 0, _NUMBER)]
-    if machine == "x86_64":
-        program += [(_AT_LEAST, 0, 1, 0x40000000), (_RETURN, 0, 0, _KILL)]  # the x32 numbers are a second door
+    other: _Code = ((_RETURN, 0, 0, _FAIL | errno.EPERM),)
+    decisions: dict[int, _Code] = {_X32: ((_RETURN, 0, 0, _KILL),), **_decide_in_part(column)}
     for table, action in ((ALLOWED, _ALLOW), (DEADLY, _KILL)):
-        for numbers in table.values():
-            if numbers[column] is not None:
-                program += [(_EQUAL, 0, 1, numbers[column]), (_RETURN, 0, 0, action)]
-    commands = [(_EQUAL, len(_FCNTL_COMMANDS) - index, 0, command) for index, command in enumerate(_FCNTL_COMMANDS)]
-    program += [
-        (_EQUAL, 0, len(commands) + 3, FCNTL[column]), (_LOAD, 0, 0, _SECOND), *commands,
-        (_RETURN, 0, 0, _ERROR | errno.EPERM), (_RETURN, 0, 0, _ALLOW),
-        (_EQUAL, 0, 4, PRLIMIT[column]), (_LOAD, 0, 0, _FIRST),
-        (_EQUAL, 0, 1, 0), (_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _KILL),
-        (_EQUAL, 0, 1, IOCTL[column]), (_RETURN, 0, 0, _ERROR | errno.ENOTTY),  # "not a terminal", as open() asks
-        (_RETURN, 0, 0, _ERROR | errno.EPERM),
-    ]  # fmt: skip
-    return b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
+        decisions |= {numbers[column]: ((_RETURN, 0, 0, action),) for numbers in table.values() if numbers[column] is not None}
+    # Runs of numbers with one decision, so that a search by halves decides in a few steps: the kernel walks the whole filter for
+    # every number there is whenever a candidate installs it.
+    starts: list[tuple[int, _Code]] = [(0, decisions.get(0, other))]
+    for number in range(1, max(set(decisions) - {_X32}) + 2):
+        if (decision := decisions.get(number, other)) != starts[-1][1]:
+            starts.append((number, decision))
+    starts.append((_X32, decisions[_X32]))
+    program = [(_LOAD, 0, 0, _ARCHITECTURE), (_EQUAL, 1, 0, architecture), (_RETURN, 0, 0, _KILL), (_LOAD, 0, 0, _NUMBER)]
+    return b"".join(struct.pack("=HBBI", *instruction) for instruction in (*program, *_search(starts)))
+
+
+def _search(starts: list[tuple[int, _Code]]) -> _Code:
+    """Binary search for the last of `starts` that is not above the number."""
+    if len(starts) == 1:
+        return starts[0][1]
+    middle = len(starts) // 2
+    below, above = _search(starts[:middle]), _search(starts[middle:])
+    return ((_AT_LEAST, len(below), 0, starts[middle][0]), *below, *above)
+
+
+def _decide_in_part(column: int) -> dict[int, _Code]:
+    """The calls that are allowed by their arguments."""
+    commands = tuple((_EQUAL, len(_FCNTL_COMMANDS) - at, 0, command) for at, command in enumerate(_FCNTL_COMMANDS))
+    allow, kill, fail = ((_RETURN, 0, 0, action) for action in (_ALLOW, _KILL, _FAIL | errno.EPERM))
+    return {
+        FCNTL[column]: ((_LOAD, 0, 0, _SECOND), *commands, fail, allow),
+        PRLIMIT[column]: ((_LOAD, 0, 0, _FIRST), (_EQUAL, 0, 1, 0), allow, kill),  # process 0 is the caller
+        IOCTL[column]: ((_RETURN, 0, 0, _FAIL | errno.ENOTTY),),  # "not a terminal", as open() asks
+    }
 
 
 class _Program(ctypes.Structure):
@@ -107,6 +128,5 @@ def restrict(program: _Program) -> None:
         OSError: the kernel refuses.
     """
     forgo_privileges()
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(22, 2, ctypes.byref(program), 0, 0) != 0:  # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
+    if _libc.prctl(22, 2, ctypes.byref(program), 0, 0) != 0:  # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
         raise OSError(ctypes.get_errno(), "prctl: seccomp filter refused")
