@@ -16,6 +16,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from polychromic import wordlists
+from polychromic.errors import StudyError
 from polychromic.filtering import (
     Compared,
     Filter,
@@ -59,7 +60,8 @@ class FixText(Repair):
     def change(self, text: str) -> str:
         import ftfy
 
-        text = re.sub(r"[^\S\n]+", " ", ftfy.fix_text(text))
+        text = re.sub("[\u200b\u2060\ufeff]", "", ftfy.fix_text(text))  # invisible, and not in any word
+        text = re.sub(r"[^\S\n]+", " ", text)
         return re.sub(r"\n{3,}", "\n\n", re.sub(r" ?\n ?", "\n", text)).strip()
 
 
@@ -270,7 +272,9 @@ class Toxicity(TextFilter):
                 for answer in classify(list(self.texts(record)))
             ]
             if None in scores:
-                raise ValueError(f"toxicity: the model {self.model} has no label {self.label!r}")
+                raise StudyError(
+                    f"toxicity: the model {self.model} has no label {self.label!r}. Set `label`."
+                )
             yield outside(round(max(scores), 3), None, self.max) or record
 
     def problem(self, text: str) -> Rejection | None:
