@@ -40,6 +40,8 @@ METRICS = {
     "bertscore": "BERTScore",
     "exact_match": "Exact match",
     "token_f1": "Token F1",
+    "classes": "Distinct classes",
+    "length": "Length (words)",
 }
 LOWER_IS_BETTER = {"self_bleu", "compression_ratio", "perplexity"}
 # What pdflatex does not read as it stands.
@@ -54,7 +56,8 @@ _LATEX = {
 
 def arm(key: str) -> str:
     """`polychromic_literal` -> "Polychromic, literal"."""
-    return ARMS.get(key, key.replace("_", " "))
+    head, _, tail = key.rpartition("_")
+    return ARMS.get(key) or (f"{ARMS[head]}, {tail}" if head in ARMS else key.replace("_", " "))
 
 
 def domain(key: str) -> str:
@@ -71,7 +74,16 @@ def metric(key: str) -> str:
     """`pass_at_10` -> "Pass@10"."""
     if key.startswith("pass_at_"):
         return "Pass@" + key.removeprefix("pass_at_")
+    for ending, meaning in (("_passing", ", among passing"), ("_cut", ", length-controlled")):
+        if key.endswith(ending):
+            return metric(key.removesuffix(ending)) + meaning
     return METRICS.get(key, key.replace("_", " ").capitalize())
+
+
+def machine(hardware: dict) -> str:
+    """A run record's hardware in a few words: its graphics cards, else its processor."""
+    cards = hardware["gpus"]
+    return f"{len(cards)} × {cards[0]}" if cards else f"{hardware['processor']}, {hardware['cores']} cores"
 
 
 def count_range(counts: pd.Series, unit: str) -> str:

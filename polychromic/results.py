@@ -77,7 +77,7 @@ class Results:
     @property
     def synthetic(self) -> bool:
         """Whether the study was run in the embedded world: its numbers say nothing about real models."""
-        return any(run["config"].get("model", {}).get("name") == "embedded" for run in self.runs)
+        return any(run.get("config", {}).get("model", {}).get("name") == "embedded" for run in self.runs)
 
     def margin(self) -> float | None:
         """The plan's non-inferiority margin, or None where the verdict does not say it."""

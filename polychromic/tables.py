@@ -37,7 +37,7 @@ MAIN_METRICS = (
 
 @dataclass(frozen=True)
 class Table:
-    """`data` is the CSV; `cells` is for reading: text grouped by `groups`, bold where `best` names (row, column)."""
+    """`data` is the CSV; `cells` is for reading: text, with its group; `best` is the bold (row, column)s."""
 
     data: pd.DataFrame
     cells: pd.DataFrame
@@ -232,7 +232,7 @@ def cost(results: Results) -> Table | None:
                 "tokens_trained": run["tokens"]["trained"],
                 "tokens_sampled": run["tokens"]["sampled"],
                 "peak_memory_gib": run["peak_memory_bytes"] / 2**30,
-                "hardware": run["hardware"],
+                "hardware": names.machine(run["hardware"]),
             }
             for run in results.runs
         ]

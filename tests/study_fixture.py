@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from polychromic.records import Record, write_records
+
 DOMAINS = ("social", "code", "creative", "qa")
 ARMS = ("zero_shot", "few_shot", "lora", "polychromic", "polychromic_literal")
 ABLATIONS = {
@@ -61,7 +63,6 @@ def make_study(
     summary, pairwise, frontier, verdicts = [], [], [], {}
     for d, domain in enumerate(domains):
         harder = rng.uniform(-0.08, 0.08)
-        quality_metric = {"code": "pass_at_1", "qa": "token_f1"}.get(domain, "rouge_l")
         values: dict[tuple[str, float, str], np.ndarray] = {}
         for arm in every_arm:
             skill, spread = SKILL.get(arm, (0.35, 1.0))
@@ -234,7 +235,7 @@ def make_study(
             "sentence": f"{domain}: Pass@10 {main['difference']:+.3f} [{main['low']:+.3f}, "
             f"{main['high']:+.3f}] against LoRA.",
         }
-        _write_data(rng, folder, domain, quality_metric)
+        _write_data(rng, folder, domain)
     statistics = folder / "statistics"
     statistics.mkdir(parents=True, exist_ok=True)
     pd.DataFrame(summary).to_parquet(statistics / "summary.parquet")
@@ -323,7 +324,7 @@ def _write_seeds(rng, folder: Path, domain: str, arm: str, passes: pd.DataFrame,
                 "domain": domain,
                 "arm": arm,
                 "seed": seed,
-                "status": "complete",
+                "status": "finished",
                 "config": {
                     "model": {"name": "embedded"},
                     "training": {"rank": ABLATIONS.get(arm, {}).get("rank", 16)},
@@ -333,10 +334,10 @@ def _write_seeds(rng, folder: Path, domain: str, arm: str, passes: pd.DataFrame,
                         **ABLATIONS.get(arm, {}),
                     },
                 },
-                "data_sha256": "ab" * 32,
+                "data_sha256": {"train.jsonl": "ab" * 32},
                 "packages": {"torch": "2.13.0", "peft": "0.21.2"},
                 "git_commit": "c0ffee0",
-                "hardware": "2 x CPU",
+                "hardware": {"platform": "Linux", "processor": "Some CPU", "cores": 2, "gpus": []},
                 "seconds": {
                     "load": 2.0,
                     "train": train,
@@ -349,70 +350,47 @@ def _write_seeds(rng, folder: Path, domain: str, arm: str, passes: pd.DataFrame,
                 "peak_memory_bytes": 1_200_000_000,
                 "trainable_parameters": 196_608,
                 "gpu_hours": 0.0,
-                "price_per_hour": 0.0,
+                "price_per_gpu_hour": 0.0,
                 "dollars": 0.0,
                 "steps": 180,
             },
         )
 
 
-def _write_data(rng, folder: Path, domain: str, quality_metric: str) -> None:
-    read, steps = 1600, []
-    for name in (
-        "fields",
-        "language",
-        "length",
-        "unique_words",
-        "urls",
-        "per_author",
-        "near_duplicates",
-        "sample",
-    ):
-        rejected = int(rng.integers(0, 140))
-        steps.append({"filter": name, "rejected": rejected})
-    kept = read - sum(step["rejected"] for step in steps)
-    write_json(
-        folder / domain / "data" / "funnel.json",
-        {
-            "domain": domain,
-            "read": read,
-            "rejected": {s["filter"]: s["rejected"] for s in steps},
-            "kept": kept,
-        },
-    )
+def _write_data(rng, folder: Path, domain: str) -> None:
+    left, steps = 1600, []
+    for name in ("unusable", "language", "length", "unique_words", "urls", "near_duplicates target", "draw"):
+        rejected = 0 if name == "urls" else int(rng.integers(0, 140))
+        steps.append({"filter": name, "in": left, "out": left - rejected, "rejected": rejected, "changed": 0})
+        left -= rejected
+    funnel = {
+        "read": 1600,
+        "kept": left,
+        "rejected": 1600 - left,
+        "seed": 0,
+        "steps": steps,
+        "parts": {"any": left},
+    }
+    write_json(folder / domain / "data" / "funnel.json", funnel)
     write_json(folder / domain / "data" / "leakage.json", {"exact": 0, "near": 0})
-    rows = [
-        {
-            "id": f"{domain}-{x:03d}",
-            "prompt": f"Prompt {x} of {domain}: what comes next?",
-            "target": "an answer",
-            "references": ["an answer"],
-            "tests": None,
-            "group": str(x),
-            "part": "test",
-            "meta": {},
-        }
+    prompts = [
+        Record(
+            f"{domain}-{x:03d}",
+            f"Prompt {x} of {domain}: what comes next?",
+            "an answer",
+            ("an answer", "another"),
+        )
         for x in range(60)
     ]
-    (folder / domain / "data" / "test.jsonl").write_text(
-        "".join(json.dumps(r) + "\n" for r in rows), encoding="utf-8"
-    )
-    write_json(
-        folder / domain / "calibration.json",
-        {"kind": "code", "true_pass": 1.0, "false_pass": 0.0}
-        if domain == "code"
-        else {
-            "kind": "similarity",
-            "threshold": 0.62,
-            "true_pass": 0.86,
-            "false_pass": 0.045,
-            "curve": [
-                {
-                    "threshold": t / 20,
-                    "true_pass": float(1 / (1 + np.exp((t - 16) / 1.5))),
-                    "false_pass": float(1 / (1 + np.exp((t - 8) / 1.2))),
-                }
-                for t in range(21)
-            ],
-        },
-    )
+    write_records(folder / domain / "data" / "test.jsonl", prompts)
+    curve = [
+        {
+            "threshold": t / 20,
+            "true_pass": float(1 / (1 + np.exp((t - 16) / 1.5))),
+            "false_pass": float(1 / (1 + np.exp((t - 8) / 1.2))),
+        }
+        for t in range(21)
+    ]
+    similarity = {"kind": "similarity", **curve[12], "curve": curve}
+    code = {"kind": "code", "true_pass": 1.0, "false_pass": 0.0}
+    write_json(folder / domain / "calibration.json", code if domain == "code" else similarity)

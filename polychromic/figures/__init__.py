@@ -22,16 +22,16 @@ from polychromic.results import Results
 
 FIGURES: dict[str, Callable[[Results], Drawing | None]] = {
     "passk_curves": passk_curves,
-    "forest": forest,
     "frontier": frontier,
     "diversity_quality": diversity_quality,
     "pass_counts": pass_counts,
+    "forest": forest,
+    "cost_gain": cost_gain,
     "ablations": ablations,
     "judge": judge,
-    "cost_gain": cost_gain,
     "training_dynamics": training_dynamics,
-    "calibration": calibration,
     "curation_funnel": curation_funnel,
+    "calibration": calibration,
 }
 """In the order in which a reader meets them."""
 

@@ -27,7 +27,7 @@ def passk_curves(results: Results) -> Drawing:
             look = style.look(arm)
             # Arms share their k: a small shift keeps the intervals from hiding one another.
             at = np.log(line["k"]) + 0.035 * (number - (len(arms) - 1) / 2)
-            errors = np.abs(line[["low", "high"]].to_numpy().T - line["value"].to_numpy())
+            errors = style.whiskers(line["value"], line["low"], line["high"])
             ax.errorbar(
                 at,
                 line["value"],
@@ -87,7 +87,7 @@ def pass_counts(results: Results) -> Drawing:
             ax.errorbar(
                 at,
                 mean,
-                [mean - shares.min(), shares.max() - mean],
+                style.whiskers(mean, shares.min(), shares.max()),
                 color=look.colour,
                 marker=look.marker,
                 linestyle=look.line,

@@ -65,12 +65,8 @@ def curation_funnel(results: Results) -> Drawing:
 
 def funnel_steps(funnel: dict) -> list[tuple[str, int, int]]:
     """(name, rejected there, left after) for "read" and every filter of a funnel.json, in order."""
-    left = int(funnel["read"])
-    steps = [("read", 0, left)]
-    for name, rejected in funnel["rejected"].items():
-        left -= int(rejected)
-        steps.append((name, int(rejected), left))
-    return steps
+    steps = [(step["filter"], int(step["rejected"]), int(step["out"])) for step in funnel["steps"]]
+    return [("read", 0, int(funnel["read"])), *steps]
 
 
 def calibration(results: Results) -> Drawing:

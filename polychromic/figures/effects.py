@@ -64,7 +64,7 @@ def _whisker(ax: Axes, row: tuple, y: float, *, label: bool) -> None:
     ax.errorbar(
         [row.difference],
         [y],
-        xerr=[[row.difference - row.low], [row.high - row.difference]],
+        xerr=style.whiskers(row.difference, row.low, row.high),
         color=look.colour,
         marker=look.marker,
         linestyle="none",
@@ -114,7 +114,7 @@ def ablations(results: Results) -> Drawing | None:
                 ax.errorbar(
                     at,
                     own["difference"],
-                    [own["difference"] - own["low"], own["high"] - own["difference"]],
+                    style.whiskers(own["difference"], own["low"], own["high"]),
                     color=colour,
                     marker=marker,
                     elinewidth=0.7,

@@ -15,10 +15,12 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+import numpy as np
 import seaborn as sns
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from polychromic import names
 
@@ -158,6 +160,11 @@ def legend(figure: Figure, axes: Axes, *, columns: int = 3) -> None:
             handletextpad=0.5,
             borderaxespad=0.2,
         )
+
+
+def whiskers(value: ArrayLike, low: ArrayLike, high: ArrayLike) -> np.ndarray:
+    """Interval ends as matplotlib wants them, [2, n] lengths; rounding may not turn one negative."""
+    return np.maximum(0.0, np.vstack([np.subtract(value, low), np.subtract(high, value)]))
 
 
 def left(axes: list[Axes]) -> list[Axes]:

@@ -57,8 +57,8 @@ def _cross(ax: Axes, x: pd.Series, y: pd.Series, arm: str) -> None:
     ax.errorbar(
         [x.value],
         [y.value],
-        [[y.value - y.low], [y.high - y.value]],
-        [[x.value - x.low], [x.high - x.value]],
+        style.whiskers(y.value, y.low, y.high),
+        style.whiskers(x.value, x.low, x.high),
         color=look.colour,
         marker=look.marker,
         linestyle="none",
@@ -113,8 +113,8 @@ def _frontier_line(ax: Axes, line: pd.DataFrame, arm: str) -> None:
     ax.errorbar(
         x,
         y,
-        [y - line["pass_at_10_low"], line["pass_at_10_high"] - y],
-        [x - line["pass_at_1_low"], line["pass_at_1_high"] - x],
+        style.whiskers(y, line["pass_at_10_low"], line["pass_at_10_high"]),
+        style.whiskers(x, line["pass_at_1_low"], line["pass_at_1_high"]),
         color=look.colour,
         marker=look.marker,
         linestyle=look.line,
@@ -195,7 +195,7 @@ def cost_gain(results: Results) -> Drawing:
         ax.errorbar(
             [x],
             [row.difference],
-            [[row.difference - row.low], [row.high - row.difference]],
+            style.whiskers(row.difference, row.low, row.high),
             color=colour,
             marker=look.marker,
             elinewidth=0.7,
@@ -233,7 +233,7 @@ def cost_gain(results: Results) -> Drawing:
     ax.set_xlabel(f"{unit} of one training (mean over seeds)")
     ax.set_ylabel(f"Δ Pass@10 against {names.arm(CONTROL)}")
     style.legend(figure, ax, columns=2)
-    hardware = sorted({str(run["hardware"]) for run in results.runs})
+    hardware = sorted({names.machine(run["hardware"]) for run in results.runs})
     return Drawing(
         figure,
         (

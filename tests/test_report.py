@@ -1,0 +1,158 @@
+"""The report page: what it says, and how a real browser shows it on a phone and on a desktop."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from browser import measure
+from study_fixture import make_study
+
+from polychromic.errors import StudyError
+from polychromic.figures import FIGURES, save
+from polychromic.remarks import remarks
+from polychromic.report import headline, inline_svg, read_samples, render, write_report
+from polychromic.results import Results, read_results
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory) -> Path:
+    folder = make_study(tmp_path_factory.mktemp("results") / "toy", prompts=12)
+    results = read_results(folder)
+    for name in ("passk_curves", "forest"):
+        save(FIGURES[name](results), folder / "figures" / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(study) -> Path:
+    return write_report(study, title="A simulated study")
+
+
+def test_the_page_is_one_file_that_asks_nothing_of_the_network(page):
+    html = page.read_text()
+    assert html.index('id="headline"') < html.index('id="table-main"') < html.index('id="figures"')
+    assert "default-src 'none'" in html
+    assert not re.search(r'(?:src|href)="(?!#|data:)', html), "no address but anchors in the page"
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_browser_shows_it_without_overflow_requests_or_errors(page, width):
+    script = """
+        document.querySelector(".plot").click();
+        const zoomed = document.getElementById("zoom").open;
+        document.getElementById("close").click();
+        const pick = document.getElementById("pick-domain");
+        pick.value = "qa";
+        pick.dispatchEvent(new Event("change"));
+        document.getElementById("next").click();
+        return {
+          zoomed, closed: !document.getElementById("zoom").open,
+          arms: document.querySelectorAll("#answers .arm").length,
+          marks: [...document.querySelectorAll("#answers .mark")].map((mark) => mark.textContent),
+          bold: document.querySelectorAll("#answers b").length,
+          prompt: document.getElementById("prompt").textContent,
+        };"""
+    seen = measure(page, width, script)
+    assert seen["width"] == width
+    assert seen["scroll"] <= width, "the page is wider than the window"
+    assert (seen["requests"], seen["blocked"], seen["errors"]) == (0, 0, [])
+    assert "Supported in" in seen["text"]
+    assert "Creative writing" in seen["text"]
+    extra = seen["extra"]
+    assert extra["zoomed"]
+    assert extra["closed"]
+    assert extra["arms"] == 5
+    assert any(mark.startswith("passes") for mark in extra["marks"])
+    assert extra["bold"] == 0, "model text is shown as text, not as markup"
+    assert "of qa" in extra["prompt"]
+
+
+def test_samples_add_up_and_say_which_passed(study):
+    shown = read_samples(study)
+    assert list(shown) == ["social", "code", "creative", "qa"]
+    passes = pd.read_parquet(study / "qa" / "lora" / "passes.parquet").query(
+        "seed == 42 and temperature == 0.7"
+    )
+    for prompt in shown["qa"]["prompts"]:
+        answers = prompt["answers"]["lora"]
+        own = passes[passes["prompt_id"] == prompt["id"]]
+        assert sum(count for _, _, count in answers) == len(own)
+        assert sum(count for _, passed, count in answers if passed) == own["passed"].sum()
+
+
+def test_text_of_a_sample_cannot_end_the_script_that_holds_it(study):
+    samples = read_samples(study)
+    samples["qa"]["prompts"][0]["prompt"] = "</script><script>alert(1)</script><!-- \ud800"
+    html = render(read_results(study), samples)
+    assert "alert(1)</script>" not in html
+    held = re.search(r'id="data">(.*?)</script>', html, re.DOTALL)[1]
+    assert json.loads(held)["qa"]["prompts"][0]["prompt"].startswith("</script>")
+
+
+def test_without_texts_and_figures_the_page_still_tells_the_verdict(study):
+    html = render(replace(read_results(study), folder=None), {})
+    assert 'id="samples"' not in html
+    assert "Supported in" in html
+
+
+def test_headline_counts_the_verdict():
+    flags = {"superior": True, "noninferior": True, "supported": True}
+    verdict = {"primary_arm": "polychromic", "domains": {"qa": flags, "code": flags | {"supported": False}}}
+    text = headline(Results("x", verdict=verdict))
+    assert text.startswith("Supported in 1 of 2 domains")
+    assert "in all 2" in text
+
+
+def test_provenance_names_every_file_that_was_read(page, study):
+    html = page.read_text()
+    for path in ("statistics/summary.parquet", "qa/lora/seed-42/samples.parquet", "code/data/test.jsonl"):
+        assert path in html
+    import hashlib
+
+    assert hashlib.sha256((study / "statistics" / "verdict.json").read_bytes()).hexdigest() in html
+
+
+def test_a_folder_without_a_verdict_is_refused_with_the_remedy(tmp_path):
+    with pytest.raises(StudyError, match=r"verdict\.json.*snakemake statistics"):
+        write_report(tmp_path)
+
+
+def test_svg_ids_of_two_figures_do_not_clash():
+    marks = '<g id="a"/><use xlink:href="#a" clip-path="url(#b)"/>'
+    svg = f'<?xml?><svg width="3pt" height="2pt" viewBox="0 0 3 2">{marks}</svg>'
+    made = inline_svg(svg, "forest")
+    assert 'id="forest-a"' in made
+    assert 'xlink:href="#forest-a"' in made
+    assert "url(#forest-b)" in made
+    assert 'width="' not in made
+
+
+def topics(results: Results) -> set[str]:
+    return {remark.topic for remark in remarks(results)}
+
+
+def test_remarks_find_what_limits_a_study(study):
+    results = read_results(study)
+    assert "synthetic" in topics(results)
+    assert not {"one seed", "ceiling", "plan changed", "undefined"} & topics(results)
+    summary = results.summary
+    assert "one seed" in topics(replace(results, summary=summary.assign(n_seeds=1)))
+    high = summary.assign(value=summary["value"].where(summary["metric"] != "pass_at_5", 0.99))
+    assert "ceiling" in topics(replace(results, summary=high))
+    fewer = summary.assign(n_prompts=summary["n_prompts"].where(summary["arm"] != "lora", 7))
+    assert "fewer prompts" in topics(replace(results, summary=fewer))
+    gone = summary[~((summary["arm"] == "few_shot") & (summary["domain"] == "qa"))]
+    assert "missing arm" in topics(replace(results, summary=gone))
+    undefined = summary.assign(value=summary["value"].where(summary["metric"] != "self_bleu"))
+    assert "undefined" in topics(replace(results, summary=undefined))
+    changed = {"plan_sha256": "0" * 64}
+    assert "plan changed" in topics(replace(results, power=changed))
+    audits = {("qa", "lora"): {"samples": 100, "truncated": 50, "duplicate_streams": 1}}
+    assert {"truncated", "duplicate streams"} <= topics(replace(results, audits=audits))
+    runs = [results.runs[0] | {"status": "interrupted"}]
+    assert "unfinished run" in topics(replace(results, runs=runs))
