@@ -1,0 +1,108 @@
+"""Code: a sentence that asks for a list function, and the function. Most sentences hold one vague step with three
+readings, which are three programs of different behaviour; a hidden test holds one of them."""
+
+from __future__ import annotations
+
+import functools
+import random
+
+from polychromic.demo.scene import READINGS, Scene, capital, pick
+
+OUTPUT = "program"
+READING_NAMES = ("first", "second", "third")
+VAGUE_SHARE = 0.85
+TEST_INPUTS = ([3, -7, 12, 5, 5, 0, 8, -2], [9, 1, 1, 14, -3, 6], [2, 4, 4, 20, 11, -9, 7, 3, 10])
+PROBE_INPUTS = ([-1, -5, 30, 6, 15, -20, 2, 2, 4], [13, 8, 8, 21, -4, 5, 1, 1, 17, 2], [7, 0, -6, 3, 3, 16])
+ENTRY_POINT = "f"
+
+# phrases -> the expressions of a list xs that they may mean, the usual one first
+VAGUE = (
+    (("scale the values up", "enlarge every number"), ("[x * 2 for x in xs]", "[x * 3 for x in xs]", "[x * 10 for x in xs]")),
+    (("shift the values up", "raise every number a bit"), ("[x + 1 for x in xs]", "[x + 2 for x in xs]", "[x + 5 for x in xs]")),
+    (("shrink the values", "make every number smaller"), ("[x // 2 for x in xs]", "[x // 3 for x in xs]", "[x - 1 for x in xs]")),
+    (("keep the large ones", "filter for big numbers"), ("[x for x in xs if x > 5]", "[x for x in xs if x > 9]", "[x for x in xs if x > 2]")),
+    (("keep the small ones", "filter for little numbers"), ("[x for x in xs if x < 5]", "[x for x in xs if x < 3]", "[x for x in xs if x < 9]")),
+    (("put them in order", "arrange the list"), ("sorted(xs)", "sorted(xs, key=abs)", "sorted(xs)[::-1]")),
+    (("take the first few", "keep some from the front"), ("xs[:3]", "xs[:2]", "xs[:4]")),
+    (("take the last few", "keep some from the back"), ("xs[-3:]", "xs[-2:]", "xs[-4:]")),
+    (("trim the ends", "cut the list at its edges"), ("xs[1:-1]", "xs[1:]", "xs[:-1]")),
+    (("skip some items", "thin the list out"), ("xs[::2]", "xs[1::2]", "xs[::3]")),
+    (("remove repeated items", "get rid of duplicates"), ("list(dict.fromkeys(xs))", "sorted(set(xs))", "[x for x in xs if xs.count(x) < 2]")),
+    (("ignore the signs", "clean up the negative numbers"), ("[abs(x) for x in xs]", "[x for x in xs if x >= 0]", "[max(x, 0) for x in xs]")),
+)  # fmt: skip
+EXACT = (
+    (("double every value", "multiply each number by two"), "[x * 2 for x in xs]"),
+    (("triple every value", "multiply each number by three"), "[x * 3 for x in xs]"),
+    (("add one to every value", "increase each number by one"), "[x + 1 for x in xs]"),
+    (("subtract one from every value", "decrease each number by one"), "[x - 1 for x in xs]"),
+    (("add four to every value", "increase each number by four"), "[x + 4 for x in xs]"),
+    (("square every value", "multiply each number by itself"), "[x * x for x in xs]"),
+    (("flip the sign of every value", "negate each number"), "[-x for x in xs]"),
+    (("keep only the even values", "drop all odd numbers"), "[x for x in xs if x % 2 == 0]"),
+    (("keep only the odd values", "drop all even numbers"), "[x for x in xs if x % 2 == 1]"),
+    (("keep only the positive values", "drop everything up to zero"), "[x for x in xs if x > 0]"),
+    (("reverse the list", "turn the order around"), "xs[::-1]"),
+    (("drop the first item", "remove the leading item"), "xs[1:]"),
+    (("drop the last item", "remove the final item"), "xs[:-1]"),
+    (("write the list twice", "repeat the whole list"), "xs + xs"),
+    (("append a zero", "put a zero at the end"), "xs + [0]"),
+    (("start with a zero", "put a zero in front"), "[0] + xs"),
+)
+OPENINGS = ("Take a list and", "Given some numbers,", "Write a function to", "For a list of integers,", "From the input list,",
+            "We need a helper to")  # fmt: skip
+LINKS = (" and then ", ", then ", ", after that ", ", next ")
+STRAY = (
+    "def f(xs):\n    return xs",
+    "def f(xs):\n    xs = [x for x in xs\n    return xs",
+    "def f(xs):\n    return ys",
+    "TODO write this function next week",
+    "def f(xs):\n    for x in xs\n        print(x)",
+    "import os\nprint(os)",
+)
+
+
+def program(expressions: list[str]) -> str:
+    """A function that applies the expressions to xs, one line each."""
+    lines = [f"    xs = {expression}" for expression in expressions[:-1]] + [f"    return {expressions[-1]}"]
+    return "\n".join([f"def {ENTRY_POINT}(xs):", *lines])
+
+
+def run(text: str, inputs: tuple[list[int], ...]) -> list[list[int]]:
+    """What a program of this module's own making returns. Model output never comes here."""
+    scope: dict = {}
+    exec(text, scope)
+    return [scope[ENTRY_POINT](list(xs)) for xs in inputs]
+
+
+@functools.cache
+def _differ(programs: tuple[str, ...]) -> bool:
+    return all(
+        len({repr(run(text, inputs)) for text in programs}) == len(programs) for inputs in (TEST_INPUTS, PROBE_INPUTS)
+    )
+
+
+def scene(rng: random.Random) -> Scene:
+    """A sentence of two or three steps and its program under each reading (all the same if no step is vague)."""
+    while True:
+        steps = rng.sample(EXACT, rng.choice((1, 1, 2)))
+        vague = pick(rng, VAGUE) if rng.random() < VAGUE_SHARE else None
+        place = rng.randint(0, len(steps))
+        exact = [expression for _, expression in steps]
+        phrases = [pick(rng, options) for options, _ in steps]
+        if vague is None:
+            if len(steps) < 2:
+                continue
+            programs = [program(exact)] * READINGS
+            name = ""
+        else:
+            phrases.insert(place, pick(rng, vague[0]))
+            programs = [program(exact[:place] + [expression] + exact[place:]) for expression in vague[1]]
+            name = vague[0][0]
+            if not _differ(tuple(programs)):
+                continue  # another step hides the difference
+        break
+    text = f"{pick(rng, OPENINGS)} {phrases[0]}"
+    for phrase in phrases[1:]:
+        text += pick(rng, LINKS) + phrase
+    key = " | ".join(["code", name, str(place), *exact])
+    return Scene(key, key, capital(text) + ".", tuple((text,) for text in programs), STRAY, {"vague": vague is not None})

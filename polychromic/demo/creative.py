@@ -1,0 +1,80 @@
+"""Creative: a writing prompt and a short ending. The readings are a happy, a sad and a spooky ending."""
+
+from __future__ import annotations
+
+import random
+
+from polychromic.demo.scene import Scene, an, pick
+
+OUTPUT = "story"
+READING_NAMES = ("happy", "sad", "spooky")
+
+HEROES = ("baker", "sailor", "queen", "farmer", "wizard", "doctor", "painter", "soldier", "shepherd", "tailor", "pirate", "teacher",
+          "hunter", "dancer", "knight", "miner", "poet", "clown", "pilot", "gardener", "thief", "nurse", "fisherman", "singer",
+          "blacksmith", "princess", "librarian", "robot", "astronaut", "orphan")  # fmt: skip
+OBJECTS = ("map", "mirror", "violin", "lantern", "key", "clock", "letter", "ring", "drum", "diary", "telescope", "doll", "crown", "sword",
+           "bell", "painting", "compass", "candle", "puppet", "locket", "chess set", "flute", "carpet", "statue", "kite", "umbrella",
+           "typewriter", "music box", "snow globe", "wooden horse")  # fmt: skip
+ADJECTIVES = ("golden", "broken", "tiny", "ancient", "blue", "silver", "singing", "frozen", "stolen", "strange", "dusty", "glowing")
+PLACES = ("forest", "castle", "desert", "village", "harbor", "mountain", "cellar", "island", "library", "circus", "swamp", "lighthouse",
+          "market", "valley", "railway station", "hospital", "palace", "mine", "bakery", "theater", "garden", "cave", "tower", "school",
+          "hotel", "museum")  # fmt: skip
+EVENTS = (
+    "{A_hero} finds {a_thing} in the {place}.",
+    "{A_hero} steals {a_thing} from the {place}.",
+    "In the {place}, {a_hero} is given {a_thing} by a stranger.",
+    "{A_hero} must carry {a_thing} to the {place} before winter.",
+    "{A_thing} falls from the sky into the {place}, and {a_hero} picks it up.",
+    "Every night {a_hero} dreams of {a_thing} under the {place}.",
+    "{A_hero} buys {a_thing} and takes it home to the {place}.",
+    "After ten years {a_hero} comes back to the {place} with {a_thing}.",
+)
+HAPPY = (
+    "The {hero} {shared} the {thing} and the whole {place} {danced} with joy.",
+    "Thanks to the {thing}, the {hero} {married} and everyone in the {place} {danced} happily.",
+    "The {thing} made the {hero} rich and happy, and the {place} {danced} all summer.",
+    "With the {thing} the {hero} {saved} the {place}, and all the children {danced} and cheered.",
+)
+SAD = (
+    "The {thing} {broke}, and the {hero} {wept} alone in the {place}.",
+    "The {hero} lost the {thing} and {wept} for a {friend} who died in the {place}.",
+    "Too late, the {thing} {broke} and the poor {hero} {wept} over a lost {friend}.",
+    "The {hero} buried the {thing} with a dead {friend} and {wept} in the empty {place}.",
+)
+SPOOKY = (
+    "At midnight the {thing} {whispered} and a {ghost} dragged the {hero} into the dark {place}.",
+    "A {ghost} crept out of the {thing} and haunted the screaming {hero} in the {place}.",
+    "The {thing} {whispered} in the dark, and a {ghost} with red eyes stood behind the {hero}.",
+    "Blood dripped from the {thing} while a {ghost} {whispered} to the terrified {hero}.",
+)
+SLOTS = {
+    "shared": ("shared", "showed", "gave away"), "danced": ("danced", "sang", "laughed", "celebrated"),
+    "married": ("found true love", "made new friends", "won the great prize"), "saved": ("saved", "rescued", "woke"),
+    "broke": ("broke", "was destroyed", "turned to dust"), "wept": ("wept", "cried", "mourned"),
+    "friend": ("friend", "brother", "mother", "child"), "whispered": ("whispered", "hissed", "moaned"),
+    "ghost": ("ghost", "demon", "skeleton", "vampire"),
+}  # fmt: skip
+STRAY = (
+    "Please rate this chapter and subscribe to read the next one on my page.",
+    "The author has not finished this text yet, come back next week for more.",
+    "This prompt was removed because it breaks rule number four of the forum.",
+    "He went to work by car, ate a sandwich and wrote three emails before noon.",
+    "The end.",
+    "I like it",
+)
+
+
+def scene(rng: random.Random) -> Scene:
+    """A writing prompt and eight endings of each reading, in which its hero, object or place come back."""
+    hero, thing, adjective, place = pick(rng, HEROES), pick(rng, OBJECTS), pick(rng, ADJECTIVES), pick(rng, PLACES)
+    words = {"a_hero": an(hero), "a_thing": an(f"{adjective} {thing}"), "place": place}
+    words |= {"A_hero": words["a_hero"].capitalize(), "A_thing": words["a_thing"].capitalize()}
+    event = rng.randrange(len(EVENTS))
+    readings = tuple(
+        tuple(
+            template.format(hero=hero, thing=thing, place=place, **{name: pick(rng, options) for name, options in SLOTS.items()})
+            for template in templates * 2
+        )
+        for templates in (HAPPY, SAD, SPOOKY)
+    )
+    return Scene(f"{event} {hero} {thing} {place}", f"creative {hero} {thing}", EVENTS[event].format(**words), readings, STRAY)

@@ -1,0 +1,126 @@
+"""Social: a post about something that went wrong, and a reply. The readings are a joke, sympathy and advice."""
+
+from __future__ import annotations
+
+import random
+
+from polychromic.demo.scene import Scene, capital, pick
+
+OUTPUT = "reply"
+READING_NAMES = ("joke", "sympathy", "advice")
+
+# kind of thing -> (things, what happened to it, who can help, what to do)
+THINGS = {
+    "vehicle": (
+        ("bus", "train", "car", "bike", "ferry", "scooter", "van", "truck", "tram", "boat"),
+        ("broke down", "would not start", "got a flat tire", "crashed into a wall", "lost a wheel"),
+        ("a mechanic", "the garage"),
+        ("check the engine", "read the manual", "compare repair prices"),
+    ),
+    "pet": (
+        ("dog", "cat", "parrot", "rabbit", "hamster", "pony", "kitten", "puppy", "turtle", "goat"),
+        ("ran away", "got very sick", "chewed my shoes", "bit the neighbor", "stopped eating"),
+        ("the vet", "a pet trainer"),
+        ("change the food", "put up posters", "keep the door closed"),
+    ),
+    "device": (
+        ("laptop", "phone", "printer", "camera", "fridge", "oven", "heater", "tablet", "radio", "washer"),
+        ("stopped working", "fell on the floor", "caught fire", "got stolen", "exploded"),
+        ("the repair shop", "customer service"),
+        ("restart it", "check the warranty", "update the settings"),
+    ),
+    "food": (
+        ("cake", "soup", "bread", "pizza", "curry", "pie", "stew", "pasta", "salad", "omelette"),
+        ("burned", "tasted like soap", "fell off the table", "made everyone sick", "was full of salt"),
+        ("a good cook", "your grandmother"),
+        ("follow a simple recipe", "lower the heat", "use fresh butter"),
+    ),
+    "event": (
+        ("exam", "interview", "concert", "picnic", "wedding", "recital", "match", "party", "lecture", "parade"),
+        ("got cancelled", "went badly", "was rained off", "ended in a fight", "started without me"),
+        ("the organizers", "your teacher"),
+        ("ask for a new date", "prepare some notes", "plan a second try"),
+    ),
+    "clothes": (
+        ("jacket", "sweater", "dress", "scarf", "hat", "coat", "shirt", "suit", "skirt", "blanket"),
+        ("shrank in the wash", "ripped apart", "got covered in paint", "lost its color", "got eaten by moths"),
+        ("a tailor", "the laundry"),
+        ("wash it cold", "sew a patch on", "use some vinegar"),
+    ),
+    "home": (
+        ("roof", "kitchen", "window", "fence", "garage", "shower", "chimney", "balcony", "cellar", "bathroom"),
+        ("started leaking", "got flooded", "fell apart", "was full of mice", "got hit by lightning"),
+        ("a handyman", "your landlord"),
+        ("cover it with plastic", "take photos for the insurance", "dry it with a fan"),
+    ),
+    "garden": (
+        ("garden", "lawn", "apple tree", "hedge", "pond", "greenhouse", "rose bush", "vineyard", "tomato plant", "cactus"),
+        ("dried out", "was eaten by snails", "died in the frost", "got hit by a storm", "turned yellow"),
+        ("a gardener", "the plant shop"),
+        ("water it at night", "use less fertilizer", "move it to the shade"),
+    ),
+}
+CONSEQUENCES = (
+    "I missed my flight", "my sister is angry with me", "the kids are crying", "I can not sleep", "dinner is ruined",
+    "I am out of money", "my boss is furious", "the guests arrive in an hour", "I have to walk to work", "my back hurts",
+    "the neighbors are laughing", "I am late for the dentist", "the weekend is ruined", "I had to cancel my trip",
+    "nobody believes me", "I lost a bet", "my father will not talk to me", "I have a terrible headache",
+    "my birthday is spoiled", "I am sitting here in the dark", "it costs more than my rent", "I feel like giving up",
+)  # fmt: skip
+WHENS = ("this morning", "last night", "yesterday", "on Monday", "right before lunch", "on my day off", "again today",
+         "in the middle of the night")  # fmt: skip
+FRAMES = (
+    "My {thing} {trouble} {when} and now {result}.",
+    "{When} my {thing} {trouble}, so {result}.",
+    "Great, my {thing} {trouble} {when}. Now {result}.",
+    "Can you believe it? My {thing} {trouble} {when} and {result}.",
+    "I love my {thing}, but it {trouble} {when}. Now {result}.",
+)
+JOKES = (
+    "{Haha}, your {thing} is {clearly} training to become a famous comedian.",
+    "{Haha}, your {thing} {clearly} wanted a long holiday on a sunny beach.",
+    "{Haha}, that {thing} {clearly} deserves an award for the funniest show ever.",
+    "{Haha}, the {thing} is {clearly} laughing about its own joke right now.",
+)
+SYMPATHY = (
+    "I am {so} sorry about your {thing}, sending you a {big} hug.",
+    "Oh no, that is {so} sad, I feel with you and your {thing}. A {big} hug.",
+    "Your poor {thing}, I am {so} sorry for you, with {big} hugs and love.",
+    "I feel {so} sorry for you and the {thing}, with all my heart and a {big} hug.",
+)
+ADVICE = (
+    "You should {act} and then call {help} about the {thing}.",
+    "Try to call {help} about your {thing}, and {act} first.",
+    "For the {thing} I would ask {help}. It also helps to {act}.",
+    "My advice is to {act} and let {help} look at the {thing}.",
+)
+SLOTS = {
+    "Haha": ("Haha", "Lol", "Hahaha", "Funny"),
+    "clearly": ("clearly", "obviously", "surely", "probably"),
+    "so": ("so", "really", "so very", "terribly"),
+    "big": ("big", "warm", "huge", "gentle"),
+}
+STRAY = (
+    "Follow me for more great posts and win a free gift card today.",
+    "I had noodles for lunch and now I am watching the football game.",
+    "First comment here, who else is reading this late at night?",
+    "The weather in the north will be cloudy with some rain tomorrow.",
+    "Yes.",
+    "ok lol",
+)
+
+
+def _fill(rng: random.Random, template: str, **fixed: str) -> str:
+    return template.format(**fixed, **{name: pick(rng, options) for name, options in SLOTS.items()})
+
+
+def scene(rng: random.Random) -> Scene:
+    """A post and eight replies of each reading, in which the thing of the post comes back."""
+    things, troubles, helpers, acts = THINGS[pick(rng, tuple(THINGS))]
+    thing, trouble, result, when = pick(rng, things), pick(rng, troubles), pick(rng, CONSEQUENCES), pick(rng, WHENS)
+    post = pick(rng, FRAMES).format(thing=thing, trouble=trouble, when=when, When=capital(when), result=result)
+    readings = tuple(
+        tuple(_fill(rng, template, thing=thing, help=pick(rng, helpers), act=pick(rng, acts)) for template in templates * 2)
+        for templates in (JOKES, SYMPATHY, ADVICE)
+    )
+    return Scene(f"{thing} {trouble} {result}", f"social {thing}", post, readings, STRAY)
