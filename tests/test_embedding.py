@@ -64,9 +64,21 @@ def test_equal_texts_are_encoded_once(encoder: Encoder) -> None:
     assert sorted(seen) == ["a", "b", "c"]
 
 
+def test_token_states_and_vectors_come_from_one_pass() -> None:
+    encoder = Encoder()
+    states = encoder.encode_tokens(["one two", ""])
+    assert [len(rows) for rows in states] == [4, 2]
+    encoder._forward = None  # a second pass would fail
+    encoder.device = "no such device"
+    mean = states[0].mean(axis=0)
+    np.testing.assert_allclose(encoder.encode(["one two"])[0], mean / np.linalg.norm(mean), atol=1e-6)
+    with pytest.raises(StudyError, match="'minilm' only"):
+        Encoder("other").encode_tokens(["a"])
+
+
 def test_nan_is_an_error_that_names_the_text() -> None:
     encoder = Encoder()
-    encoder._forward = lambda texts: np.array([[np.nan if text == "bad" else 1.0, 1.0] for text in texts])
+    encoder._forward = lambda texts: [np.array([np.nan if text == "bad" else 1.0, 1.0]) for text in texts]
     with pytest.raises(StudyError, match="'bad'"):
         encoder.encode(["good", "bad"])
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from polychromic.embedding import text_key
+from polychromic.embedding import Encoder, text_key
 from polychromic.errors import StudyError
 from polychromic.metrics import answers, diversity, quality
 from polychromic.metrics.passk import distinct_classes
@@ -154,12 +154,13 @@ def bertscore_table(
     samples: pd.DataFrame,
     records: Sequence[Record],
     temperatures: Collection[float],
-    model: str = "minilm",
+    model: str | Encoder,
 ) -> pd.DataFrame:
     """BERTScore of every different (prompt, temperature, text) at the given temperatures.
 
     Columns prompt_id, temperature, key (`embedding.text_key`) and bertscore. This needs a model and the
-    tables do not, so it is made beside the embeddings.
+    tables do not, so it is made beside the embeddings: called before `save_embeddings` with the same
+    encoder as model, it leaves the vectors of these texts there.
     """
     references = references_of(samples, records)
     columns = ["prompt_id", "temperature", "text"]
@@ -182,7 +183,7 @@ def references_of(samples: pd.DataFrame, records: Sequence[Record]) -> dict[str,
 def _semantic(
     groups: list[tuple[list[str], list[bool]]], encode: Callable[[Sequence[str]], np.ndarray] | None
 ) -> dict[str, np.ndarray]:
-    """The columns semantic_diversity and vendi, over all and over passing samples: groups of one size at a time."""
+    """semantic_diversity and vendi of all and of passing samples; groups of one size are done at once."""
     names = ("semantic_diversity", "vendi", "semantic_diversity_passing", "vendi_passing")
     columns = {name: np.full(len(groups), np.nan) for name in names}
     if encode is None:
