@@ -73,11 +73,7 @@ def make_tables(plan, prompts=40, skill=SKILL, seed=0) -> dict:
                         bertscore=np.where(cells["temperature"] == 0.7, rng.random(n), np.nan),
                     )
             if arm == "polychromic":
-                judged = (
-                    cells[cells["temperature"] == 0.7]
-                    .drop(columns="temperature")
-                    .head(30 * len(plan["seeds"]))
-                )
+                judged = cells[cells["temperature"] == 0.7].drop(columns="temperature")
                 judged = judged[judged["prompt_id"] < "p10"]
                 arm_tables["judge"] = judged.assign(winner=rng.choice(["arm", "tie", "control"], len(judged)))
             tables.setdefault(domain, {})[arm] = arm_tables

@@ -1,0 +1,117 @@
+"""The verdict on planted studies: gain, null, harm; the claims; and its schema."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from test_analysis import make_plan, make_tables
+
+from polychromic.analysis import analyse
+from polychromic.verdict import plan_hash, verdict
+
+DOORS = {"superior", "noninferior", "above_frontier", "supported", "difference", "low", "high", "p_holm"}
+TRAINED = {"weight": 0.0, "samples": 4, "quality": "ce", "rank": 16}
+
+
+def decide(
+    skill, *, arms=("lora", "polychromic", "polychromic_literal"), ablations=None, prompts=80, **options
+):
+    plan = make_plan(domains=("code", "qa"), arms=arms)
+    return verdict(
+        analyse(make_tables(plan, prompts=prompts, skill=skill), plan),
+        plan | {"ablations": ablations},
+        **options,
+    )
+
+
+@pytest.fixture(scope="module")
+def gain():
+    return decide({"lora": (-1.2, 3.0), "polychromic": (-0.2, 1.0), "polychromic_literal": (-1.2, 3.0)})
+
+
+def test_schema(gain):
+    assert set(gain["domains"]) == {"code", "qa"}
+    assert all(set(domain) >= DOORS for domain in gain["domains"].values())
+    assert gain["study"] == "planted"
+    assert gain["primary_arm"] == "polychromic"
+    assert len(gain["plan_sha256"]) == 64
+    assert set(gain["claims"]) == {"generality", "efficiency", "trade_off", "robustness"}
+    assert json.loads(json.dumps(gain)) == gain
+
+
+def test_a_planted_gain_is_supported(gain):
+    for domain in gain["domains"].values():
+        assert domain["superior"]
+        assert domain["noninferior"]
+        assert domain["supported"]
+        assert not domain["harmed"]
+        assert domain["low"] > 0
+        assert "the claim is supported" in domain["sentence"]
+    assert gain["claims"]["generality"]["status"] == "not supported"  # the literal arm is plain LoRA here
+    assert "in 2 (Code, Question answering)" in gain["claims"]["generality"]["sentence"]
+
+
+def test_a_null_is_a_null():
+    found = decide(dict.fromkeys(("lora", "polychromic", "polychromic_literal"), (-1.2, 2.0)))
+    for domain in found["domains"].values():
+        assert not domain["superior"]
+        assert not domain["supported"]
+        assert not domain["harmed"]
+        assert "not shown to differ" in domain["sentence"]
+
+
+def test_a_harm_is_said():
+    found = decide({"lora": (-0.5, 2.0), "polychromic": (-3.0, 2.0), "polychromic_literal": (-0.5, 2.0)})
+    for domain in found["domains"].values():
+        assert domain["harmed"]
+        assert not domain["noninferior"]
+        assert domain["high"] < 0
+        assert "does harm" in domain["sentence"]
+        assert "is below LoRA's" in domain["sentence"]
+
+
+def test_outside_the_frontier_nothing_is_claimed_of_it():
+    found = decide({"lora": (-1, 1), "polychromic": (2, 1), "polychromic_literal": (-1, 1)})
+    for domain in found["domains"].values():
+        assert domain["above_frontier"] is None
+        assert "outside LoRA's frontier" in domain["sentence"]
+
+
+def test_robustness_reads_the_ablation_over_lambda_only(gain):
+    assert gain["claims"]["robustness"]["status"] == "not run"
+    arms = ("lora", "polychromic", "polychromic_l010", "polychromic_l050", "polychromic_n2")
+    skill = {"lora": (-1.2, 3.0)} | dict.fromkeys(arms[1:], (-0.2, 1.0))
+    ablations = {
+        "lora": TRAINED,
+        "polychromic": TRAINED | {"weight": 0.3},
+        "polychromic_l010": TRAINED | {"weight": 0.1},
+        "polychromic_l050": TRAINED | {"weight": 0.5},
+        "polychromic_n2": TRAINED | {"weight": 0.4, "samples": 2},
+    }
+    found = decide(skill, arms=arms, ablations=ablations)["claims"]
+    assert found["robustness"]["status"] == "supported"
+    assert found["robustness"]["sentence"].count("λ =") == 3
+    assert found["generality"]["status"] == "not run"
+    assert found["efficiency"]["status"] == "supported"
+
+
+def test_a_larger_adapter_is_not_efficient():
+    ablations = {"lora": TRAINED, "polychromic": TRAINED | {"rank": 32}}
+    found = decide({}, arms=("lora", "polychromic"), ablations=ablations, prompts=10)
+    assert found["claims"]["efficiency"]["status"] == "not supported"
+
+
+def test_the_plan_hash_ignores_order_and_sees_every_value():
+    plan = make_plan()
+    assert plan_hash(plan) == plan_hash(dict(reversed(plan.items())))
+    assert plan_hash(plan) != plan_hash(plan | {"seeds": [42, 123, 457]})
+
+
+def test_a_changed_plan_is_said():
+    skill = {"lora": (-1, 1), "polychromic": (-1, 1)}
+    for registered, changed in ((None, None), ("0" * 64, True)):
+        assert (
+            decide(skill, arms=("lora", "polychromic"), prompts=20, registered=registered)["plan_changed"]
+            is changed
+        )
