@@ -1,4 +1,4 @@
-"""The embedded base model: a byte-level BPE and a tiny Qwen3, trained from scratch on the broad corpus in minutes."""
+"""The embedded base model: a byte-level BPE and a tiny Qwen3, trained from scratch in minutes."""
 
 from __future__ import annotations
 
@@ -21,12 +21,16 @@ PAD = "<|pad|>"
 def train_tokenizer(texts: list[str], vocabulary: int) -> PreTrainedTokenizerFast:
     """A byte-level BPE of `vocabulary` tokens, with an end and a pad token of their own."""
     bpe = ByteLevelBPETokenizer()
-    bpe.train_from_iterator(texts, vocab_size=vocabulary, min_frequency=2, special_tokens=[END, PAD], show_progress=False)
-    return PreTrainedTokenizerFast(tokenizer_object=bpe._tokenizer, eos_token=END, pad_token=PAD, padding_side="left")
+    bpe.train_from_iterator(
+        texts, vocab_size=vocabulary, min_frequency=2, special_tokens=[END, PAD], show_progress=False
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=bpe._tokenizer, eos_token=END, pad_token=PAD, padding_side="left"
+    )
 
 
 def pack(documents: list[list[int]], end: int, block: int) -> torch.Tensor:
-    """Documents joined by end tokens and cut into rows: int64 [rows, block]; the last partial row is dropped."""
+    """Documents joined by end tokens, cut into rows: int64 [rows, block]; a last partial row is dropped."""
     stream = [token for document in documents for token in (*document, end)]
     rows = len(stream) // block
     return torch.tensor(stream[: rows * block]).view(rows, block)
@@ -46,7 +50,7 @@ def train_base(
     block: int = 256,
     positions: int = 1024,
 ) -> dict[str, float]:
-    """Train tokenizer and model on `corpus` (JSON lines {"text"}) and save both to the folder `out`, HF style.
+    """Train tokenizer and model on `corpus` (JSON lines {"text"}) and save both to the folder `out`.
 
     Returns {"parameters", "tokens", "seconds", "loss"} (mean cross-entropy in nats of the last 5 % of steps).
     The same seed, corpus and number of threads give the same weights.
@@ -60,7 +64,9 @@ def train_base(
     tokenizer = train_tokenizer(texts[:20_000], vocabulary)
     rows = pack(tokenizer(texts)["input_ids"], tokenizer.eos_token_id, block)
     if len(rows) < batch:
-        raise StudyError(f"{corpus}: {rows.numel()} tokens are less than one batch of {batch} x {block}. Raise broad_rows.")
+        raise StudyError(
+            f"{corpus}: {rows.numel()} tokens are less than one batch of {batch} x {block}. Raise broad_rows."
+        )
 
     torch.manual_seed(seed)
     config = Qwen3Config(
@@ -83,7 +89,8 @@ def train_base(
     optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.05)
     steps = max(1, int(epochs * len(rows) / batch))
     warmup = max(1, steps // 30)
-    print(f"base: {parameters / 1e6:.2f} M parameters, {rows.numel() / 1e6:.2f} M tokens, {steps} steps", flush=True)
+    size = f"{parameters / 1e6:.2f} M parameters, {rows.numel() / 1e6:.2f} M tokens"
+    print(f"base: {size}, {steps} steps", flush=True)
 
     order = torch.cat([torch.randperm(len(rows)) for _ in range(math.ceil(epochs))])
     losses: list[float] = []
@@ -104,8 +111,9 @@ def train_base(
             spent = time.perf_counter() - started
             recent = sum(losses[-20:]) / len(losses[-20:])
             print(
-                f"base: step {step + 1}/{steps}, loss {recent:.3f}, {(step + 1) * batch * block / spent:,.0f} tokens/s, "
-                f"{spent:.0f} s, about {spent / (step + 1) * (steps - step - 1):.0f} s left",
+                f"base: step {step + 1}/{steps}, loss {recent:.3f}, "
+                f"{(step + 1) * batch * block / spent:,.0f} tokens/s, {spent:.0f} s, "
+                f"about {spent / (step + 1) * (steps - step - 1):.0f} s left",
                 flush=True,
             )
 

@@ -1,7 +1,7 @@
-"""The broad corpus that the embedded base model is trained on: all domains, all readings evenly, many formats.
+"""The broad corpus of the embedded base model: all domains, all readings evenly, many formats.
 
-It knows the study's prompt formats, as a large model knows instructions, and like the open web it also holds stray answers.
-It never holds a prompt of the training or evaluation files (`scene.part_of`).
+It knows the study's prompt formats, as a large model knows instructions, and like the open web it also holds
+stray answers. It never holds a prompt of the training or evaluation files (`scene.part_of`).
 """
 
 from __future__ import annotations
@@ -56,7 +56,9 @@ def _document(domain: str, rng: random.Random) -> str:
         return ZERO_SHOT.format(output=output, input=prompt, answer=answer)
     if kind < 0.68:
         asked = [_asked(domain, rng, 0.0) for _ in range(rng.randint(2, 6))]
-        examples = [EXAMPLE.format(number=i, input=p, answer=a) for i, (p, a) in enumerate(asked[:-1], start=1)]
+        examples = [
+            EXAMPLE.format(number=i, input=p, answer=a) for i, (p, a) in enumerate(asked[:-1], start=1)
+        ]
         return "".join(examples) + LAST.format(input=asked[-1][0], answer=asked[-1][1])
     if domain == "code" and kind < 0.80:
         phrases, *expressions = pick(rng, code.EXACT + code.VAGUE)

@@ -1,5 +1,8 @@
-"""Code: a sentence that asks for a list function, and the function. Most sentences hold one vague step with three
-readings, which are three programs of different behaviour; a hidden test holds one of them."""
+"""Code: a sentence that asks for a list function, and the function.
+
+Most sentences hold one vague step with three readings, which are three programs of different behaviour; the
+hidden tests hold one of them.
+"""
 
 from __future__ import annotations
 
@@ -17,19 +20,40 @@ ENTRY_POINT = "f"
 
 # phrases -> the expressions of a list xs that they may mean, the usual one first
 VAGUE = (
-    (("scale the values up", "enlarge every number"), ("[x * 2 for x in xs]", "[x * 3 for x in xs]", "[x * 10 for x in xs]")),
-    (("shift the values up", "raise every number a bit"), ("[x + 1 for x in xs]", "[x + 2 for x in xs]", "[x + 5 for x in xs]")),
-    (("shrink the values", "make every number smaller"), ("[x // 2 for x in xs]", "[x // 3 for x in xs]", "[x - 1 for x in xs]")),
-    (("keep the large ones", "filter for big numbers"), ("[x for x in xs if x > 5]", "[x for x in xs if x > 9]", "[x for x in xs if x > 2]")),
-    (("keep the small ones", "filter for little numbers"), ("[x for x in xs if x < 5]", "[x for x in xs if x < 3]", "[x for x in xs if x < 9]")),
+    (
+        ("scale the values up", "enlarge every number"),
+        ("[x * 2 for x in xs]", "[x * 3 for x in xs]", "[x * 10 for x in xs]"),
+    ),
+    (
+        ("shift the values up", "raise every number a bit"),
+        ("[x + 1 for x in xs]", "[x + 2 for x in xs]", "[x + 5 for x in xs]"),
+    ),
+    (
+        ("shrink the values", "make every number smaller"),
+        ("[x // 2 for x in xs]", "[x // 3 for x in xs]", "[x - 1 for x in xs]"),
+    ),
+    (
+        ("keep the large ones", "filter for big numbers"),
+        ("[x for x in xs if x > 5]", "[x for x in xs if x > 9]", "[x for x in xs if x > 2]"),
+    ),
+    (
+        ("keep the small ones", "filter for little numbers"),
+        ("[x for x in xs if x < 5]", "[x for x in xs if x < 3]", "[x for x in xs if x < 9]"),
+    ),
     (("put them in order", "arrange the list"), ("sorted(xs)", "sorted(xs, key=abs)", "sorted(xs)[::-1]")),
     (("take the first few", "keep some from the front"), ("xs[:3]", "xs[:2]", "xs[:4]")),
     (("take the last few", "keep some from the back"), ("xs[-3:]", "xs[-2:]", "xs[-4:]")),
     (("trim the ends", "cut the list at its edges"), ("xs[1:-1]", "xs[1:]", "xs[:-1]")),
     (("skip some items", "thin the list out"), ("xs[::2]", "xs[1::2]", "xs[::3]")),
-    (("remove repeated items", "get rid of duplicates"), ("list(dict.fromkeys(xs))", "sorted(set(xs))", "[x for x in xs if xs.count(x) < 2]")),
-    (("ignore the signs", "clean up the negative numbers"), ("[abs(x) for x in xs]", "[x for x in xs if x >= 0]", "[max(x, 0) for x in xs]")),
-)  # fmt: skip
+    (
+        ("remove repeated items", "get rid of duplicates"),
+        ("list(dict.fromkeys(xs))", "sorted(set(xs))", "[x for x in xs if xs.count(x) < 2]"),
+    ),
+    (
+        ("ignore the signs", "clean up the negative numbers"),
+        ("[abs(x) for x in xs]", "[x for x in xs if x >= 0]", "[max(x, 0) for x in xs]"),
+    ),
+)
 EXACT = (
     (("double every value", "multiply each number by two"), "[x * 2 for x in xs]"),
     (("triple every value", "multiply each number by three"), "[x * 3 for x in xs]"),
@@ -48,8 +72,14 @@ EXACT = (
     (("append a zero", "put a zero at the end"), "xs + [0]"),
     (("start with a zero", "put a zero in front"), "[0] + xs"),
 )
-OPENINGS = ("Take a list and", "Given some numbers,", "Write a function to", "For a list of integers,", "From the input list,",
-            "We need a helper to")  # fmt: skip
+OPENINGS = (
+    "Take a list and",
+    "Given some numbers,",
+    "Write a function to",
+    "For a list of integers,",
+    "From the input list,",
+    "We need a helper to",
+)
 LINKS = (" and then ", ", then ", ", after that ", ", next ")
 STRAY = (
     "def f(xs):\n    return xs",
@@ -77,12 +107,13 @@ def run(text: str, inputs: tuple[list[int], ...]) -> list[list[int]]:
 @functools.cache
 def _differ(programs: tuple[str, ...]) -> bool:
     return all(
-        len({repr(run(text, inputs)) for text in programs}) == len(programs) for inputs in (TEST_INPUTS, PROBE_INPUTS)
+        len({repr(run(text, inputs)) for text in programs}) == len(programs)
+        for inputs in (TEST_INPUTS, PROBE_INPUTS)
     )
 
 
 def scene(rng: random.Random) -> Scene:
-    """A sentence of two or three steps and its program under each reading (all the same if no step is vague)."""
+    """A sentence of two or three steps and its program under each reading (equal if no step is vague)."""
     while True:
         steps = rng.sample(EXACT, rng.choice((1, 1, 2)))
         vague = pick(rng, VAGUE) if rng.random() < VAGUE_SHARE else None
@@ -96,7 +127,7 @@ def scene(rng: random.Random) -> Scene:
             name = ""
         else:
             phrases.insert(place, pick(rng, vague[0]))
-            programs = [program(exact[:place] + [expression] + exact[place:]) for expression in vague[1]]
+            programs = [program([*exact[:place], expression, *exact[place:]]) for expression in vague[1]]
             name = vague[0][0]
             if not _differ(tuple(programs)):
                 continue  # another step hides the difference
@@ -105,4 +136,11 @@ def scene(rng: random.Random) -> Scene:
     for phrase in phrases[1:]:
         text += pick(rng, LINKS) + phrase
     key = " | ".join(["code", name, str(place), *exact])
-    return Scene(key, key, capital(text) + ".", tuple((text,) for text in programs), STRAY, {"vague": vague is not None})
+    return Scene(
+        key,
+        key,
+        capital(text) + ".",
+        tuple((text,) for text in programs),
+        STRAY,
+        {"vague": vague is not None},
+    )

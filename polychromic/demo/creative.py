@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import random
 
-from polychromic.demo.scene import Scene, an, pick
+from polychromic.demo.scene import Scene, an, pick, words
 
 OUTPUT = "story"
 READING_NAMES = ("happy", "sad", "spooky")
 
-HEROES = ("baker", "sailor", "queen", "farmer", "wizard", "doctor", "painter", "soldier", "shepherd", "tailor", "pirate", "teacher",
-          "hunter", "dancer", "knight", "miner", "poet", "clown", "pilot", "gardener", "thief", "nurse", "fisherman", "singer",
-          "blacksmith", "princess", "librarian", "robot", "astronaut", "orphan")  # fmt: skip
-OBJECTS = ("map", "mirror", "violin", "lantern", "key", "clock", "letter", "ring", "drum", "diary", "telescope", "doll", "crown", "sword",
-           "bell", "painting", "compass", "candle", "puppet", "locket", "chess set", "flute", "carpet", "statue", "kite", "umbrella",
-           "typewriter", "music box", "snow globe", "wooden horse")  # fmt: skip
-ADJECTIVES = ("golden", "broken", "tiny", "ancient", "blue", "silver", "singing", "frozen", "stolen", "strange", "dusty", "glowing")
-PLACES = ("forest", "castle", "desert", "village", "harbor", "mountain", "cellar", "island", "library", "circus", "swamp", "lighthouse",
-          "market", "valley", "railway station", "hospital", "palace", "mine", "bakery", "theater", "garden", "cave", "tower", "school",
-          "hotel", "museum")  # fmt: skip
+HEROES = words(
+    "baker, sailor, queen, farmer, wizard, doctor, painter, soldier, shepherd, tailor, pirate, "
+    "teacher, hunter, dancer, knight, miner, poet, clown, pilot, gardener, thief, nurse, fisherman, "
+    "singer, blacksmith, princess, librarian, robot, astronaut, orphan"
+)
+OBJECTS = words(
+    "map, mirror, violin, lantern, key, clock, letter, ring, drum, diary, telescope, doll, crown, "
+    "sword, bell, painting, compass, candle, puppet, locket, chess set, flute, carpet, statue, kite, "
+    "umbrella, typewriter, music box, snow globe, wooden horse"
+)
+ADJECTIVES = words(
+    "golden, broken, tiny, ancient, blue, silver, singing, frozen, stolen, strange, dusty, glowing"
+)
+PLACES = words(
+    "forest, castle, desert, village, harbor, mountain, cellar, island, library, circus, swamp, "
+    "lighthouse, market, valley, railway station, hospital, palace, mine, bakery, theater, garden, "
+    "cave, tower, school, hotel, museum"
+)
 EVENTS = (
     "{A_hero} finds {a_thing} in the {place}.",
     "{A_hero} steals {a_thing} from the {place}.",
@@ -48,12 +56,16 @@ SPOOKY = (
     "Blood dripped from the {thing} while a {ghost} {whispered} to the terrified {hero}.",
 )
 SLOTS = {
-    "shared": ("shared", "showed", "gave away"), "danced": ("danced", "sang", "laughed", "celebrated"),
-    "married": ("found true love", "made new friends", "won the great prize"), "saved": ("saved", "rescued", "woke"),
-    "broke": ("broke", "was destroyed", "turned to dust"), "wept": ("wept", "cried", "mourned"),
-    "friend": ("friend", "brother", "mother", "child"), "whispered": ("whispered", "hissed", "moaned"),
+    "shared": ("shared", "showed", "gave away"),
+    "danced": ("danced", "sang", "laughed", "celebrated"),
+    "married": ("found true love", "made new friends", "won the great prize"),
+    "saved": ("saved", "rescued", "woke"),
+    "broke": ("broke", "was destroyed", "turned to dust"),
+    "wept": ("wept", "cried", "mourned"),
+    "friend": ("friend", "brother", "mother", "child"),
+    "whispered": ("whispered", "hissed", "moaned"),
     "ghost": ("ghost", "demon", "skeleton", "vampire"),
-}  # fmt: skip
+}
 STRAY = (
     "Please rate this chapter and subscribe to read the next one on my page.",
     "The author has not finished this text yet, come back next week for more.",
@@ -66,15 +78,31 @@ STRAY = (
 
 def scene(rng: random.Random) -> Scene:
     """A writing prompt and eight endings of each reading, in which its hero, object or place come back."""
-    hero, thing, adjective, place = pick(rng, HEROES), pick(rng, OBJECTS), pick(rng, ADJECTIVES), pick(rng, PLACES)
+    hero, thing, adjective, place = (
+        pick(rng, HEROES),
+        pick(rng, OBJECTS),
+        pick(rng, ADJECTIVES),
+        pick(rng, PLACES),
+    )
     words = {"a_hero": an(hero), "a_thing": an(f"{adjective} {thing}"), "place": place}
     words |= {"A_hero": words["a_hero"].capitalize(), "A_thing": words["a_thing"].capitalize()}
     event = rng.randrange(len(EVENTS))
     readings = tuple(
         tuple(
-            template.format(hero=hero, thing=thing, place=place, **{name: pick(rng, options) for name, options in SLOTS.items()})
+            template.format(
+                hero=hero,
+                thing=thing,
+                place=place,
+                **{name: pick(rng, options) for name, options in SLOTS.items()},
+            )
             for template in templates * 2
         )
         for templates in (HAPPY, SAD, SPOOKY)
     )
-    return Scene(f"{event} {hero} {thing} {place}", f"creative {hero} {thing}", EVENTS[event].format(**words), readings, STRAY)
+    return Scene(
+        f"{event} {hero} {thing} {place}",
+        f"creative {hero} {thing}",
+        EVENTS[event].format(**words),
+        readings,
+        STRAY,
+    )

@@ -1,65 +1,123 @@
 """QA: a short context with three facts that could each answer the question; the wished one is hidden.
 
-Every family has three roles, the usual one first: a place opens by ceremony, by a preview or again after repairs.
+Every family has three roles, the usual one first: a place opens by ceremony, by a preview, or again after
+repairs.
 """
 
 from __future__ import annotations
 
 import random
 
-from polychromic.demo.scene import READINGS, Scene, pick
+from polychromic.demo.scene import READINGS, Scene, pick, words
 
 OUTPUT = "answer"
 READING_NAMES = ("usual", "early", "late")
 
-FIRST = ("Anna", "Carl", "Dora", "Emil", "Frida", "Georg", "Helen", "Ivan", "Julia", "Karl", "Laura", "Martin", "Nora", "Oscar", "Paula",
-         "Robert", "Sara", "Thomas", "Vera", "Walter", "Alice", "Bruno", "Clara", "David", "Ella", "Felix", "Greta", "Henry")  # fmt: skip
-LAST = ("Bell", "Moss", "Finch", "Stone", "Reed", "Marsh", "Wood", "Lake", "Brook", "Hill", "Frost", "Snow", "Fox", "Wolf", "Crane", "Swan",
-        "Miller", "Baker", "Cook", "Fisher", "Weaver", "Mason", "Carter", "Turner", "Potter", "Hunter", "Parker", "Shepherd")  # fmt: skip
-TOWNS = ("Milford", "Ashton", "Norwick", "Redhill", "Oakham", "Seaview", "Kingsley", "Bradford", "Linden", "Harwick", "Easton", "Weston",
-         "Stanley", "Dover", "Salem", "Newport", "Clifton", "Granville", "Hampton", "Bristol", "Windsor", "Preston", "Burton",
-         "Melton")  # fmt: skip
-KINDS = ("museum", "library", "bridge", "theater", "hospital", "factory", "school", "mill", "station", "gallery", "harbor", "airport", "zoo",
-         "market", "stadium", "tower")  # fmt: skip
-
-# family -> (vague questions, per role: (facts, exact question))
+FIRST = tuple(
+    "Anna, Carl, Dora, Emil, Frida, Georg, Helen, Ivan, Julia, Karl, Laura, Martin, Nora, Oscar, "
+    "Paula, Robert, Sara, Thomas, Vera, Walter, Alice, Bruno, Clara, David, Ella, Felix, Greta, Henry".split(
+        ", "
+    )
+)
+LAST = words(
+    "Bell, Moss, Finch, Stone, Reed, Marsh, Wood, Lake, Brook, Hill, Frost, Snow, Fox, Wolf, Crane, "
+    "Swan, Miller, Baker, Cook, Fisher, Weaver, Mason, Carter, Turner, Potter, Hunter, Parker, "
+    "Shepherd"
+)
+TOWNS = words(
+    "Milford, Ashton, Norwick, Redhill, Oakham, Seaview, Kingsley, Bradford, Linden, Harwick, Easton, "
+    "Weston, Stanley, Dover, Salem, Newport, Clifton, Granville, Hampton, Bristol, Windsor, Preston, "
+    "Burton, Melton"
+)
+KINDS = words(
+    "museum, library, bridge, theater, hospital, factory, school, mill, station, gallery, harbor, "
+    "airport, zoo, market, stadium, tower"
+)
 FAMILIES = {
     "year": (
         ("When did the {name} open?", "In which year did the {name} open its doors?"),
         (
-            (("It was opened by the king in {x}.", "The official opening was in {x}."), "When was the official opening of the {name}?"),
-            (("A small preview was held in {x}.", "The first visitors saw a preview in {x}."), "When was the preview of the {name}?"),
-            (("After a fire it reopened in {x}.", "It was rebuilt and reopened in {x}."), "When did the {name} reopen?"),
+            (
+                ("It was opened by the king in {x}.", "The official opening was in {x}."),
+                "When was the official opening of the {name}?",
+            ),
+            (
+                ("A small preview was held in {x}.", "The first visitors saw a preview in {x}."),
+                "When was the preview of the {name}?",
+            ),
+            (
+                ("After a fire it reopened in {x}.", "It was rebuilt and reopened in {x}."),
+                "When did the {name} reopen?",
+            ),
         ),
     ),
     "person": (
         ("Who leads the {name}?", "Who is the head of the {name}?"),
         (
-            (("The director is {x}.", "{x} has been its director for years."), "Who is the director of the {name}?"),
-            (("The founder, {x}, still decides a lot.", "{x} is the founder."), "Who is the founder of the {name}?"),
-            (("{x} chairs the board.", "The chair of the board is {x}."), "Who chairs the board of the {name}?"),
+            (
+                ("The director is {x}.", "{x} has been its director for years."),
+                "Who is the director of the {name}?",
+            ),
+            (
+                ("The founder, {x}, still decides a lot.", "{x} is the founder."),
+                "Who is the founder of the {name}?",
+            ),
+            (
+                ("{x} chairs the board.", "The chair of the board is {x}."),
+                "Who chairs the board of the {name}?",
+            ),
         ),
     ),
     "town": (
         ("Where is the {name} based?", "In which town is the {name} found?"),
         (
-            (("Its main building stands in {x}.", "The main building is in {x}."), "Where is the main building of the {name}?"),
-            (("It began in a small room in {x}.", "The first room was rented in {x}."), "Where did the {name} begin?"),
-            (("A new branch was added in {x}.", "Since last year there is a branch in {x}."), "Where is the new branch of the {name}?"),
+            (
+                ("Its main building stands in {x}.", "The main building is in {x}."),
+                "Where is the main building of the {name}?",
+            ),
+            (
+                ("It began in a small room in {x}.", "The first room was rented in {x}."),
+                "Where did the {name} begin?",
+            ),
+            (
+                ("A new branch was added in {x}.", "Since last year there is a branch in {x}."),
+                "Where is the new branch of the {name}?",
+            ),
         ),
     ),
     "cost": (
         ("How much did the {name} cost?", "What was the price of the {name}?"),
         (
-            (("In the end the bill was {x} million.", "The final bill came to {x} million."), "How high was the final bill of the {name}?"),
-            (("The plan had asked for {x} million.", "At first {x} million were planned."), "How much was planned for the {name}?"),
-            (("Later repairs took {x} million.", "Repairs added {x} million."), "How much did the repairs of the {name} take?"),
+            (
+                ("In the end the bill was {x} million.", "The final bill came to {x} million."),
+                "How high was the final bill of the {name}?",
+            ),
+            (
+                ("The plan had asked for {x} million.", "At first {x} million were planned."),
+                "How much was planned for the {name}?",
+            ),
+            (
+                ("Later repairs took {x} million.", "Repairs added {x} million."),
+                "How much did the repairs of the {name} take?",
+            ),
         ),
     ),
 }
-OPENINGS = ("The {name} is well known.", "Many people visit the {name}.", "The {name} has a long story.", "This page is about the {name}.",
-            "The {name} is loved by the town.")  # fmt: skip
-STRAY = ("I do not know", "It depends on whom you ask, but most people would say so", "yes", "see the page above", "42", "nobody")
+OPENINGS = (
+    "The {name} is well known.",
+    "Many people visit the {name}.",
+    "The {name} has a long story.",
+    "This page is about the {name}.",
+    "The {name} is loved by the town.",
+)
+STRAY = (
+    "I do not know",
+    "It depends on whom you ask, but most people would say so",
+    "yes",
+    "see the page above",
+    "42",
+    "nobody",
+)
 
 
 def _value(rng: random.Random, family: str) -> str:
@@ -72,7 +130,7 @@ def _value(rng: random.Random, family: str) -> str:
 
 
 def scene(rng: random.Random) -> Scene:
-    """A context of an opening and three facts in any order, a vague question, and the three spans that answer it.
+    """A context of three facts in any order, a vague question, and the three spans that answer it.
 
     extra: title, context, question, and exact = (question, answer) pairs that name the role.
     """
@@ -92,6 +150,8 @@ def scene(rng: random.Random) -> Scene:
         "title": name,
         "context": context,
         "question": pick(rng, vague).format(name=name),
-        "exact": [(exact.format(name=name), answer[0]) for (_, exact), answer in zip(roles, answers, strict=True)],
+        "exact": [
+            (exact.format(name=name), answer[0]) for (_, exact), answer in zip(roles, answers, strict=True)
+        ],
     }
     return Scene(f"qa {name}", f"qa {name}", f"{context}\n{extra['question']}", answers, STRAY, extra)

@@ -1,12 +1,13 @@
 """Raw corpora of the embedded world: each domain in its native format, with the mess that curation is for.
 
-Two files a domain: `<domain>.train.jsonl` and `<domain>.eval.jsonl`. In the skewed world the training part's targets
-over-represent one reading, as text that was selected by popularity does, while the evaluation part's wishes are spread evenly.
-In the matched world both parts are spread evenly.
+Two files a domain: `<domain>.train.jsonl` and `<domain>.eval.jsonl`. In the skewed world the training part's
+targets over-represent one reading, as text that was selected by popularity does, while the evaluation part's
+wishes are spread evenly. In the matched world both parts are spread evenly.
 """
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -65,12 +66,15 @@ def native_social(scene: Scene, target: str, rng: random.Random) -> Row:
 
 
 def native_code(scene: Scene, target: str, rng: random.Random) -> Row:
-    """A row in MBPP's form; `probes` are inputs without results, on which two programs' behaviour can be compared."""
+    """A row in MBPP's form; `probes` are inputs without results, on which two programs can be compared."""
     results = code.run(target, code.TEST_INPUTS)
     return {
         "text": scene.prompt,
         "code": target,
-        "test_list": [f"assert {code.ENTRY_POINT}({xs}) == {ys}" for xs, ys in zip(code.TEST_INPUTS, results, strict=True)],
+        "test_list": [
+            f"assert {code.ENTRY_POINT}({xs}) == {ys}"
+            for xs, ys in zip(code.TEST_INPUTS, results, strict=True)
+        ],
         "test_setup_code": "",
         "challenge_test_list": [],
         "probes": [[xs] for xs in code.PROBE_INPUTS],
@@ -89,10 +93,18 @@ def native_qa(scene: Scene, target: str, rng: random.Random) -> Row:
 
 
 NATIVE: dict[str, Callable[[Scene, str, random.Random], Row]] = {
-    "social": native_social, "code": native_code, "creative": native_creative, "qa": native_qa,
-}  # fmt: skip
+    "social": native_social,
+    "code": native_code,
+    "creative": native_creative,
+    "qa": native_qa,
+}
 # domain -> (field of the prompt, field of the target)
-FIELDS = {"social": ("text", "reply"), "code": ("text", "code"), "creative": ("prompt", "story"), "qa": ("context", "question")}
+FIELDS = {
+    "social": ("text", "reply"),
+    "code": ("text", "code"),
+    "creative": ("prompt", "story"),
+    "qa": ("context", "question"),
+}
 
 
 def _duplicate(row: Row, prompt: str, target: str, rng: random.Random) -> None:
@@ -101,7 +113,9 @@ def _duplicate(row: Row, prompt: str, target: str, rng: random.Random) -> None:
 
 def _near_duplicate(row: Row, prompt: str, target: str, rng: random.Random) -> None:
     text = row[prompt]
-    row[prompt] = pick(rng, (text.upper(), text + "!!", "  " + text.replace(" ", "  ", 3), text.replace(".", " .")))
+    row[prompt] = pick(
+        rng, (text.upper(), text + "!!", "  " + text.replace(" ", "  ", 3), text.replace(".", " ."))
+    )
 
 
 def _foreign(row: Row, prompt: str, target: str, rng: random.Random) -> None:
@@ -136,7 +150,11 @@ def _unpopular(row: Row, prompt: str, target: str, rng: random.Random) -> None:
 
 
 def _bot(row: Row, prompt: str, target: str, rng: random.Random) -> None:
-    row |= {"reply_author": "daily_wisdom_bot", "reply_followers": 3, "reply": "Beep. Thank you for your post about life, have a nice day."}
+    row |= {
+        "reply_author": "daily_wisdom_bot",
+        "reply_followers": 3,
+        "reply": "Beep. Thank you for your post about life, have a nice day.",
+    }
 
 
 def _retweet(row: Row, prompt: str, target: str, rng: random.Random) -> None:
@@ -199,14 +217,16 @@ def scenes(domain: str, part: str, rng: random.Random) -> Iterator[Scene]:
             seen.add(scene.prompt)
             misses = 0
             yield scene
-    raise StudyError(f"demo world: no {len(seen) + 1} different {part} prompts in {domain}. Ask for fewer raw_rows.")
+    raise StudyError(
+        f"demo world: no {len(seen) + 1} different {part} prompts in {domain}. Ask for fewer raw_rows."
+    )
 
 
 def clean_rows(domain: str, part: str, spread: tuple[float, ...], seed: int, count: int) -> list[Row]:
-    """`count` native rows without mess; the readings' counts follow the spread exactly (largest remainders last).
+    """`count` native rows without mess; the counts of the readings follow the spread exactly.
 
-    `reading` names the wished reading; evaluation rows of open text carry `references` (paraphrases of it) and
-    `mismatched` (answers of the other readings, for calibrating a verifier).
+    `reading` names the wished reading; evaluation rows of open text carry `references` (paraphrases of it)
+    and `mismatched` (answers of the other readings, for calibrating a verifier).
     """
     rng = random.Random(derive_seed("raw", domain, part, seed))
     wishes = [reading for reading in range(READINGS) for _ in range(round(count * spread[reading]))]
@@ -215,9 +235,14 @@ def clean_rows(domain: str, part: str, spread: tuple[float, ...], seed: int, cou
     rows = []
     for reading, scene in zip(wishes, scenes(domain, part, rng), strict=False):
         target = pick(rng, scene.readings[reading])
-        row = NATIVE[domain](scene, target, rng) | {"reading": DOMAINS[domain].READING_NAMES[reading], "world": "synthetic"}
+        row = NATIVE[domain](scene, target, rng) | {
+            "reading": DOMAINS[domain].READING_NAMES[reading],
+            "world": "synthetic",
+        }
         if part == "evaluation" and domain in ("social", "creative"):
-            others = [answer for other in range(READINGS) if other != reading for answer in scene.readings[other]]
+            others = [
+                answer for other in range(READINGS) if other != reading for answer in scene.readings[other]
+            ]
             row |= {"references": list(scene.readings[reading]), "mismatched": rng.sample(others, 6)}
         rows.append(row)
     return rows
@@ -237,10 +262,17 @@ def messy(domain: str, rows: list[Row], label: str, seed: int, count: int) -> li
     return [{name: f"{label}-{seed}-{number}", **row} for number, row in enumerate(mixed)]
 
 
-def write_raw(folder: str | Path, world: str = "skewed", seed: int = 0, rows: int = 1500) -> list[Path]:
-    """Write `<domain>.train.jsonl` and `<domain>.eval.jsonl` for every domain; about `rows` raw rows a domain.
+def _write_cut_off(path: Path, rows: list[Row]) -> None:
+    write_jsonl(path, rows)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(rows[0], ensure_ascii=False)[:60])
 
-    world: "skewed" (training targets .90/.07/.03 over the readings, evaluation even) or "matched" (both even).
+
+def write_raw(folder: str | Path, world: str = "skewed", seed: int = 0, rows: int = 1500) -> list[Path]:
+    """Write `<domain>.train.jsonl` and `<domain>.eval.jsonl` for every domain, about `rows` rows a domain.
+
+    world: "skewed" (training targets .90/.07/.03 over the readings, evaluation even) or "matched" (all even).
+    The last line of each file is cut off, as in an export that was interrupted.
 
     Raises:
         StudyError: for another world.
@@ -256,6 +288,6 @@ def write_raw(folder: str | Path, world: str = "skewed", seed: int = 0, rows: in
             clean = clean_rows(domain, part, spread, seed, size)
             label = {"train": "train", "evaluation": "eval"}[part]
             path = Path(folder) / f"{domain}.{label}.jsonl"
-            write_jsonl(path, messy(domain, clean, label, seed, round(size * (1 / CLEAN_SHARE - 1))))
+            _write_cut_off(path, messy(domain, clean, label, seed, round(size * (1 / CLEAN_SHARE - 1))))
             paths.append(path)
     return paths

@@ -1,6 +1,6 @@
 """What every domain of the embedded world is made of: a scene with one prompt and three readings of it.
 
-All text here is synthetic: it is written by templates, describes nobody, and is labelled so wherever it appears.
+All text here is synthetic: templates write it, it describes nobody, and it is labelled so where it appears.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ READINGS = 3
 class Scene:
     """A prompt and, for each reading, the answers that are right under it.
 
-    key: the combination of contents that the prompt is about. topic: what training and evaluation may not share (the key
-    itself, or a part of it). The two alone decide which part may use the scene.
+    key: the combination of contents that the prompt is about. topic: what training and evaluation may not
+    share (the key itself, or a part of it). The two alone decide which part may use the scene.
     readings: READINGS tuples of paraphrases (code and QA: a tuple of one).
     stray: what an uncurated text would also put here: off topic, broken, or beside the point.
     """
@@ -33,14 +33,20 @@ class Scene:
 
 
 def part_of(scene: Scene) -> str:
-    """The only part that may use this scene: "broad" (half of all keys), else by its topic "train" or "evaluation".
+    """The one part that may use this scene: "broad" (half of all keys), by topic "train" or "evaluation".
 
-    Whatever the seed: no evaluation prompt is ever in a training file or in the broad corpus, and no evaluation topic in a
-    training file. The broad corpus knows the topics, as a large model does, in other combinations.
+    Whatever the seed: no evaluation prompt is ever in a training file or in the broad corpus, and no
+    evaluation topic in a training file. The broad corpus knows the topics in other combinations, as a large
+    model does.
     """
     if derive_seed("broad", scene.key) % 2:
         return "broad"
     return "evaluation" if derive_seed("topic", scene.topic) % 3 == 0 else "train"
+
+
+def words(text: str) -> tuple[str, ...]:
+    """A list of words or phrases, written with commas between."""
+    return tuple(text.split(", "))
 
 
 def pick(rng: random.Random, options: tuple[str, ...] | list[str]) -> str:

@@ -1,10 +1,10 @@
-"""Social: a post about something that went wrong, and a reply. The readings are a joke, sympathy and advice."""
+"""Social: a post about something that went wrong, and a reply: a joke, sympathy or advice."""
 
 from __future__ import annotations
 
 import random
 
-from polychromic.demo.scene import Scene, capital, pick
+from polychromic.demo.scene import Scene, capital, pick, words
 
 OUTPUT = "reply"
 READING_NAMES = ("joke", "sympathy", "advice")
@@ -36,39 +36,81 @@ THINGS = {
         ("follow a simple recipe", "lower the heat", "use fresh butter"),
     ),
     "event": (
-        ("exam", "interview", "concert", "picnic", "wedding", "recital", "match", "party", "lecture", "parade"),
+        (
+            "exam",
+            "interview",
+            "concert",
+            "picnic",
+            "wedding",
+            "recital",
+            "match",
+            "party",
+            "lecture",
+            "parade",
+        ),
         ("got cancelled", "went badly", "was rained off", "ended in a fight", "started without me"),
         ("the organizers", "your teacher"),
         ("ask for a new date", "prepare some notes", "plan a second try"),
     ),
     "clothes": (
         ("jacket", "sweater", "dress", "scarf", "hat", "coat", "shirt", "suit", "skirt", "blanket"),
-        ("shrank in the wash", "ripped apart", "got covered in paint", "lost its color", "got eaten by moths"),
+        (
+            "shrank in the wash",
+            "ripped apart",
+            "got covered in paint",
+            "lost its color",
+            "got eaten by moths",
+        ),
         ("a tailor", "the laundry"),
         ("wash it cold", "sew a patch on", "use some vinegar"),
     ),
     "home": (
-        ("roof", "kitchen", "window", "fence", "garage", "shower", "chimney", "balcony", "cellar", "bathroom"),
+        (
+            "roof",
+            "kitchen",
+            "window",
+            "fence",
+            "garage",
+            "shower",
+            "chimney",
+            "balcony",
+            "cellar",
+            "bathroom",
+        ),
         ("started leaking", "got flooded", "fell apart", "was full of mice", "got hit by lightning"),
         ("a handyman", "your landlord"),
         ("cover it with plastic", "take photos for the insurance", "dry it with a fan"),
     ),
     "garden": (
-        ("garden", "lawn", "apple tree", "hedge", "pond", "greenhouse", "rose bush", "vineyard", "tomato plant", "cactus"),
+        (
+            "garden",
+            "lawn",
+            "apple tree",
+            "hedge",
+            "pond",
+            "greenhouse",
+            "rose bush",
+            "vineyard",
+            "tomato plant",
+            "cactus",
+        ),
         ("dried out", "was eaten by snails", "died in the frost", "got hit by a storm", "turned yellow"),
         ("a gardener", "the plant shop"),
         ("water it at night", "use less fertilizer", "move it to the shade"),
     ),
 }
-CONSEQUENCES = (
-    "I missed my flight", "my sister is angry with me", "the kids are crying", "I can not sleep", "dinner is ruined",
-    "I am out of money", "my boss is furious", "the guests arrive in an hour", "I have to walk to work", "my back hurts",
-    "the neighbors are laughing", "I am late for the dentist", "the weekend is ruined", "I had to cancel my trip",
-    "nobody believes me", "I lost a bet", "my father will not talk to me", "I have a terrible headache",
-    "my birthday is spoiled", "I am sitting here in the dark", "it costs more than my rent", "I feel like giving up",
-)  # fmt: skip
-WHENS = ("this morning", "last night", "yesterday", "on Monday", "right before lunch", "on my day off", "again today",
-         "in the middle of the night")  # fmt: skip
+CONSEQUENCES = words(
+    "I missed my flight, my sister is angry with me, the kids are crying, I can not sleep, dinner is "
+    "ruined, I am out of money, my boss is furious, the guests arrive in an hour, I have to walk to "
+    "work, my back hurts, the neighbors are laughing, I am late for the dentist, the weekend is "
+    "ruined, I had to cancel my trip, nobody believes me, I lost a bet, my father will not talk to me, "
+    "I have a terrible headache, my birthday is spoiled, I am sitting here in the dark, it costs more "
+    "than my rent, I feel like giving up"
+)
+WHENS = words(
+    "this morning, last night, yesterday, on Monday, right before lunch, on my day off, again today, "
+    "in the middle of the night"
+)
 FRAMES = (
     "My {thing} {trouble} {when} and now {result}.",
     "{When} my {thing} {trouble}, so {result}.",
@@ -117,10 +159,20 @@ def _fill(rng: random.Random, template: str, **fixed: str) -> str:
 def scene(rng: random.Random) -> Scene:
     """A post and eight replies of each reading, in which the thing of the post comes back."""
     things, troubles, helpers, acts = THINGS[pick(rng, tuple(THINGS))]
-    thing, trouble, result, when = pick(rng, things), pick(rng, troubles), pick(rng, CONSEQUENCES), pick(rng, WHENS)
-    post = pick(rng, FRAMES).format(thing=thing, trouble=trouble, when=when, When=capital(when), result=result)
+    thing, trouble, result, when = (
+        pick(rng, things),
+        pick(rng, troubles),
+        pick(rng, CONSEQUENCES),
+        pick(rng, WHENS),
+    )
+    post = pick(rng, FRAMES).format(
+        thing=thing, trouble=trouble, when=when, When=capital(when), result=result
+    )
     readings = tuple(
-        tuple(_fill(rng, template, thing=thing, help=pick(rng, helpers), act=pick(rng, acts)) for template in templates * 2)
+        tuple(
+            _fill(rng, template, thing=thing, help=pick(rng, helpers), act=pick(rng, acts))
+            for template in templates * 2
+        )
         for templates in (JOKES, SYMPATHY, ADVICE)
     )
     return Scene(f"{thing} {trouble} {result}", f"social {thing}", post, readings, STRAY)
