@@ -13,11 +13,10 @@ from polychromic.demo.scene import READINGS, Scene, pick, words
 OUTPUT = "answer"
 READING_NAMES = ("usual", "early", "late")
 
-FIRST = tuple(
+FIRST = words(
     "Anna, Carl, Dora, Emil, Frida, Georg, Helen, Ivan, Julia, Karl, Laura, Martin, Nora, Oscar, "
-    "Paula, Robert, Sara, Thomas, Vera, Walter, Alice, Bruno, Clara, David, Ella, Felix, Greta, Henry".split(
-        ", "
-    )
+    "Paula, Robert, Sara, Thomas, Vera, Walter, Alice, Bruno, Clara, David, Ella, Felix, Greta, "
+    "Henry"
 )
 LAST = words(
     "Bell, Moss, Finch, Stone, Reed, Marsh, Wood, Lake, Brook, Hill, Frost, Snow, Fox, Wolf, Crane, "
