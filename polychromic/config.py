@@ -80,18 +80,35 @@ class Curation(Strict):
         return self
 
 
-class Verifier(Strict):
-    """What "passes" means in a domain."""
+class CodeVerifier(Strict):
+    """A program passes if it passes the tests, run in the sandbox."""
 
-    kind: Literal["code", "answer", "similarity", "judge"]
+    kind: Literal["code"]
     timeout: float = Field(3.0, gt=0)
-    """code: seconds a candidate may run."""
+    """Seconds a candidate may run."""
+    execution: Literal["sandbox", "unsafe"] = "sandbox"
+    """`unsafe` runs model-written programs with your rights, where no sandbox can be had. Think twice."""
+
+
+class AnswerVerifier(Strict):
+    """An answer passes if it matches an accepted one after SQuAD's normalisation."""
+
+    kind: Literal["answer"]
     min_f1: float | None = Field(None, gt=0, le=1)
-    """answer: pass also at this token F1; None asks for an exact match after normalisation."""
+    """Pass also at this token F1."""
+
+
+class SimilarityVerifier(Strict):
+    """A text passes if nothing is wrong with it by itself and it is close enough to a reference."""
+
+    kind: Literal["similarity"]
     max_false_pass: float = Field(0.05, gt=0, lt=1)
-    """similarity: the threshold is calibrated on validation prompts so that mismatched answers pass at most this often."""
+    """The threshold is found on validation prompts so that mismatched answers pass at most this often."""
     min_words: int = Field(2, ge=1)
     max_words: int = Field(400, ge=1)
+
+
+Verifier = Annotated[CodeVerifier | AnswerVerifier | SimilarityVerifier, Field(discriminator="kind")]
 
 
 class Diversity(Strict):

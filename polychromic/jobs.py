@@ -9,12 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from polychromic.config import DerivedArm, Domain, PromptArm, Study, TrainArm
-from polychromic.staleness import digest, file_digest, make_stamp
+from polychromic.config import Domain, PromptArm, Study, TrainArm
+from polychromic.files import file_digest
+from polychromic.staleness import digest, make_stamp, refresh
 
 Job = tuple[str, dict[str, str]]
 
-# Rules whose script goes by another name than the rule.
+# What people read; needs no model.
 FIGURE_RULES = ("figures", "tables", "report", "paper")
 
 
@@ -66,31 +67,26 @@ def params(study: Study, job: Job) -> dict[str, Any]:
             "model": _dump(study.model),
             "objective": _dump(study.objective_of(arm_name, domain_name)),
             "training": _dump(study.training_of(arm_name)),
-            "keep_early": any(
-                isinstance(a, DerivedArm) and a.method == "wise_ft" and a.source == arm_name
-                for a in study.arms.values()
-            ),
+            "study": study.study,
             "verifier": _dump(domain.verifier),
             "encoder": study.metrics.encoder,
-            "price_per_gpu_hour": study.cost.price_per_gpu_hour,
             "gpus": study.gpus_per_job,
             **_prompting(study, domain),
         }
     if rule == "derive":
         return _dump(arm)
     if rule == "generate":
+        shots = arm.shots if isinstance(arm, PromptArm) else 0
         return {
             "model": _dump(study.model),
             "trained": not isinstance(arm, PromptArm),
-            "shots": arm.shots if isinstance(arm, PromptArm) else 0,
+            "shots": shots,
             "sampling": _dump(study.sampling),
             "temperatures": list(study.sampling.temperatures),
             "max_new_tokens": domain.max_new_tokens,
-            "max_length": study.training.max_length,
             "study": study.study,
             "split_seed": study.data_seed,
-            "gpus": study.gpus_per_job,
-            **_prompting(study, domain),
+            **_prompting(study, domain, shots),
         }
     if rule == "encode":
         return {"encoder": study.metrics.encoder, "bertscore": study.metrics.bertscore,
@@ -102,18 +98,60 @@ def params(study: Study, job: Job) -> dict[str, Any]:
     if rule == "quality":
         return {"verifier": domain.verifier.kind, "temperature": study.sampling.temperature}
     if rule == "judge":
-        return {**_dump(study.judge), "control": study.plan.control, "temperature": study.sampling.temperature,
+        return {**_dump(study.judge, "provider", "model", "base_url", "prompts"), "control": study.plan.control, "temperature": study.sampling.temperature,
                 "seed": study.plan.seed}
     if rule == "power":
         return {**plan(study), "plan_sha256": digest(plan(study))}
     if rule in ("analyse", *FIGURE_RULES):
+        title = {"title": study.title} if rule in ("report", "paper") else {}
         return {
-            **plan(study), "plan_sha256": digest(plan(study)), "title": study.title, "embedded": study.world is not None,
+            **plan(study), "plan_sha256": digest(plan(study)), **title, "embedded": study.world is not None,
             "world": study.world.kind if study.world else None, "model": study.model.name,
+            "encoder": study.metrics.encoder,
             "arm_kinds": {name: arm.kind for name, arm in study.arms.items()},
             "ablations": _ablations(study),
         }
     raise KeyError(rule)
+
+
+def aside(study: Study, job: Job) -> dict[str, Any]:
+    """Settings that a job is given but that cannot change its outputs, and so never make them stale."""
+    rule, _ = job
+    if rule == "train":
+        return {"price_per_gpu_hour": study.cost.price_per_gpu_hour}
+    if rule == "generate":
+        return {"gpus": study.gpus_per_job}
+    if rule == "judge":
+        return {"budget": study.judge.budget}
+    return {}
+
+
+def unused_code(study: Study, job: Job) -> frozenset[str]:
+    """Modules that a job's script can import but that its settings keep it from using.
+
+    So an edit of the sandbox leaves the domains without code alone. A job that loads one of them all the same
+    fails (see workflow_scripts/_job.py): too much here cannot go unseen.
+    """
+    rule, wildcards = job
+    if rule not in ("curate", "calibrate", "train", "verify"):
+        return frozenset()
+    domain = study.domains[wildcards["domain"]]
+    kind, form = domain.verifier.kind, None
+    filters = {step.filter for step in domain.curation.filters} if rule == "curate" else set()
+    if rule == "train":
+        objective = study.objective_of(wildcards["arm"], wildcards["domain"])
+        form = objective.diversity if objective.weight > 0 else None
+    verifies = rule in ("calibrate", "verify") or form is not None
+    similar = kind in ("similarity", "judge")
+    used = {
+        "polychromic.verifiers.code": (verifies and kind == "code") or "canonical_passes" in filters,
+        "polychromic.verifiers.answer": verifies and kind == "answer",
+        "polychromic.verifiers.text": rule in ("calibrate", "verify") or (verifies and similar),
+        "polychromic.embedding": rule in ("calibrate", "verify") or form == "semantic" or (form is not None and similar)
+        or "semantic_duplicates" in filters,
+        "polychromic.metrics.diversity": form in ("self_bleu", "distinct_n"),
+    }
+    return frozenset(module for module, is_used in used.items() if not is_used)
 
 
 def plan(study: Study) -> dict[str, Any]:
@@ -213,9 +251,45 @@ class Stamps:
             above = {job_name(up): self.of(up)["key"] for up in upstream(self.study, job)}
             above |= {str(path): file_digest(path) for path in raw_files(self.study, job)}
             self._made[name] = make_stamp(
-                rule, wildcards, params(self.study, job), self.scripts / f"{rule}.py", self.lock, above
+                rule,
+                wildcards,
+                params(self.study, job),
+                self.scripts / f"{rule}.py",
+                self.lock,
+                above,
+                aside=aside(self.study, job),
+                unused=unused_code(self.study, job),
             )
         return self._made[name]
+
+
+def all_jobs(study: Study) -> list[Job]:
+    """Every job of the study, in the order data flows."""
+    world: list[Job] = [("raw", {}), ("broad", {}), ("base", {})] if study.world else []
+    data: list[Job] = [
+        (rule, {"domain": d}) for rule in ("curate", "review_sheet", "split", "calibrate") for d in study.domains
+    ]
+    made = {"prompt": [], "train": ["train"], "derived": ["derive"]}
+    runs: list[Job] = [
+        (rule, {"domain": d, "arm": a, "seed": str(s)})
+        for d in study.domains
+        for a, arm in study.arms.items()
+        for rule in [*made[arm.kind], "generate"]
+        for s in study.seeds
+    ]
+    measured: list[Job] = [
+        (rule, {"domain": d, "arm": a})
+        for rule in ("encode", "verify", "diversity", "quality")
+        for d in study.domains
+        for a in study.arms
+    ]
+    return [*world, *data, *runs, *measured, *judged(study), ("power", {}), ("analyse", {}),
+            *((rule, {}) for rule in FIGURE_RULES)]
+
+
+def refresh_stamps(study: Study, stamps: Stamps) -> list[Job]:
+    """Bring the stamp files of all jobs up to date. Returns the stale jobs."""
+    return [job for job in all_jobs(study) if refresh(stamps.of(job), stamp_file(study, job), done_file(study, job))]
 
 
 def job_name(job: Job) -> str:
@@ -235,8 +309,9 @@ def _dump(model: Any, *fields: str) -> dict[str, Any]:
     return model.model_dump(mode="json", include=set(fields) or None)
 
 
-def _prompting(study: Study, domain: Domain) -> dict[str, Any]:
-    return {"prompting": _dump(study.prompting), "output": domain.output}
+def _prompting(study: Study, domain: Domain, shots: int = 0) -> dict[str, Any]:
+    templates = ("example", "few_shot") if shots else ("zero_shot",)
+    return {"prompting": _dump(study.prompting, *templates), "output": domain.output}
 
 
 def _ablations(study: Study) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import subprocess
@@ -10,8 +9,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from polychromic.staleness import ROOT, file_digest, write_atomic
+from polychromic.files import file_digest, write_json
 
+ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("torch", "transformers", "peft", "accelerate", "numpy")
 
 
@@ -48,19 +48,18 @@ def write_run_record(
     identity: dict[str, str],
     config: dict[str, Any],
     data: list[Path],
-    summary: dict[str, Any],
+    account: dict[str, Any],
     price_per_gpu_hour: float,
 ) -> None:
     """Write run.json.
 
     Args:
         identity: study, domain, arm, seed. config: the settings the run used. data: files whose SHA-256 is recorded.
-        summary: what the training itself measured: steps, seconds {load, train, sample, score, backward, total},
-            tokens {trained, sampled}, peak_memory_bytes, trainable_parameters.
+        account: what the training itself measured, from `training.finetune`, with seconds["load"].
         price_per_gpu_hour: dollars; 0 GPU hours, and so no dollars, where there is no card.
     """
     machine = hardware()
-    gpu_hours = len(machine["gpus"]) * summary["seconds"]["total"] / 3600
+    gpu_hours = len(machine["gpus"]) * account["seconds"]["total"] / 3600
     record = {
         **identity,
         "status": "finished",
@@ -69,9 +68,11 @@ def write_run_record(
         "packages": {name: version(name) for name in PACKAGES},
         "git_commit": git_commit(),
         "hardware": machine,
-        **summary,
+        **account,
+        "tokens": {"trained": account["target_tokens"], "sampled": account["sampled_tokens"]},
+        "peak_memory_bytes": round(account["peak_memory_gib"] * 2**30),
         "gpu_hours": gpu_hours,
         "price_per_gpu_hour": price_per_gpu_hour,
         "dollars": gpu_hours * price_per_gpu_hour,
     }
-    write_atomic(Path(path), json.dumps(record, indent=1, sort_keys=True) + "\n")
+    write_json(path, dict(sorted(record.items())))

@@ -21,8 +21,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from polychromic.files import write_atomic
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "polychromic"
+# Scripts' helper for logs, messages and done files: it cannot change a result.
+PLUMBING = ("_job",)
+LONG_AGO = 1
 
 
 def digest(value: Any) -> str:
@@ -30,29 +35,25 @@ def digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
 
 
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, or "missing"."""
-    if not path.is_file():
-        return "missing"
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 @cache
+def _parsed(text: str) -> ast.Module:
+    return ast.parse(text)
+
+
 def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    return _parsed(path.read_text(encoding="utf-8"))
 
 
 @cache
-def _code_digest(path: Path) -> str:
+def _code_digest(text: str) -> str:
     """SHA-256 of a file's syntax tree without its docstrings."""
 
     class Strip(ast.NodeTransformer):
         def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
             is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-            return ast.Pass() if is_text else node
+            return None if is_text else node
 
-    tree = Strip().visit(ast.parse(path.read_text(encoding="utf-8"), filename=str(path)))
+    tree = Strip().visit(ast.parse(text))
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
 
@@ -101,26 +102,36 @@ def _imports(path: Path) -> tuple[frozenset[Path], frozenset[str]]:
             if name.split(".")[0] == PACKAGE:
                 local.update(_module_files(name))
                 local.update(_behind_lazy_package(name))
+            elif (beside := path.with_name(f"{name}.py")).is_file():
+                if name not in PLUMBING:
+                    local.add(beside)
             else:
                 foreign.add(name.split(".")[0])
     return frozenset(local), frozenset(foreign)
 
 
 @cache
-def code_of(script: Path) -> tuple[dict[str, str], frozenset[str]]:
-    """The code that a script runs: {file: hash} over its transitive imports of ours, and the libraries used."""
+def code_of(script: Path, unused: frozenset[str] = frozenset()) -> tuple[dict[str, str], frozenset[str]]:
+    """The code that a script runs: {file: hash} over its transitive imports of ours, and the libraries used.
+
+    Args:
+        unused: modules that it imports only for settings other than the job's.
+    """
+    left_out = {_module_files(module)[-1] for module in unused}
     seen: set[Path] = set()
     foreign: set[str] = set()
     waiting = [script]
     while waiting:
         path = waiting.pop()
-        if path in seen:
+        if path in seen or path in left_out:
             continue
         seen.add(path)
         ours, others = _imports(path)
         foreign |= others
         waiting.extend(ours - seen)
-    return {str(path.relative_to(ROOT)): _code_digest(path) for path in sorted(seen)}, frozenset(foreign)
+    return {
+        str(path.relative_to(ROOT)): _code_digest(path.read_text(encoding="utf-8")) for path in sorted(seen)
+    }, frozenset(foreign)
 
 
 @cache
@@ -134,32 +145,41 @@ def locked_versions(lock: Path) -> dict[str, str]:
 _PACKAGE_OF = {"yaml": "pyyaml", "sklearn": "scikit-learn", "PIL": "pillow"}
 
 
-def libraries_of(script: Path, lock: Path) -> dict[str, str]:
+def libraries_of(script: Path, lock: Path, unused: frozenset[str] = frozenset()) -> dict[str, str]:
     """Locked versions of the libraries that a script's code imports."""
     pins = locked_versions(lock)
-    names = {re.sub(r"[-_.]+", "-", _PACKAGE_OF.get(module, module)).lower() for module in code_of(script)[1]}
+    names = {re.sub(r"[-_.]+", "-", _PACKAGE_OF.get(module, module)).lower() for module in code_of(script, unused)[1]}
     return {name: pins[name] for name in sorted(names) if name in pins}
 
 
 def make_stamp(
-    rule: str, wildcards: dict[str, str], params: Any, script: Path, lock: Path, upstream: dict[str, str]
+    rule: str,
+    wildcards: dict[str, str],
+    params: Any,
+    script: Path,
+    lock: Path,
+    upstream: dict[str, str],
+    *,
+    aside: Any = None,
+    unused: frozenset[str] = frozenset(),
 ) -> dict[str, Any]:
     """The stamp of a job.
 
     Args:
         params: the config subset that the job uses; JSON-able.
         upstream: {name of an upstream job or raw file: its key or content hash}.
+        aside: further settings that the job is given and that cannot change its outputs: no part of the key.
+        unused: modules that the job's settings keep it from using.
     """
-    files, _ = code_of(script)
     stamp = {
         "rule": rule,
         "wildcards": wildcards,
         "params": params,
-        "code": files,
-        "libraries": libraries_of(script, lock),
+        "code": code_of(script, unused)[0],
+        "libraries": libraries_of(script, lock, unused),
         "upstream": upstream,
     }
-    return {**stamp, "key": digest(stamp)}
+    return {**stamp, "key": digest(stamp), "aside": aside or {}}
 
 
 def read_stamp(path: Path) -> dict[str, Any] | None:
@@ -170,29 +190,22 @@ def read_stamp(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def write_atomic(path: Path, text: str) -> None:
-    """Write a small file by atomic rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
-
-
 def refresh(stamp: dict[str, Any], stamp_file: Path, done_file: Path) -> bool:
-    """Bring the stamp file up to date and set its time so that Snakemake sees what we see. Returns staleness.
+    """Bring the stamp file up to date and set times so that Snakemake sees what we see. Returns staleness.
 
-    The stamp is the one input of a job whose time counts (the others are `ancient`): 1970 when the done file
-    has the same key, now when it differs.
+    Stamp and done files are the only inputs whose time counts (the others are `ancient`): both from 1970 when they
+    have the same key; the stamp from now when the job must run.
     """
     done = read_stamp(done_file)
     stale = done is None or done.get("key") != stamp["key"]
-    written = read_stamp(stamp_file)
-    if written is None or written.get("key") != stamp["key"]:
+    if read_stamp(stamp_file) != stamp:
         write_atomic(stamp_file, json.dumps(stamp, indent=1, sort_keys=True) + "\n")
     if stale:
         os.utime(stamp_file)
-    elif stamp_file.stat().st_mtime != 1:
-        os.utime(stamp_file, (1, 1))
+    else:
+        for file in (stamp_file, done_file):
+            if file.stat().st_mtime != LONG_AGO:
+                os.utime(file, (LONG_AGO, LONG_AGO))
     return stale
 
 

@@ -2,7 +2,7 @@
 import sys
 from pathlib import Path
 
-from polychromic import jobs, staleness
+from polychromic import jobs
 from polychromic.config import parse_study, read_yaml
 from polychromic.errors import StudyError
 
@@ -31,17 +31,22 @@ wildcard_constraints:
     seed=r"\d+",
 
 
-def stamp(rule):
-    """The one input of a job whose time counts: new when what the job uses has changed, else from 1970."""
+if workflow.is_main_process:
+    # Before Snakemake looks at any file, so that it sees these as they are now.
+    jobs.refresh_stamps(STUDY, STAMPS)
 
-    def file_of(wildcards):
-        job = (rule, dict(wildcards))
-        path = jobs.stamp_file(STUDY, job)
-        if workflow.is_main_process:
-            staleness.refresh(STAMPS.of(job), path, jobs.done_file(STUDY, job))
-        return str(path)
 
-    return file_of
+def stamp(rule, *wildcards):
+    """What a job uses. The file is new when that has changed since the job was done, else from 1970."""
+    return f"{R}/.stamps/{'.'.join([rule, *wildcards])}.json"
+
+
+def above(rule):
+    """The done files of the jobs whose outputs a job reads: a job that runs makes those below it run.
+
+    The files themselves are `ancient` inputs: they must be there, but their times say nothing.
+    """
+    return lambda wildcards: [str(jobs.done_file(STUDY, up)) for up in jobs.upstream(STUDY, (rule, dict(wildcards)))]
 
 
 def done(rule, *wildcards):

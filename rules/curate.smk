@@ -3,6 +3,7 @@ rule raw:
     """Synthetic raw rows, as messy as real ones."""
     input:
         stamp=stamp("raw"),
+        above=above("raw"),
     output:
         rows=[f"{R}/raw/{c}.{part}.jsonl" for c in ("social", "code", "creative", "qa") for part in ("train", "eval")],
         done=done("raw"),
@@ -23,7 +24,8 @@ def raw_rows(wildcards):
 rule curate:
     """Raw rows of a domain's sources through its filters; every rejected row is kept with its reason."""
     input:
-        stamp=stamp("curate"),
+        stamp=stamp("curate", "{domain}"),
+        above=above("curate"),
         raw=raw_rows,
     output:
         curated=f"{R}/{{domain}}/data/curated.jsonl",
@@ -45,12 +47,15 @@ rule curate:
 rule review_sheet:
     """A sheet and a page for reading and marking the curated rows; decisions go to data/review/<domain>.csv."""
     input:
-        stamp=stamp("review_sheet"),
+        stamp=stamp("review_sheet", "{domain}"),
+        above=above("review_sheet"),
         curated=ancient(f"{R}/{{domain}}/data/curated.jsonl"),
     output:
         sheet=f"{R}/{{domain}}/review/sheet.csv",
         page=f"{R}/{{domain}}/review/index.html",
         done=done("review_sheet", "{domain}"),
+    params:
+        decisions=lambda wildcards: str(jobs.decisions_file(wildcards.domain)),
     log:
         f"{R}/logs/review_sheet.{{domain}}.log",
     message:

@@ -6,7 +6,8 @@ def adapter(wildcards):
 rule generate:
     """Samples for the test prompts, and for validation prompts to choose T on."""
     input:
-        stamp=stamp("generate"),
+        stamp=stamp("generate", "{domain}", "{arm}", "{seed}"),
+        above=above("generate"),
         base=base_model,
         adapter=adapter,
         train=ancient(f"{R}/{{domain}}/data/train.jsonl"),
@@ -17,6 +18,8 @@ rule generate:
         samples_val=f"{R}/{{domain}}/{{arm}}/seed-{{seed}}/samples_val.parquet",
         reference_nll=f"{R}/{{domain}}/{{arm}}/seed-{{seed}}/reference_nll.parquet",
         done=done("generate", "{domain}", "{arm}", "{seed}"),
+    params:
+        results=R,
     log:
         f"{R}/logs/generate.{{domain}}.{{arm}}.{{seed}}.log",
     benchmark:

@@ -2,7 +2,8 @@
 rule encode:
     """Everything that needs the text encoder: sentence embeddings, each text once, and BERTScore."""
     input:
-        stamp=stamp("encode"),
+        stamp=stamp("encode", "{domain}", "{arm}"),
+        above=above("encode"),
         samples=per_seed("samples.parquet"),
         samples_val=per_seed("samples_val.parquet"),
         test=ancient(f"{R}/{{domain}}/data/test.jsonl"),
@@ -32,7 +33,8 @@ def similarity_inputs(wildcards):
 rule verify:
     """Which samples pass, and an audit of truncated, empty, copied and duplicate ones."""
     input:
-        stamp=stamp("verify"),
+        stamp=stamp("verify", "{domain}", "{arm}"),
+        above=above("verify"),
         samples=per_seed("samples.parquet"),
         samples_val=per_seed("samples_val.parquet"),
         val=ancient(f"{R}/{{domain}}/data/val.jsonl"),
@@ -56,7 +58,8 @@ rule verify:
 rule diversity:
     """How the k answers of a prompt differ."""
     input:
-        stamp=stamp("diversity"),
+        stamp=stamp("diversity", "{domain}", "{arm}"),
+        above=above("diversity"),
         samples=per_seed("samples.parquet"),
         embeddings=ancient(f"{R}/{{domain}}/{{arm}}/embeddings.npz"),
         passes=ancient(f"{R}/{{domain}}/{{arm}}/passes.parquet"),
@@ -77,7 +80,8 @@ rule diversity:
 rule quality:
     """How good a single answer is: ROUGE, BERTScore, exact match and F1."""
     input:
-        stamp=stamp("quality"),
+        stamp=stamp("quality", "{domain}", "{arm}"),
+        above=above("quality"),
         samples=per_seed("samples.parquet"),
         bertscore=ancient(f"{R}/{{domain}}/{{arm}}/bertscore.parquet"),
         reference_nll=per_seed("reference_nll.parquet"),
@@ -102,7 +106,8 @@ def control_file(name):
 rule judge:
     """Preference between an arm's sample and the control's, asked in both orders."""
     input:
-        stamp=stamp("judge"),
+        stamp=stamp("judge", "{domain}", "{arm}"),
+        above=above("judge"),
         samples=per_seed("samples.parquet"),
         control=lambda w: ancient(
             expand(f"{R}/{w.domain}/{STUDY.plan.control}/seed-{{seed}}/samples.parquet", seed=SEEDS)

@@ -1,6 +1,6 @@
 # From cached numbers to what people read. Nothing here needs a model, an adapter or torch.
 ANALYSED = [f"{R}/statistics/{name}" for name in (
-    "summary.parquet", "pairwise.parquet", "hypotheses.parquet", "frontier.parquet", "judge.parquet",
+    "summary.parquet", "pairwise.parquet", "hypotheses.parquet", "frontier.parquet",
     "verdict.json", "power.json",
 )]
 RECORDS = [f"{R}/{d}/{a}/seed-{s}/run.json" for d in DOMAINS for a in TRAINED + DERIVED for s in SEEDS]
@@ -14,6 +14,7 @@ rule figures:
     """Every figure as PDF and SVG for the paper and PNG for the eye, with its caption."""
     input:
         stamp=stamp("figures"),
+        above=above("figures"),
         analysed=ancient(ANALYSED),
         of_data=ancient(OF_DATA),
         curves=ancient(CURVES),
@@ -44,6 +45,7 @@ rule tables:
     """Results, pairwise tests, ablations and costs as CSV, LaTeX and Markdown."""
     input:
         stamp=stamp("tables"),
+        above=above("tables"),
         analysed=ancient(ANALYSED),
         records=ancient(RECORDS),
     output:
@@ -65,6 +67,7 @@ rule report:
     """One self-contained page: verdict, tables, figures, samples side by side, audit, provenance."""
     input:
         stamp=stamp("report"),
+        above=above("report"),
         analysed=ancient(ANALYSED),
         audits=ancient(AUDITS),
         records=ancient(RECORDS),
@@ -89,6 +92,7 @@ rule paper:
     """A LaTeX article with every number from the results, and its PDF where a TeX is installed."""
     input:
         stamp=stamp("paper"),
+        above=above("paper"),
         analysed=ancient(ANALYSED),
         audits=ancient(AUDITS),
         figures=ancient(f"{R}/figures"),

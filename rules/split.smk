@@ -2,7 +2,8 @@
 rule split:
     """The source's own parts, else 80/10/10 by group; review decisions are applied; leakage must be zero."""
     input:
-        stamp=stamp("split"),
+        stamp=stamp("split", "{domain}"),
+        above=above("split"),
         curated=ancient(f"{R}/{{domain}}/data/curated.jsonl"),
     output:
         train=f"{R}/{{domain}}/data/train.jsonl",
@@ -11,6 +12,8 @@ rule split:
         rejected=f"{R}/{{domain}}/data/split_rejected.jsonl",
         leakage=f"{R}/{{domain}}/data/leakage.json",
         done=done("split", "{domain}"),
+    params:
+        decisions=lambda wildcards: str(jobs.decisions_file(wildcards.domain)),
     log:
         f"{R}/logs/split.{{domain}}.log",
     benchmark:
@@ -24,7 +27,8 @@ rule split:
 rule calibrate:
     """The threshold at which mismatched answers pass at most as often as configured, found on val."""
     input:
-        stamp=stamp("calibrate"),
+        stamp=stamp("calibrate", "{domain}"),
+        above=above("calibrate"),
         val=ancient(f"{R}/{{domain}}/data/val.jsonl"),
         test=ancient(f"{R}/{{domain}}/data/test.jsonl"),
     output:

@@ -3,6 +3,7 @@ rule power:
     """The smallest effect and margin that the configured study can see; needs no data."""
     input:
         stamp=stamp("power"),
+        above=above("power"),
     output:
         power=f"{R}/statistics/power.json",
         done=done("power"),
@@ -22,6 +23,7 @@ rule analyse:
     """Intervals, tests, frontier and the verdict, from the cached metrics alone."""
     input:
         stamp=stamp("analyse"),
+        above=above("analyse"),
         power=ancient(f"{R}/statistics/power.json"),
         tables=metric_tables(["passes", "passes_val", "diversity", "quality"], ARMS),
         audits=ancient(expand(f"{R}/{{domain}}/{{arm}}/audit.json", domain=DOMAINS, arm=ARMS)),
@@ -31,9 +33,10 @@ rule analyse:
         pairwise=f"{R}/statistics/pairwise.parquet",
         hypotheses=f"{R}/statistics/hypotheses.parquet",
         frontier=f"{R}/statistics/frontier.parquet",
-        judge=f"{R}/statistics/judge.parquet",
         verdict=f"{R}/statistics/verdict.json",
         done=done("analyse"),
+    params:
+        results=R,
     log:
         f"{R}/logs/analyse.log",
     benchmark:

@@ -3,6 +3,7 @@ rule broad:
     """The synthetic corpus that the tiny base model is trained on."""
     input:
         stamp=stamp("broad"),
+        above=above("broad"),
     output:
         corpus=f"{R}/base/broad.txt",
         done=done("broad"),
@@ -20,6 +21,7 @@ rule base:
     """The tiny Qwen3 of an embedded study, trained from scratch."""
     input:
         stamp=stamp("base"),
+        above=above("base"),
         corpus=ancient(f"{R}/base/broad.txt"),
     output:
         model=directory(f"{R}/base/model"),
@@ -38,7 +40,8 @@ rule base:
 rule train:
     """A LoRA adapter. A killed run goes on from its last checkpoint, which lies outside the outputs."""
     input:
-        stamp=stamp("train"),
+        stamp=stamp("train", "{domain}", "{arm}", "{seed}"),
+        above=above("train"),
         base=base_model,
         train=ancient(f"{R}/{{domain}}/data/train.jsonl"),
         val=ancient(f"{R}/{{domain}}/data/val.jsonl"),
@@ -48,6 +51,7 @@ rule train:
         log=f"{R}/{{domain}}/{{arm}}/seed-{{seed}}/train_log.jsonl",
         done=done("train", "{domain}", "{arm}", "{seed}"),
     params:
+        results=R,
         checkpoints=f"{R}/.checkpoints/{{domain}}.{{arm}}.{{seed}}",
     wildcard_constraints:
         arm="|".join(TRAINED) or "none",
@@ -72,7 +76,8 @@ def source_run(name):
 rule derive:
     """An adapter made from a trained one: an average of two checkpoints (WiSE-FT), or the adapter scaled."""
     input:
-        stamp=stamp("derive"),
+        stamp=stamp("derive", "{domain}", "{arm}", "{seed}"),
+        above=above("derive"),
         adapter=source_run("adapter"),
         record=source_run("run.json"),
     output:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 import traceback
 from collections.abc import Iterator
@@ -13,6 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from polychromic.errors import StudyError
+from polychromic.files import write_atomic
+from polychromic.staleness import PACKAGE, ROOT
+
+# What this module itself loads.
+PLUMBING = {"polychromic/__init__.py", "polychromic/errors.py", "polychromic/files.py", "polychromic/staleness.py"}
 
 
 @contextmanager
@@ -21,16 +25,19 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
 
     What is printed goes to the job's log. A StudyError is shown as a message, without a traceback.
     """
-    stamp = Path(snakemake.input.stamp)
+    # Read once: a plan made meanwhile with other settings may rewrite the file.
+    text = Path(snakemake.input.stamp).read_text(encoding="utf-8")
+    stamp = json.loads(text)
     console = os.fdopen(os.dup(2), "w", buffering=1)
     log = open(snakemake.log[0], "w", buffering=1, encoding="utf-8")  # noqa: SIM115 - lives as long as the process
     os.dup2(log.fileno(), 1)
     os.dup2(log.fileno(), 2)
-    name = stamp.stem
+    name = Path(snakemake.input.stamp).stem
     global _console
     _console = (console, name)
     try:
-        yield json.loads(stamp.read_text(encoding="utf-8"))["params"]
+        yield {**stamp["params"], **stamp["aside"]}
+        _refuse_unstamped_code(stamp["code"])
     except StudyError as error:
         print(f"ERROR: {error}")
         console.write(f"\n[{name}] {error}\n\n")
@@ -48,9 +55,17 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
         console.write(f"\n[{name}] failed; the traceback is in {snakemake.log[0]}\n\n")
         raise
     sys.stdout.flush()
-    partial = Path(f"{snakemake.output.done}.partial")
-    shutil.copyfile(stamp, partial)
-    os.replace(partial, snakemake.output.done)
+    write_atomic(Path(snakemake.output.done), text)
+
+
+def _refuse_unstamped_code(code: dict[str, str]) -> None:
+    """A job may have loaded only code that its stamp knows, else an edit of that code would go unseen."""
+    files = {Path(module.__file__) for name, module in list(sys.modules.items())
+             if name.split(".")[0] == PACKAGE and getattr(module, "__file__", None)}
+    unknown = {str(file.relative_to(ROOT)) for file in files} - set(code) - PLUMBING
+    if unknown:
+        raise StudyError(f"used {', '.join(sorted(unknown))}, which the job's stamp does not know: correct "
+                         "unused_code in polychromic/jobs.py")
 
 
 _console: tuple[Any, str] | None = None

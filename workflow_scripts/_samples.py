@@ -8,6 +8,14 @@ from typing import Any
 import pandas as pd
 
 from polychromic.metrics.tables import stack_samples
+from polychromic.records import Record, read_records
+from polychromic.splitting import evaluation_prompts
+
+
+def read_prompts(file: str) -> list[Record]:
+    """The records of a part, those of one prompt merged as they were for sampling."""
+    records = read_records(file)
+    return evaluation_prompts(records, len(records), seed=0)
 
 
 def read_per_seed(files: list[str]) -> dict[int, pd.DataFrame]:

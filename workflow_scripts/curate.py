@@ -1,16 +1,14 @@
 """Raw rows of a domain's sources, through its filters, to curated records."""
 
-import json
-
 from _job import job, progress
 from pydantic import TypeAdapter
 
 from polychromic.curation import curate
 from polychromic.errors import StudyError
+from polychromic.files import write_json
 from polychromic.filters import AnyFilter
 from polychromic.records import write_jsonl, write_records
 from polychromic.sources import Source, read_source
-from polychromic.staleness import write_atomic
 
 with job(snakemake) as p:
     sources = TypeAdapter(list[Source]).validate_python(p["sources"])
@@ -26,7 +24,7 @@ with job(snakemake) as p:
     )
     funnel = result.funnel
     write_jsonl(snakemake.output.rejected, result.rejected)
-    write_atomic(snakemake.output.funnel, json.dumps(funnel, indent=1) + "\n")
+    write_json(snakemake.output.funnel, funnel)
     progress(f"read {funnel['read']}, kept {funnel['kept']}, rejected {funnel['rejected']}")
     for step in funnel["steps"]:
         print(f"  {step['filter']:<24}{step['in']:>8} -> {step['out']:>8}")

@@ -2,11 +2,10 @@
 
 import pandas as pd
 from _job import job, progress
-from _samples import stacked, write_parquet
+from _samples import read_prompts, stacked, write_parquet
 
 from polychromic.embedding import Encoder, save_embeddings
 from polychromic.metrics.tables import bertscore_table
-from polychromic.records import read_records
 
 with job(snakemake) as p:
     samples = stacked(snakemake.input.samples)
@@ -14,5 +13,5 @@ with job(snakemake) as p:
     count = save_embeddings(snakemake.output.embeddings, texts, Encoder(p["encoder"]))
     progress(f"{len(texts)} samples, {count} different texts")
     temperatures = [p["temperature"]] if p["bertscore"] else []
-    scores = bertscore_table(samples, read_records(snakemake.input.test), temperatures, p["encoder"])
+    scores = bertscore_table(samples, read_prompts(snakemake.input.test), temperatures, p["encoder"])
     write_parquet(scores, snakemake.output.bertscore)

@@ -2,10 +2,11 @@
 
 import pandas as pd
 from _job import job, progress
+from _model import load_base_model
 from _samples import write_parquet
 
 from polychromic.metrics.quality import reference_nll
-from polychromic.models import encode_completion, encode_prompt, load_adapter, load_base
+from polychromic.models import encode_completion, encode_prompt, load_adapter
 from polychromic.prompts import pick_examples, render
 from polychromic.records import read_records
 from polychromic.sampling import sample_groups
@@ -15,12 +16,7 @@ from polychromic.splitting import evaluation_prompts
 COLUMNS = ["prompt_id", "temperature", "sample", "seed", "text", "tokens", "finish"]
 
 with job(snakemake) as p:
-    model, tokenizer = load_base(
-        snakemake.input.base or p["model"]["name"],
-        revision=p["model"]["revision"],
-        precision=p["model"]["precision"],
-        attention=p["model"]["attention"],
-    )
+    model, tokenizer = load_base_model(snakemake, p["model"])
     if p["trained"]:
         model = load_adapter(model, snakemake.input.adapter)
     train = read_records(snakemake.input.train)

@@ -2,16 +2,15 @@
 
 import pandas as pd
 from _job import job
-from _samples import read_per_seed, stacked, write_parquet
+from _samples import read_per_seed, read_prompts, stacked, write_parquet
 
 from polychromic.metrics.tables import quality_table
-from polychromic.records import read_records
 
 with job(snakemake) as p:
     nll = pd.concat([frame.assign(seed=s) for s, frame in read_per_seed(snakemake.input.reference_nll).items()])
     table = quality_table(
         stacked(snakemake.input.samples),
-        read_records(snakemake.input.test),
+        read_prompts(snakemake.input.test),
         bertscores=pd.read_parquet(snakemake.input.bertscore),
         answer=str.strip if p["verifier"] == "answer" else None,
         nll=nll,

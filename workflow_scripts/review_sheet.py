@@ -4,7 +4,6 @@ from pathlib import Path
 
 from _job import job, progress
 
-from polychromic.jobs import decisions_file
 from polychromic.records import read_records
 from polychromic.review import write_page, write_sheet
 
@@ -13,5 +12,5 @@ with job(snakemake) as p:
     records = read_records(snakemake.input.curated)
     write_sheet(records, snakemake.output.sheet)
     write_page(records, snakemake.output.page, title=f"Review: {domain}")
-    progress(f"{len(records)} rows; save your decisions as {decisions_file(domain)}, then open "
+    progress(f"{len(records)} rows; save your decisions as {snakemake.params.decisions}, then open "
              f"{Path(snakemake.output.page).resolve()}")

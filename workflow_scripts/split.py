@@ -1,18 +1,17 @@
 """Curated records to train, val and test, a person's review decisions applied."""
 
-import json
+from pathlib import Path
 
 from _job import job, progress
 
-from polychromic.jobs import decisions_file
+from polychromic.files import write_json
 from polychromic.records import read_records, write_jsonl, write_records
 from polychromic.review import apply_decisions, read_decisions
 from polychromic.splitting import Split, split
-from polychromic.staleness import write_atomic
 
 with job(snakemake) as p:
     records = read_records(snakemake.input.curated)
-    decisions = decisions_file(snakemake.wildcards.domain)
+    decisions = Path(snakemake.params.decisions)
     reviewed = {}
     if decisions.is_file():
         records, reviewed = apply_decisions(records, read_decisions(decisions))
@@ -22,6 +21,6 @@ with job(snakemake) as p:
         write_records(snakemake.output[part], rows)
     write_jsonl(snakemake.output.rejected, result.rejected)
     leakage = {**result.leakage, "review": reviewed}
-    write_atomic(snakemake.output.leakage, json.dumps(leakage, indent=1) + "\n")
+    write_json(snakemake.output.leakage, leakage)
     progress(", ".join(f"{part} {len(rows)}" for part, rows in result.parts.items())
              + f", {len(result.rejected)} rejected as leaks")

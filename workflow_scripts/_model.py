@@ -1,0 +1,22 @@
+"""The base model of a job: the embedded one, a folder, or a hub repository at the revision that the study locked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from polychromic.lockfile import locked_revision
+from polychromic.models import load_base
+
+
+def load_base_model(snakemake: Any, settings: dict[str, Any]) -> tuple[Any, Any]:
+    """(model, tokenizer) for the `model` section of the config."""
+    torch.set_num_threads(snakemake.threads)
+    name, revision = settings["name"], settings["revision"]
+    if snakemake.input.base:
+        name, revision = str(snakemake.input.base), None
+    elif not Path(name).is_dir():
+        revision = locked_revision(f"{snakemake.params.results}/lock.json", name, revision, kind="model")
+    return load_base(name, revision=revision, precision=settings["precision"], attention=settings["attention"])

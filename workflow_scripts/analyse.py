@@ -1,0 +1,33 @@
+"""Intervals, tests, frontier and the verdict, from the cached tables alone."""
+
+from pathlib import Path
+
+import pandas as pd
+from _job import job, progress
+from _samples import write_parquet
+
+from polychromic.analysis import analyse
+from polychromic.files import write_json
+from polychromic.verdict import verdict
+
+with job(snakemake) as p:
+    results = Path(snakemake.params.results)
+    names = ("passes", "passes_val", "diversity", "quality", "judge")
+    tables = {
+        domain: {
+            arm: {
+                name: pd.read_parquet(file)
+                for name in names
+                if (file := results / domain / arm / f"{name}.parquet").is_file()
+            }
+            for arm in p["arms"]
+        }
+        for domain in p["domains"]
+    }
+    analysis = analyse(tables, p, encoder=p["encoder"])
+    for name in ("summary", "pairwise", "hypotheses", "frontier"):
+        write_parquet(getattr(analysis, name), snakemake.output[name])
+    decided = verdict(analysis, p)
+    write_json(snakemake.output.verdict, decided)
+    for domain, found in decided["domains"].items():
+        progress(f"{domain}: {found['sentence']}")

@@ -1,0 +1,25 @@
+"""How often the verifier of a domain is right, on validation prompts; for open text, its threshold."""
+
+from _job import job, progress
+from _samples import read_prompts
+from _verifier import build_verifier
+
+from polychromic.embedding import Encoder, save_embeddings
+from polychromic.files import write_json
+from polychromic.verifiers.calibration import calibrate, measure
+
+with job(snakemake) as p:
+    settings = p["verifier"]
+    val, test = read_prompts(snakemake.input.val), read_prompts(snakemake.input.test)
+    encoder = Encoder(p["encoder"])
+    if settings["kind"] == "similarity":
+        bounds = {key: settings[key] for key in ("max_false_pass", "min_words", "max_words")}
+        result = calibrate(val, encoder.encode, **bounds)
+    else:
+        result = measure(val, build_verifier(settings, encoder.encode))
+    write_json(snakemake.output.calibration, {"kind": settings["kind"], **result})
+    progress(f"true pass {result['true_pass']:.3f}, false pass {result['false_pass']:.3f}, n = {result['n']}")
+    for warning in result["warnings"]:
+        progress(f"WARNING: {warning}")
+    texts = [text for record in (*val, *test) for text in (record.prompt, record.target, *record.references)]
+    save_embeddings(snakemake.output.references, texts, encoder)

@@ -1,0 +1,19 @@
+"""Make an adapter from a trained one, without training."""
+
+import json
+from pathlib import Path
+
+from _job import job
+
+from polychromic.derived import average_adapters, scale_adapter
+from polychromic.files import write_json
+
+with job(snakemake) as p:
+    source = Path(snakemake.input.adapter)
+    if p["method"] == "wise_ft":
+        average_adapters(source / "early", source, snakemake.output.adapter, share=p["share"])
+    else:
+        scale_adapter(source, snakemake.output.adapter, share=p["share"])
+    # The cost of a derived arm is that of the run it comes from.
+    record = json.loads(Path(snakemake.input.record).read_text(encoding="utf-8"))
+    write_json(snakemake.output.record, {**record, "arm": snakemake.wildcards.arm, "derived": dict(p)})

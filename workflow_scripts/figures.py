@@ -1,0 +1,15 @@
+"""Draw every figure that the study has data for."""
+
+from _job import job, progress
+
+from polychromic.figures import FIGURES, save
+from polychromic.results import read_results
+
+with job(snakemake) as p:
+    results = read_results(snakemake.params.results)
+    drawn = []
+    for name, draw in FIGURES.items():
+        if drawing := draw(results):
+            save(drawing, f"{snakemake.output.folder}/{name}")
+            drawn.append(name)
+    progress(f"{len(drawn)} figures: {', '.join(drawn)}")

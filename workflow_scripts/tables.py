@@ -1,0 +1,17 @@
+"""Write every table that the study has data for."""
+
+from pathlib import Path
+
+from _job import job, progress
+
+from polychromic.results import read_results
+from polychromic.tables import TABLES, save
+
+with job(snakemake) as p:
+    results = read_results(snakemake.params.results)
+    written = []
+    for name, make in TABLES.items():
+        if table := make(results):
+            save(table, Path(snakemake.output.main).with_name(name))
+            written.append(name)
+    progress(f"{len(written)} tables: {', '.join(written)}")

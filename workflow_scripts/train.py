@@ -1,0 +1,120 @@
+"""Train one LoRA adapter; go on from the last checkpoint of the same settings if there is one."""
+
+import json
+import logging
+import shutil
+import sys
+import time
+from pathlib import Path
+
+from _job import job, progress
+
+logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+
+with job(snakemake) as p:
+    import torch
+    from _model import load_base_model
+    from _verifier import build_verifier
+    from peft import LoraConfig
+
+    from polychromic.measures import make_measure
+    from polychromic.prompts import render
+    from polychromic.records import read_records
+    from polychromic.runrecord import write_run_record
+    from polychromic.trainer import PolychromicConfig
+    from polychromic.training import finetune
+
+    started = time.perf_counter()
+    wildcards, t, o = snakemake.wildcards, p["training"], p["objective"]
+    model, tokenizer = load_base_model(snakemake, p["model"])
+    loaded = time.perf_counter() - started
+
+    def rows(part):
+        return [
+            {
+                "prompt": render(record.prompt, output=p["output"], tokenizer=tokenizer if p["model"]["chat"] else None,
+                                 **p["prompting"]),
+                "completion": record.target,
+                "record": record,
+            }
+            for record in read_records(snakemake.input[part])
+        ]
+
+    train_rows, held_back = rows("train"), None
+    if t["early_stopping"] is not None:
+        # A slice of the training part: validation rows are for choosing settings, not for stopping.
+        cut = max(1, len(train_rows) // 20)
+        train_rows, held_back = train_rows[:-cut], train_rows[-cut:]
+
+    measure = None
+    if o["weight"] > 0:
+        encode = None
+        if o["diversity"] == "semantic" or p["verifier"]["kind"] == "similarity":
+            from polychromic.embedding import Encoder
+
+            encode = Encoder(p["encoder"]).encode
+        verifier = build_verifier(p["verifier"], encode)
+        measure = make_measure(o["diversity"], encode=encode, verifier=verifier, gate=o["gate"])
+
+    # Under the key of these very settings: a checkpoint of other settings is never resumed from.
+    key = json.loads(Path(snakemake.input.stamp).read_text())["key"]
+    checkpoints = Path(snakemake.params.checkpoints) / key[:16]
+    args = PolychromicConfig(
+        output_dir=str(checkpoints),
+        seed=int(wildcards.seed),
+        seed_scope=f"{p['study']}/{wildcards.domain}/{wildcards.arm}",
+        num_train_epochs=t["epochs"],
+        per_device_train_batch_size=t["batch_size"],
+        gradient_accumulation_steps=t["accumulation"],
+        learning_rate=t["learning_rate"],
+        lr_scheduler_type=t["schedule"],
+        warmup_steps=t["warmup"],
+        weight_decay=t["weight_decay"],
+        max_grad_norm=t["max_grad_norm"],
+        max_length=t["max_length"],
+        gradient_checkpointing=t["gradient_checkpointing"],
+        save_steps=t["checkpoint_every"],
+        save_total_limit=1,
+        logging_steps=10,
+        disable_tqdm=True,
+        report_to="none",
+        use_cpu=not torch.cuda.is_available(),
+        bf16=p["model"]["precision"] != "fp32",
+        quality=o["quality"],
+        quality_beta=o["quality_beta"],
+        dco_samples=o["dco_samples"],
+        diversity_weight=o["weight"],
+        num_samples=o["samples"],
+        diversity_every=o["every"],
+        prompts_per_step=o["prompts"],
+        rollout_temperature=o["temperature"],
+        rollout_top_p=o["top_p"],
+        rollout_max_new_tokens=o["max_new_tokens"],
+    )
+    adapter = LoraConfig(
+        r=t["rank"], lora_alpha=t["alpha"], lora_dropout=t["dropout"], target_modules=list(t["targets"]),
+        task_type="CAUSAL_LM",
+    )
+    account = finetune(
+        model,
+        tokenizer,
+        train_rows,
+        args,
+        adapter,
+        snakemake.output.adapter,
+        measure=measure,
+        eval_rows=held_back,
+        early_dir=f"{snakemake.output.adapter}/early",
+        patience=t["early_stopping"],
+    )
+    shutil.copyfile(checkpoints / "train_log.jsonl", snakemake.output.log)
+    write_run_record(
+        snakemake.output.record,
+        identity={"study": p["study"], **wildcards},
+        config={name: p[name] for name in ("model", "objective", "training", "verifier")},
+        data=[Path(snakemake.input.train)],
+        account={**account, "seconds": {"load": loaded, **account["seconds"]}},
+        price_per_gpu_hour=p["price_per_gpu_hour"],
+    )
+    shutil.rmtree(snakemake.params.checkpoints)
+    progress(f"{account['steps']} steps, {account['seconds']['total']:.0f} s, loss {account['train_loss']:.3f}")
