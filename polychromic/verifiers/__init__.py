@@ -1,4 +1,4 @@
-"""What "passes": one small interface over code that is run, answers that are compared and texts that are likened.
+"""What "passes": one small interface over code that runs, answers that match and texts that resemble.
 
     verifier = make_verifier("code", timeout=3.0)
     outcomes = verifier.verify(texts, record)     # judged against the record's tests or references
@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,9 +21,11 @@ __all__ = ["Outcome", "Verifier", "make_verifier"]
 class Outcome:
     """One sample's verdict.
 
-    status: "passed", "failed", or why nothing could be judged ("extraction", "error", "timeout", "memory", "output", "forbidden",
-    "empty", "truncated", "copied", "repetitive", "length"). score: in [0, 1], the verifier's own (F1, similarity, 1.0 for passed
-    code). label: the class that the answer belongs to (a program's behaviour, a normalised answer), None if it has none.
+    status: "passed", "failed", or what else happened: to code "extraction", "error", "timeout", "memory",
+        "output", "forbidden"; to text "empty", "truncated", "length", "copied", "repetitive", "unjudged".
+    score: in [0, 1], the verifier's own (F1, similarity, a judge's grade, 1.0 for code that passes).
+    label: the class that the answer belongs to (a program's behaviour, a normalised answer), None if none.
+    detail: one line for a person who asks why.
     """
 
     passed: bool
@@ -35,30 +37,61 @@ class Outcome:
 
 class Verifier(Protocol):
     def well_formed(self, texts: Sequence[str], record: Record) -> list[bool]:
-        """Which texts are complete answers to this prompt, right or wrong. Sees no reference and no expected value."""
+        """Which texts are complete answers to this prompt, right or wrong.
 
-    def verify(self, texts: Sequence[str], record: Record, finishes: Sequence[str] | None = None) -> list[Outcome]:
-        """Which texts pass. `finishes`: "stop" or "length" a text; "length" means that it was cut off."""
+        Looks at no reference and at no expected value: it is the gate g while training.
+        """
+
+    def verify(
+        self, texts: Sequence[str], record: Record, finishes: Sequence[str] | None = None
+    ) -> list[Outcome]:
+        """Which texts pass. `finishes`: "stop", or "length" for a text that was cut off."""
 
 
-def make_verifier(kind: str, **settings: Any) -> Verifier:
-    """The verifier of a domain: "code", "answer", "similarity" or "judge", with that class's settings.
+def make_verifier(
+    kind: str,
+    *,
+    timeout: float = 3.0,
+    execution: str = "sandbox",
+    min_f1: float | None = None,
+    min_words: int = 2,
+    max_words: int = 400,
+    max_false_pass: float = 0.05,
+    encode: Callable[[Sequence[str]], Any] | None = None,
+    threshold: float | None = None,
+    grade: Callable[[str, str, Sequence[str]], float] | None = None,
+) -> Verifier:
+    """The verifier of a domain, from the domain's settings; each kind takes those that it knows.
+
+    Args:
+        kind: "code" (timeout in CPU seconds, execution), "answer" (min_f1), "similarity" (encode,
+            threshold, words) or "judge" (grade, threshold, words).
+        max_false_pass: how the threshold is calibrated (`calibration.calibrate`); no verifier needs it.
+        threshold: what calibration found; without one a similarity verifier can gate but not judge. A
+            judge's is 0.5.
 
     Raises:
-        StudyError: no such kind, or a setting that it does not have.
+        StudyError: no such kind, or its encoder or judge is missing.
     """
     # Imported here: torch-free stages import only what they use.
     if kind == "code":
-        from polychromic.verifiers.code import CodeVerifier as cls
-    elif kind == "answer":
-        from polychromic.verifiers.answer import AnswerVerifier as cls
-    elif kind in ("similarity", "judge"):
-        from polychromic.verifiers import text
+        from polychromic.verifiers.code import CodeVerifier
 
-        cls = {"similarity": text.SimilarityVerifier, "judge": text.JudgeVerifier}[kind]
-    else:
-        raise StudyError(f'verifier {kind!r}: choose "code", "answer", "similarity" or "judge"')
-    try:
-        return cls(**settings)
-    except TypeError as error:
-        raise StudyError(f"verifier {kind!r}: {error}") from None
+        return CodeVerifier(timeout, execution)
+    if kind == "answer":
+        from polychromic.verifiers.answer import AnswerVerifier
+
+        return AnswerVerifier(min_f1)
+    if kind == "similarity":
+        from polychromic.verifiers.text import SimilarityVerifier
+
+        if encode is None:
+            raise StudyError(
+                'verifier "similarity" needs an encoder: pass encode=polychromic.embedding.Encoder().encode.'
+            )
+        return SimilarityVerifier(encode, threshold, min_words, max_words)
+    if kind == "judge":
+        from polychromic.verifiers.text import JudgeVerifier
+
+        return JudgeVerifier(grade, 0.5 if threshold is None else threshold, min_words, max_words)
+    raise StudyError(f'verifier {kind!r} is unknown: use "code", "answer", "similarity" or "judge".')

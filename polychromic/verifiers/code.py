@@ -21,7 +21,11 @@ Tests = str | Sequence[Any] | dict[str, Any]
 
 
 def run(
-    program: str, tests: Tests, entry_point: str | None = None, timeout: float = 3.0, execution: str = "sandbox"
+    program: str,
+    tests: Tests,
+    entry_point: str | None = None,
+    timeout: float = 3.0,
+    execution: str = "sandbox",
 ) -> Outcome:
     """Run a program against its tests.
 
@@ -45,7 +49,13 @@ def run_many(
     """`run` on many (program, tests, entry_point), in parallel over the cores; outcomes in the same order."""
     verdicts = sandbox.run([_test_job(*case, timeout) for case in cases], execution)
     return [
-        Outcome(verdict["status"] == "passed", verdict["status"], float(verdict["status"] == "passed"), None, verdict["detail"])
+        Outcome(
+            verdict["status"] == "passed",
+            verdict["status"],
+            float(verdict["status"] == "passed"),
+            None,
+            verdict["detail"],
+        )
         for verdict in verdicts
     ]
 
@@ -57,10 +67,12 @@ def behaviours(
     timeout: float = 1.0,
     execution: str = "sandbox",
 ) -> list[str | None]:
-    """What each program's function returns on the probes, as one canonical string; equal strings, equal values by `==`.
+    """What each program's function returns on the probes, as one canonical string; equal strings, equal
+    values by `==`.
 
-    None where the program does not run: it does not load, lacks the function, raises on a probe, exceeds a limit, or
-    returns something that is not plain data. Raising is no behaviour: broken programs would count as diverse.
+    None where the program does not run: it does not load, lacks the function, raises on a probe, exceeds a
+    limit, or returns something that is not plain data. Raising is no behaviour: broken programs would count
+    as diverse.
 
     Args:
         programs: Python sources; equal ones are run once.
@@ -69,7 +81,9 @@ def behaviours(
         timeout: CPU seconds for all probes of a program.
     """
     distinct = list(dict.fromkeys(programs))
-    verdicts = sandbox.run([_probe_job(program, probes, entry_point, timeout) for program in distinct], execution)
+    verdicts = sandbox.run(
+        [_probe_job(program, probes, entry_point, timeout) for program in distinct], execution
+    )
     found = {program: verdict["behaviour"] for program, verdict in zip(distinct, verdicts, strict=True)}
     return [found[program] for program in programs]
 
@@ -77,7 +91,9 @@ def behaviours(
 def printed(
     programs: Sequence[str], inputs: Sequence[str], timeout: float = 3.0, execution: str = "sandbox"
 ) -> list[str | None]:
-    """What each script prints on the inputs, words joined by one space: `behaviours` for programs that read stdin."""
+    """What each script prints on the inputs, words joined by one space: `behaviours` for programs that read
+    stdin.
+    """
     cases = [{"input": text, "output": None} for text in inputs]
     jobs = [_job("stdio", program, timeout, None, cases=cases) for program in programs]
     return [verdict["behaviour"] for verdict in sandbox.run(jobs, execution)]
@@ -99,13 +115,19 @@ def _test_job(program: str, tests: Tests, entry_point: str | None, timeout: floa
     entry_point = entry_point or tests.get("entry_point")
     if tests["kind"] == "check":
         entry_point = entry_point or last_function(program) or "candidate"
-    parts = {"setup": tests.get("setup") or "", "code": tests.get("code") or "", "cases": tests.get("cases") or []}
+    parts = {
+        "setup": tests.get("setup") or "",
+        "code": tests.get("code") or "",
+        "cases": tests.get("cases") or [],
+    }
     if not (parts["cases"] if tests["kind"] == "stdio" else parts["code"].strip()):
         raise StudyError("A record without tests judges nothing: give it tests or leave it out.")
     return _job(tests["kind"], program, timeout, entry_point, **parts)
 
 
-def _probe_job(program: str, probes: Sequence[Sequence[Any]], entry_point: str | None, timeout: float) -> dict[str, Any]:
+def _probe_job(
+    program: str, probes: Sequence[Sequence[Any]], entry_point: str | None, timeout: float
+) -> dict[str, Any]:
     name = entry_point or last_function(program) or ""
     try:
         inputs = codec.encode([list(arguments) for arguments in probes], codec.refuse)
@@ -115,13 +137,20 @@ def _probe_job(program: str, probes: Sequence[Sequence[Any]], entry_point: str |
 
 
 def as_tests(tests: Tests) -> dict[str, Any]:
-    """Tests in any of the forms that `run` takes, as a record carries them: {"kind", "code", "setup", "cases", ...}."""
+    """Tests in any of the forms that `run` takes, as a record carries them: {"kind", "code", "setup",
+    "cases", ...}.
+    """
     if isinstance(tests, dict):
         if tests.get("kind") not in ("check", "asserts", "stdio"):
-            raise StudyError(f'tests: "kind" must be "check", "asserts" or "stdio", not {tests.get("kind")!r}')
+            raise StudyError(
+                f'tests: "kind" must be "check", "asserts" or "stdio", not {tests.get("kind")!r}'
+            )
         return tests
     if isinstance(tests, str):
-        return {"kind": "check" if re.search(r"^def check\(", tests, re.MULTILINE) else "asserts", "code": tests}
+        return {
+            "kind": "check" if re.search(r"^def check\(", tests, re.MULTILINE) else "asserts",
+            "code": tests,
+        }
     if all(isinstance(test, str) for test in tests):
         return as_tests("\n".join(tests))
     if all(isinstance(test, dict) and {"input", "output"} <= test.keys() for test in tests):
@@ -136,7 +165,8 @@ def last_function(program: str) -> str | None:
 
 
 def probe_inputs(record: Record) -> list[list[Any]]:
-    """Argument lists on which programs for this record can be compared: its own probes, else those its tests call with.
+    """Argument lists on which programs for this record can be compared: its own probes, else those its
+    tests call with.
 
     Only arguments are read, never an expected value. At most MAX_PROBES, in the order of the tests.
     """
@@ -147,7 +177,9 @@ def probe_inputs(record: Record) -> list[list[Any]]:
         tree = ast.parse(tests.get("code") or "")
     except SyntaxError as error:
         raise StudyError(f"record {record.id!r}: tests are not Python ({error})") from None
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+    calls = [
+        node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    ]
     name = "candidate" if tests.get("kind") == "check" else tests.get("entry_point") or entry_point_of(record)
     found: list[list[Any]] = []
     for call in sorted(calls, key=lambda node: (node.lineno, node.col_offset)):
@@ -162,7 +194,9 @@ def probe_inputs(record: Record) -> list[list[Any]]:
 
 
 def entry_point_of(record: Record) -> str | None:
-    """The function that the record's tests test: named, or of the functions that its asserts call the commonest of the target's."""
+    """The function that the record's tests test: named, or of the functions that its asserts call the
+    commonest of the target's.
+    """
     tests = record.tests or {}
     if tests.get("entry_point"):
         return tests["entry_point"]
@@ -177,31 +211,43 @@ class CodeVerifier:
 
     timeout: float = 3.0
     execution: str = "sandbox"
-    _labels: dict[tuple[str, str], str | None] = field(default_factory=dict, repr=False)  # of (record id, program)
+    _labels: dict[tuple[str, str], str | None] = field(
+        default_factory=dict, repr=False
+    )  # of (record id, program)
 
     def well_formed(self, texts: Sequence[str], record: Record) -> list[bool]:
         return [label is not None for label in self.labels(texts, record)]
 
     def labels(self, texts: Sequence[str], record: Record) -> list[str | None]:
-        """Each text's behaviour on the record's probes; None where it holds no program or one that does not run."""
+        """Each text's behaviour on the record's probes; None where it holds no program or one that does not
+        run.
+        """
         return self._behaviours([_extract(text, record).program for text in texts], record)
 
     def _behaviours(self, programs: Sequence[str | None], record: Record) -> list[str | None]:
         # The gate and the distance ask for the same programs one after the other.
-        new = [program for program in dict.fromkeys(programs) if program and (record.id, program) not in self._labels]
+        new = [
+            program
+            for program in dict.fromkeys(programs)
+            if program and (record.id, program) not in self._labels
+        ]
         if len(self._labels) > _REMEMBERED:
             self._labels.clear()
         if (record.tests or {}).get("kind") == "stdio":
             inputs = [case["input"] for case in record.tests["cases"]][:MAX_PROBES]
             found = printed(new, inputs, self.timeout, self.execution)
         else:
-            found = behaviours(new, probe_inputs(record), entry_point_of(record), self.timeout, self.execution)
+            found = behaviours(
+                new, probe_inputs(record), entry_point_of(record), self.timeout, self.execution
+            )
         self._labels.update(zip(((record.id, program) for program in new), found, strict=True))
         return [self._labels[record.id, program] if program else None for program in programs]
 
-    def verify(self, texts: Sequence[str], record: Record, finishes: Sequence[str] | None = None) -> list[Outcome]:
+    def verify(
+        self, texts: Sequence[str], record: Record, finishes: Sequence[str] | None = None
+    ) -> list[Outcome]:
         if not record.tests:
-            raise StudyError(f"record {record.id!r} has no tests: code cannot be judged without. Remove it from the domain.")
+            raise StudyError(f"record {record.id!r} has no tests: code cannot be judged. Remove the row.")
         extractions = [_extract(text, record) for text in texts]
         programs = list(dict.fromkeys(found.program for found in extractions if found.program))
         cases = [(program, record.tests, entry_point_of(record)) for program in programs]

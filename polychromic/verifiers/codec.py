@@ -1,11 +1,11 @@
 """Plain values as JSON: the only language in which the trusted side and a candidate program talk.
 
-A candidate's answer reaches the tests as text that is parsed into exactly these types: None, bool, int, float, complex, str,
-bytes, list, tuple, set, frozenset, dict, deque, range, Decimal, Fraction, datetime's four, the names of the builtin
-types, and one-shot iterators. Types are kept
-exactly (1, True and 1.0 stay three things), subclasses arrive as the plain type they derive from (a Counter as a dict), so no
-object with an `__eq__` of its own ever meets an assertion. Anything else travels as a number, a reference to an object that
-stays with the candidate.
+A candidate's answer reaches the tests as text that is parsed into exactly these types: None, bool, int,
+float, complex, str, bytes, list, tuple, set, frozenset, dict, deque, range, Decimal, Fraction, datetime's
+four, the names of the builtin types, and one-shot iterators. Types are kept exactly (1, True and 1.0 stay
+three things), subclasses arrive as the plain type they derive from (a Counter as a dict), so no object with
+an `__eq__` of its own ever meets an assertion. Anything else travels as a number, a reference to an object
+that stays with the candidate.
 """
 
 from __future__ import annotations
@@ -29,22 +29,37 @@ _SCALARS: dict[type, tuple[str, Callable[[Any], Any], Callable[[Any], Any]]] = {
     bytearray: ("bytearray", bytearray.hex, bytearray.fromhex),
     complex: ("complex", lambda v: [v.real, v.imag], lambda p: complex(*p)),
     Decimal: ("decimal", str, Decimal),
-    Fraction: ("fraction", lambda v: [hex(v.numerator), hex(v.denominator)], lambda p: Fraction(*(int(x, 16) for x in p))),
-    range: ("range", lambda v: [hex(v.start), hex(v.stop), hex(v.step)], lambda p: range(*(int(x, 16) for x in p))),
+    Fraction: (
+        "fraction",
+        lambda v: [hex(v.numerator), hex(v.denominator)],
+        lambda p: Fraction(*(int(x, 16) for x in p)),
+    ),
+    range: (
+        "range",
+        lambda v: [hex(v.start), hex(v.stop), hex(v.step)],
+        lambda p: range(*(int(x, 16) for x in p)),
+    ),
     datetime: ("datetime", datetime.isoformat, datetime.fromisoformat),
     date: ("date", date.isoformat, date.fromisoformat),
     time: ("time", time.isoformat, time.fromisoformat),
     timedelta: ("timedelta", lambda v: [v.days, v.seconds, v.microseconds], lambda p: timedelta(*p)),
 }
-_TYPES = {kind.__name__: kind for kind in (bool, int, float, complex, str, bytes, list, tuple, set, frozenset, dict, type(None))}
+_TYPES = {
+    kind.__name__: kind
+    for kind in (bool, int, float, complex, str, bytes, list, tuple, set, frozenset, dict, type(None))
+}
 _SEQUENCES: dict[type, str] = {tuple: "tuple", set: "set", frozenset: "frozenset", deque: "deque"}
-_BY_TAG = {tag: build for tag, _, build in _SCALARS.values()} | {tag: kind for kind, tag in _SEQUENCES.items()}
+_BY_TAG = {tag: build for tag, _, build in _SCALARS.values()} | {
+    tag: kind for kind, tag in _SEQUENCES.items()
+}
 # The order matters: bool before int, datetime before date.
 _PLAIN = (bool, int, float, str, list, dict, *_SEQUENCES, *_SCALARS)
 
 
 def encode(value: Any, refer: Callable[[Any], int]) -> Any:
-    """The JSON form of `value`; `refer` gives the number of an object that is not plain, or raises TypeError."""
+    """The JSON form of `value`; `refer` gives the number of an object that is not plain, or raises
+    TypeError.
+    """
     kind = type(value)
     if value is None or kind is bool or kind is str or kind is float:
         return value
@@ -89,7 +104,8 @@ def _as_plain(value: Any, base: type) -> Any:
 
 
 def decode(form: Any, resolve: Callable[[int], Any]) -> Any:
-    """The value whose JSON form is `form`; `resolve` turns the number of an object into what stands for it here.
+    """The value whose JSON form is `form`; `resolve` turns the number of an object into what stands for it
+    here.
 
     Raises:
         ValueError: the form is none that `encode` writes.
@@ -124,7 +140,8 @@ def dumps(form: Any) -> bytes:
 
 
 def canonical(value: Any) -> str:
-    """One string for all values that tests would call equal: 1, True and 1.0 are one; sets and dicts have no order.
+    """One string for all values that tests would call equal: 1, True and 1.0 are one; sets and dicts have
+    no order.
 
     Floats are rounded to 9 significant digits, so that the order of a sum is no difference.
 
@@ -145,7 +162,9 @@ def canonical(value: Any) -> str:
     if kind is tuple:
         return "(" + ",".join(map(canonical, value)) + ")"
     if kind is dict:
-        return "{" + ",".join(sorted(f"{canonical(key)}:{canonical(item)}" for key, item in value.items())) + "}"
+        return (
+            "{" + ",".join(sorted(f"{canonical(key)}:{canonical(item)}" for key, item in value.items())) + "}"
+        )
     if kind in (set, frozenset):
         return "{" + ",".join(sorted(map(canonical, value))) + "}"
     if kind is deque:

@@ -1,8 +1,8 @@
 """The program in a model's text: out of fences and prose, with or without the prompt's own lines.
 
-What is mended is only what is not the model's answer: prose around the code, an echo of the prompt or its lack, imports that the
-prompt gave, the model's own examples and asserts at the end. A program whose syntax is wrong stays wrong: it is handed on and
-fails when it is run. "No program" means that the text holds none.
+What is mended is only what is not the model's answer: prose around the code, an echo of the prompt or its
+lack, imports that the prompt gave, the model's own examples and asserts at the end. A program whose syntax
+is wrong stays wrong: it is handed on and fails when it is run. "No program" means that the text holds none.
 """
 
 from __future__ import annotations
@@ -15,20 +15,28 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 # Names that answers use without importing them, as notebooks let them.
-_TYPING = ("Any", "Callable", "Deque", "Dict", "FrozenSet", "Generator", "Iterable", "Iterator", "List", "Mapping", "Optional",
-           "Sequence", "Set", "Tuple", "Type", "TypeVar", "Union")  # fmt: skip
+_TYPING = (
+    "Any", "Callable", "Deque", "Dict", "FrozenSet", "Generator", "Iterable", "Iterator", "List",
+    "Mapping", "Optional", "Sequence", "Set", "Tuple", "Type", "TypeVar", "Union",
+)  # fmt: skip
 _COLLECTIONS = ("Counter", "OrderedDict", "defaultdict", "deque", "namedtuple")
-_MODULES = ("bisect", "collections", "copy", "datetime", "functools", "heapq", "itertools", "json", "math", "operator", "random",
-            "re", "statistics", "string", "sys")  # fmt: skip
+_MODULES = (
+    "bisect", "collections", "copy", "datetime", "functools", "heapq", "itertools", "json", "math",
+    "operator", "random", "re", "statistics", "string", "sys",
+)  # fmt: skip
 _IMPORTS = (
     {name: f"from typing import {name}" for name in _TYPING}
     | {name: f"from collections import {name}" for name in _COLLECTIONS}
     | {name: f"import {name}" for name in _MODULES}
 )
 
-_FENCE = re.compile(r"^([ \t]*)(?:```|~~~)[ \t]*[\w+-]*[ \t]*\n(.*?)(?:^[ \t]*(?:```|~~~)|\Z)", re.DOTALL | re.MULTILINE)
+_FENCE = re.compile(
+    r"^([ \t]*)(?:```|~~~)[ \t]*[\w+-]*[ \t]*\n(.*?)(?:^[ \t]*(?:```|~~~)|\Z)", re.DOTALL | re.MULTILINE
+)
 _THOUGHT = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
-_STARTS_CODE = re.compile(r"(?:async def|def|class|import|from)\s+\w|@\w|\w+\s*=[^=]|(?:for|while|if|with|try|print)\b.*[:)]\s*$")
+_STARTS_CODE = re.compile(
+    r"(?:async def|def|class|import|from)\s+\w|@\w|\w+\s*=[^=]|(?:for|while|if|with|try|print)\b.*[:)]\s*$"
+)
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,8 @@ def extract(text: str, prompt: str = "", entry_point: str | None = None) -> Extr
 
     Args:
         text: what the model wrote.
-        prompt: what it was asked; where this is code that opens `entry_point` (HumanEval's form), the answer may continue it.
+        prompt: what it was asked; where this is code that opens `entry_point` (HumanEval's form), the
+            answer may continue it.
         entry_point: the function asked for; None for a script (or where the name is not known).
     """
     text = _THOUGHT.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
@@ -67,9 +76,15 @@ def extract(text: str, prompt: str = "", entry_point: str | None = None) -> Extr
 
 
 def _split_prompt(prompt: str, entry_point: str | None) -> tuple[str, str]:
-    """A code prompt's imports and helpers, and the opening of the function itself; two empty texts for a prompt in prose."""
+    """A code prompt's imports and helpers, and the opening of the function itself; two empty texts for a
+    prompt in prose.
+    """
     prompt = prompt.replace("\r\n", "\n")
-    starts = list(re.finditer(rf"^(?:async )?def {re.escape(entry_point)}\b", prompt, re.MULTILINE)) if entry_point else []
+    starts = (
+        list(re.finditer(rf"^(?:async )?def {re.escape(entry_point)}\b", prompt, re.MULTILINE))
+        if entry_point
+        else []
+    )
     if not starts:
         return "", ""
     head, opening = prompt[: starts[-1].start()], prompt[starts[-1].start() :].rstrip() + "\n"
@@ -78,22 +93,29 @@ def _split_prompt(prompt: str, entry_point: str | None) -> tuple[str, str]:
 
 
 def _sources(text: str) -> Iterator[str]:
-    """Where the code may be, likeliest first: fenced blocks together and alone, before a closing fence, the whole text."""
+    """Where the code may be, likeliest first: fenced blocks together and alone, before a closing fence, the
+    whole text.
+    """
     blocks = [textwrap.dedent(block) if indent else block for indent, block in _FENCE.findall(text)]
     if blocks:
         yield from blocks
         if len(blocks) > 1:
             yield "\n".join(blocks)  # imports in one block, the function in the next
     if re.search(r"^[ \t]*```", text, re.MULTILINE):
-        yield re.split(r"^[ \t]*```.*$", text, maxsplit=1, flags=re.MULTILINE)[0]  # the prompt opened the fence
+        yield re.split(r"^[ \t]*```.*$", text, maxsplit=1, flags=re.MULTILINE)[
+            0
+        ]  # the prompt opened the fence
     yield text
 
 
 def _readings(source: str, head: str, opening: str, entry_point: str | None) -> Iterator[str]:
     """The ways to read a source as a program, likeliest first."""
-    continues = opening and not (entry_point and re.search(rf"^\s*(?:async )?def {re.escape(entry_point)}\b", source, re.MULTILINE))
+    continues = opening and not (
+        entry_point and re.search(rf"^\s*(?:async )?def {re.escape(entry_point)}\b", source, re.MULTILINE)
+    )
     if continues:
-        # As it is; with the first indent that decoding may have eaten; a body that was written without indents.
+        # As it is; with the first indent that decoding may have eaten; a body that was written without
+        # indents.
         for continuation in (source, "    " + source, textwrap.indent(textwrap.dedent(source), "    ")):
             yield from _without_tail(head + opening + continuation, keep=(head + opening).count("\n"))
     start = _first_code_line(source, entry_point)
@@ -106,16 +128,24 @@ def _readings(source: str, head: str, opening: str, entry_point: str | None) -> 
 
 def _first_code_line(source: str, entry_point: str | None) -> int | None:
     lines = source.split("\n")
-    starts = [number for number, line in enumerate(lines) if _STARTS_CODE.match(line.lstrip() if number == 0 else line)]
+    starts = [
+        number
+        for number, line in enumerate(lines)
+        if _STARTS_CODE.match(line.lstrip() if number == 0 else line)
+    ]
     if entry_point:
-        wanted = re.compile(rf"\s*(?:(?:async )?def|class) {re.escape(entry_point)}\b|{re.escape(entry_point)}\s*=")
+        wanted = re.compile(
+            rf"\s*(?:(?:async )?def|class) {re.escape(entry_point)}\b|{re.escape(entry_point)}\s*="
+        )
         if not any(wanted.match(line) for line in lines):
             return None
     return starts[0] if starts else 0 if entry_point else None
 
 
 def _without_tail(program: str, keep: int) -> Iterator[str]:
-    """The program, then without ever more of the unindented lines at its end: prose after the code, or the next task."""
+    """The program, then without ever more of the unindented lines at its end: prose after the code, or the
+    next task.
+    """
     lines = program.split("\n")
     while len(lines) > keep:
         program = "\n".join(lines)
@@ -151,9 +181,9 @@ def _is_program(tree: ast.Module, entry_point: str | None) -> bool:
     if entry_point:
         return entry_point in _defined(tree)
     prose = (ast.Name, ast.Constant, ast.Tuple, ast.Compare, ast.BinOp, ast.UnaryOp, ast.Attribute)
-    return any(not (isinstance(node, ast.Expr) and isinstance(node.value, prose)) for node in tree.body) and not all(
-        isinstance(node, ast.AnnAssign) and node.value is None for node in tree.body
-    )
+    return any(
+        not (isinstance(node, ast.Expr) and isinstance(node.value, prose)) for node in tree.body
+    ) and not all(isinstance(node, ast.AnnAssign) and node.value is None for node in tree.body)
 
 
 def _defined(tree: ast.Module) -> set[str]:
@@ -178,7 +208,9 @@ def _tidy(program: str, tree: ast.Module, entry_point: str | None) -> str:
                 if not first[: node.col_offset].strip():  # not behind a semicolon
                     lines[node.lineno - 1 : node.end_lineno] = []
         program = "\n".join(lines)
-    loaded = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    loaded = {
+        node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+    }
     bound = _defined(tree) | set(vars(builtins))
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
@@ -196,11 +228,17 @@ def _tidy(program: str, tree: ast.Module, entry_point: str | None) -> str:
 
 
 def _is_example(node: ast.stmt, entry_point: str) -> bool:
-    """An assert, `if __name__ == "__main__"`, a print or a bare call of the function itself, at the top level."""
+    """An assert, `if __name__ == "__main__"`, a print or a bare call of the function itself, at the top
+    level.
+    """
     if isinstance(node, ast.Assert):
         return True
     if isinstance(node, ast.If):
         return any(isinstance(part, ast.Name) and part.id == "__name__" for part in ast.walk(node.test))
-    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Name):
+    if (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Call)
+        and isinstance(node.value.func, ast.Name)
+    ):
         return node.value.func.id in ("print", entry_point, "check", "main")
     return False

@@ -1,6 +1,7 @@
 """Landlock through ctypes: which files a process may still touch, decided by itself and never undone.
 
-See landlock(7) and Documentation/userspace-api/landlock.rst. The system call numbers are the same on every architecture.
+See landlock(7) and Documentation/userspace-api/landlock.rst. The system call numbers are the same on every
+architecture.
 """
 
 from __future__ import annotations
@@ -12,12 +13,23 @@ from collections.abc import Iterable
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _PR_SET_NO_NEW_PRIVS = 38
 
-_WRITE_FILE, _READ_FILE, _READ_DIR, _REMOVE_FILE, _MAKE_REG, _TRUNCATE = (1 << bit for bit in (1, 2, 3, 5, 8, 14))
+_WRITE_FILE, _READ_FILE, _READ_DIR, _REMOVE_FILE, _MAKE_REG, _TRUNCATE = (
+    1 << bit for bit in (1, 2, 3, 5, 8, 14)
+)
 _READ = _READ_FILE | _READ_DIR
-_READ_WRITE = _READ | _WRITE_FILE | _REMOVE_FILE | _MAKE_REG | _TRUNCATE  # no folders: a scratch folder stays flat
+_READ_WRITE = (
+    _READ | _WRITE_FILE | _REMOVE_FILE | _MAKE_REG | _TRUNCATE
+)  # no folders: a scratch folder stays flat
 
 # Rights known to each version of the interface: everything known is taken away, then some of it given back.
-_FILE_RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1, 5: (1 << 16) - 1, 6: (1 << 16) - 1}
+_FILE_RIGHTS = {
+    1: (1 << 13) - 1,
+    2: (1 << 14) - 1,
+    3: (1 << 15) - 1,
+    4: (1 << 15) - 1,
+    5: (1 << 16) - 1,
+    6: (1 << 16) - 1,
+}
 _TCP_BIND_CONNECT = 3  # from version 4
 _SCOPE_UNIX_SIGNAL = 3  # from version 6: no abstract sockets, no signals to processes outside
 
@@ -50,7 +62,8 @@ def version() -> int:
 
 
 def ruleset(readable: Iterable[str], writable: Iterable[str]) -> int:
-    """A ruleset's file descriptor: reading beneath `readable`, also flat writing beneath `writable`, no TCP, nothing else.
+    """A ruleset's file descriptor: reading beneath `readable`, also flat writing beneath `writable`, no
+    TCP, nothing else.
 
     Paths that do not exist are skipped.
 
@@ -67,7 +80,11 @@ def ruleset(readable: Iterable[str], writable: Iterable[str]) -> int:
             if not os.path.exists(path):
                 continue
             parent = os.open(path, os.O_PATH | os.O_CLOEXEC)
-            allowed = rights & files if os.path.isdir(path) else rights & files & (_READ_FILE | _WRITE_FILE | _TRUNCATE)
+            allowed = (
+                rights & files
+                if os.path.isdir(path)
+                else rights & files & (_READ_FILE | _WRITE_FILE | _TRUNCATE)
+            )
             _call(_ADD_RULE, rules, 1, ctypes.byref(_PathBeneath(allowed, parent)), ctypes.c_uint32(0))
             os.close(parent)
     return rules

@@ -1,6 +1,7 @@
 """One lane of the sandbox: a referee and its zygote, started together and dying together.
 
-`python -c "...lane.main(fd, method)"` with an empty environment; jobs arrive as JSON over the socket `fd`, one at a time.
+`python -c "...lane.main(fd, method)"` with an empty environment; jobs arrive as JSON over the socket `fd`,
+one at a time.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ def main(descriptor: int, method: str) -> None:
     rules = None
     if method == "landlock":
         # What the interpreter needs to import the standard library, and no more.
-        readable = [os.path.dirname(os.__file__), *{"/usr/lib", "/usr/lib64", "/lib", "/lib64", sys.base_prefix + "/lib"}]
+        readable = [
+            os.path.dirname(os.__file__),
+            *{"/usr/lib", "/usr/lib64", "/lib", "/lib64", sys.base_prefix + "/lib"},
+        ]
         rules = landlock.ruleset([*readable, "/usr/share/zoneinfo"], [scratch, os.devnull])
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     if os.fork() == 0:
@@ -66,7 +70,8 @@ def _receive(jobs: socket.socket) -> dict | None:
 
 
 def drop_privileges() -> None:
-    """Where the study runs as root: become nobody, or, if nobody cannot read this interpreter, an ordinary user 0.
+    """Where the study runs as root: become nobody, or, if nobody cannot read this interpreter, an ordinary
+    user 0.
 
     An ordinary user 0 has no capability left, so root is confined as any user is, by Landlock and seccomp.
     """

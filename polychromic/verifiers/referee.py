@@ -1,9 +1,9 @@
 """The trusted side: runs a record's tests and asks the candidate's process for values.
 
-The tests see the candidate as `Remote` objects. A call goes over the channel and comes back as plain values; a reference to one
-of the candidate's own objects stays a `Remote`, equal only to itself. Names that tests use are, in this order: their own, Python's
-builtins, modules of the standard library (imported here), the candidate's. So a candidate that redefines `abs`, `math` or `check`
-changes nothing here.
+The tests see the candidate as `Remote` objects. A call goes over the channel and comes back as plain
+values; a reference to one of the candidate's own objects stays a `Remote`, equal only to itself. Names that
+tests use are, in this order: their own, Python's builtins, modules of the standard library (imported here),
+the candidate's. So a candidate that redefines `abs`, `math` or `check` changes nothing here.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ class CandidateError(Exception):
 
 
 class Remote:
-    """One of the candidate's objects: may be called, asked for attributes and given them, and is equal to itself only."""
+    """One of the candidate's objects: may be called, asked for attributes and given them, and is equal to
+    itself only.
+    """
 
     __slots__ = ("_candidate", "_number")
 
@@ -63,7 +65,9 @@ class Remote:
         return self._candidate.ask(do="get", object={"object": self._number}, name=name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        self._candidate.ask(do="set", object={"object": self._number}, name=name, value=self._candidate.encode(value))
+        self._candidate.ask(
+            do="set", object={"object": self._number}, name=name, value=self._candidate.encode(value)
+        )
 
 
 class Candidate:
@@ -89,14 +93,17 @@ class Candidate:
         self.poll.register(self.channel, select.POLLIN)
         self.poll.register(self.stdout, select.POLLIN)
         now = time.monotonic()
-        # CPU seconds decide, so that a busy machine changes no result; a sleeper is given twice that by the wall clock.
+        # CPU seconds decide, so that a busy machine changes no result; a sleeper is given twice that by the
+        # wall clock.
         self.deadline, self.last = now + seconds, now + 2 * seconds + 1
 
     def encode(self, value: Any) -> Any:
         def number(thing: Any) -> int:
             if isinstance(thing, Remote) and thing._candidate is self:
                 return thing._number
-            raise TypeError(f"tests hand the candidate a {type(thing).__name__}; only plain values can be sent")
+            raise TypeError(
+                f"tests hand the candidate a {type(thing).__name__}; only plain values can be sent"
+            )
 
         return codec.encode(value, number)
 
@@ -179,7 +186,9 @@ class Candidate:
     def _check_clock(self) -> None:
         now = time.monotonic()
         try:
-            used = time.clock_gettime(~self.pid << 3 | 2)  # the process's CPU clock; see clock_getcpuclockid(3)
+            used = time.clock_gettime(
+                ~self.pid << 3 | 2
+            )  # the process's CPU clock; see clock_getcpuclockid(3)
         except OSError:
             used = self.seconds
         if used >= self.seconds or now >= self.last:
@@ -280,7 +289,10 @@ def _run_tests(candidate: Candidate, job: dict[str, Any]) -> None:
     entry, code = job["entry_point"], job["setup"] + "\n" + job["code"]
     tree = ast.parse(code)
     modules, remote = _free_names(tree, entry)
-    namespace: dict[str, Any] = {"__name__": "tests", **{name: importlib.import_module(name) for name in modules}}
+    namespace: dict[str, Any] = {
+        "__name__": "tests",
+        **{name: importlib.import_module(name) for name in modules},
+    }
     wanted = sorted(remote | ({entry} if entry else set()))
     given = candidate.ask(do="load", program=job["program"], names=wanted, **{"as": "candidate"})
     if entry and entry not in given:
@@ -292,7 +304,9 @@ def _run_tests(candidate: Candidate, job: dict[str, Any]) -> None:
 
 
 def _free_names(tree: ast.AST, entry: str | None) -> tuple[set[str], set[str]]:
-    """Names that the tests use and do not define: the standard library's modules, and what the candidate must define."""
+    """Names that the tests use and do not define: the standard library's modules, and what the candidate
+    must define.
+    """
     names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
     own = {node.id for node in names if not isinstance(node.ctx, ast.Load)} | set(vars(builtins))
     for node in ast.walk(tree):
@@ -310,7 +324,9 @@ def _free_names(tree: ast.AST, entry: str | None) -> tuple[set[str], set[str]]:
 
 
 def _judge_stdio(control: socket.socket, job: dict[str, Any], scratch: str) -> dict[str, Any]:
-    """Every case in a process of its own; the first that does not pass decides. Without an expected output any will do."""
+    """Every case in a process of its own; the first that does not pass decides. Without an expected output
+    any will do.
+    """
     behaviour = []
     for number, case in enumerate(job["cases"], start=1):
         status, detail, output = _run_script(control, job, case["input"], scratch)
@@ -322,7 +338,9 @@ def _judge_stdio(control: socket.socket, job: dict[str, Any], scratch: str) -> d
     return {"status": "passed", "detail": "", "behaviour": json.dumps(behaviour)}
 
 
-def _run_script(control: socket.socket, job: dict[str, Any], text: str, scratch: str) -> tuple[str, str, list[str]]:
+def _run_script(
+    control: socket.socket, job: dict[str, Any], text: str, scratch: str
+) -> tuple[str, str, list[str]]:
     """Status, detail and the words printed."""
     with tempfile.TemporaryFile(dir=scratch) as stdin:
         stdin.write(text.encode("utf-8", "surrogateescape"))

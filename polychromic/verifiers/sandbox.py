@@ -1,31 +1,38 @@
 """Where programs that a model wrote are run: the supervisor's side.
 
-Each lane is a pair of processes that start with an empty environment: a *referee* that runs the tests, and a *zygote*, forked
-from it before any test arrived, that forks one process for each candidate. A candidate's process puts itself under Landlock
-(files), seccomp (system calls) and rlimits before the program reaches it, and answers the referee's questions in plain values.
+Each lane is a pair of processes that start with an empty environment: a *referee* that runs the tests, and
+a *zygote*, forked from it before any test arrived, that forks one process for each candidate. A candidate's
+process puts itself under Landlock (files), seccomp (system calls) and rlimits before the program reaches
+it, and answers the referee's questions in plain values (`codec`).
 
 Covered, each with a test of its own in tests/test_sandbox.py:
 
-- reading files and secrets: only the standard library and /usr/lib can be opened, the environment is empty, /proc is shut;
+- reading files and secrets: only the standard library and /usr/lib can be opened, the environment is empty,
+  /proc is shut;
 - writing anywhere but to a flat scratch folder, emptied after every candidate, at most 1 MB a file;
 - the network: no socket can be made, of any family;
 - new processes and threads: fork and memory bombs, daemons, subprocesses, exec;
 - signals to others (kill, fcntl's F_SETOWN), ptrace, other processes' memory and limits;
-- endless loops, also those that swallow exceptions, and sleepers; CPU seconds decide, so that a busy machine changes no verdict;
+- endless loops, also those that swallow exceptions, and sleepers; CPU seconds decide, so that a busy
+  machine changes no verdict;
 - `sys.exit` and `os._exit` before the tests, crashes of the interpreter;
-- cheating: objects equal to everything, printed success markers, forged answers on the channel, redefined builtins, modules or
-  tests, walking frames and gc for the expected answers (this process tree never held them);
+- cheating: objects equal to everything, printed success markers, forged answers on the channel, redefined
+  builtins, modules or tests, walking frames and gc for the expected answers (no process that it is forked
+  from ever held them);
 - a gigabyte of output, an answer that is too large or nested too deep.
 
 Not covered:
 
 - bugs of the kernel, and side channels between processes;
-- that a file exists: stat() works everywhere, and everything beneath /usr/lib and the standard library can be read;
+- that a file exists: stat() works everywhere, and everything beneath /usr/lib and the standard library can
+  be read;
 - the sum of many files in the scratch folder, as large as the time limit allows;
 - a candidate that recognises a test by its arguments: it must be given them;
-- the tests themselves: under Landlock they cannot write or use TCP either, but they run to the end of the watchdog's patience.
+- the tests themselves: under Landlock they cannot write or use TCP either, but they run to the end of the
+  watchdog's patience.
 
-Costs: candidates have the standard library only; `threading`, `multiprocessing`, `asyncio` and signals to oneself are lost.
+Costs: candidates have the standard library only; `threading`, `multiprocessing`, `asyncio` and signals to
+oneself are lost.
 """
 
 from __future__ import annotations
@@ -54,7 +61,8 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 def method(execution: str = "sandbox") -> str:
-    """How candidates would be confined on this machine: "landlock", "bubblewrap", or "unsafe" if asked for by name.
+    """How candidates would be confined on this machine: "landlock", "bubblewrap", or "unsafe" if asked for
+    by name.
 
     Raises:
         StudyError: nothing here can confine a candidate, or `execution` is neither "sandbox" nor "unsafe".
@@ -69,8 +77,35 @@ def method(execution: str = "sandbox") -> str:
         if shutil.which("bwrap"):
             return "bubblewrap"
     raise StudyError(
-        "This machine cannot confine programs that a model wrote: it has neither Landlock (Linux 5.13 or later, x86-64 or aarch64) "
-        "nor bubblewrap. Install bubblewrap, use such a machine, or accept the risk with `execution: unsafe`."
+        "This machine cannot confine programs that a model wrote: it has neither Landlock (Linux 5.13, x86-64 "
+        "or aarch64) nor bubblewrap. Install bubblewrap, use such a machine, or accept the risk with "
+        "`execution: unsafe`."
+    )
+
+
+def describe() -> str:
+    """One line on the sandbox of this machine, after a candidate has run in it.
+
+    Raises:
+        StudyError: there is none.
+    """
+    how = method()
+    run(
+        [
+            {
+                "kind": "probe",
+                "program": "def f(): pass",
+                "entry_point": "f",
+                "inputs": [[]],
+                "seconds": 5.0,
+                "memory": MEMORY,
+            }
+        ]
+    )
+    return (
+        f"Landlock (version {landlock.version()}) and seccomp"
+        if how == "landlock"
+        else "bubblewrap and seccomp"
     )
 
 
@@ -85,7 +120,9 @@ class _Lane:
         ours, theirs = socket.socketpair()
         # A fork would seed `random` anew and reset locks that no candidate has: slow, and not the same twice.
         start = "import os, sys; os.register_at_fork = lambda **_: None; "
-        start += f"sys.path.insert(0, {str(_ROOT)!r}); from polychromic.verifiers import lane; sys.path.pop(0)"
+        start += (
+            f"sys.path.insert(0, {str(_ROOT)!r}); from polychromic.verifiers import lane; sys.path.pop(0)"
+        )
         python = [sys.executable, "-s", "-S", "-P", "-W", "ignore", "-X", "utf8", "-c"]
         command = [*python, f"{start}; lane.main({theirs.fileno()}, {self.how!r})"]
         if self.how == "bubblewrap":
@@ -125,7 +162,9 @@ class _Lane:
         if verdict["status"] == "unconfined":
             raise StudyError(f"The sandbox ({self.how}) failed: {verdict['detail']}. Nothing was run.")
         if verdict["status"] == "tests":
-            raise StudyError(f"Tests that cannot be run: {verdict['detail']}. Remove the record or rewrite its tests.")
+            raise StudyError(
+                f"Tests that cannot be run: {verdict['detail']}. Remove the record or rewrite its tests."
+            )
         return {"behaviour": None, **verdict}
 
     def _receive(self) -> dict[str, Any] | None:
@@ -147,7 +186,15 @@ class _Lane:
 
 def _bubblewrap() -> list[str]:
     """The view of the file system that Landlock would give, as mounts."""
-    seen = {"/usr", "/lib", "/lib64", "/bin", sys.base_prefix, str(_ROOT / "polychromic"), os.path.dirname(os.path.realpath(sys.executable))}
+    seen = {
+        "/usr",
+        "/lib",
+        "/lib64",
+        "/bin",
+        sys.base_prefix,
+        str(_ROOT / "polychromic"),
+        os.path.dirname(os.path.realpath(sys.executable)),
+    }
     mounts = [part for path in sorted(seen) if os.path.exists(path) for part in ("--ro-bind", path, path)]
     venv = ["--ro-bind", sys.executable, sys.executable] if sys.prefix != sys.base_prefix else []
     return ["bwrap", "--unshare-all", "--die-with-parent", *mounts, *venv, "--dev", "/dev", "--tmpfs", "/tmp"]

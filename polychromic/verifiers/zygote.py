@@ -1,7 +1,8 @@
 """The process that candidates are forked from, and what a candidate's process does.
 
-The zygote never sees a test, an expected answer or a program: a request hands it the candidate's end of a channel, and the
-program arrives there, in the fork. So whatever a candidate digs out of its own memory, of gc or of its frames, is its own.
+The zygote never sees a test, an expected answer or a program: a request hands it the candidate's end of a
+channel, and the program arrives there, in the fork. So whatever a candidate digs out of its own memory, of
+gc or of its frames, is its own.
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ MAX_OPEN_FILES = 64
 
 # What answers commonly import, loaded once before the fork.
 _PRELOADED = (
-    "bisect", "cmath", "collections", "copy", "dataclasses", "datetime", "decimal", "enum", "fractions", "functools", "hashlib",
-    "heapq", "itertools", "json", "math", "operator", "queue", "random", "re", "statistics", "string", "textwrap", "typing",
+    "bisect", "cmath", "collections", "copy", "dataclasses", "datetime", "decimal", "enum", "fractions",
+    "functools", "hashlib", "heapq", "itertools", "json", "math", "operator", "queue", "random", "re",
+    "statistics", "string", "textwrap", "typing",
 )  # fmt: skip
 
 SPAWN = struct.Struct("!dQ")  # CPU seconds, bytes of memory
@@ -53,8 +55,8 @@ def preload() -> None:
 def main(control: socket.socket, rules: int | None, filtered: bool, scratch: str) -> None:
     """Fork one candidate a request until the referee goes away.
 
-    A request is SPAWN with three descriptors (channel, stdin, stdout); the answer is the pid. The next message, whatever it
-    says, ends the candidate; the answer is STATUS.
+    A request is SPAWN with three descriptors (channel, stdin, stdout); the answer is the pid. The next
+    message, whatever it says, ends the candidate; the answer is STATUS.
     """
     preload()
     program = seccomp.prepare() if filtered else None
@@ -87,7 +89,9 @@ def main(control: socket.socket, rules: int | None, filtered: bool, scratch: str
 def _confine(
     descriptors: list[int], seconds: float, memory: int, rules: int | None, program: Any, scratch: str
 ) -> None:
-    """Give up, in this fork, all that a candidate may not have. An exception here ends it before the program arrives."""
+    """Give up, in this fork, all that a candidate may not have. An exception here ends it before the
+    program arrives.
+    """
     os.chdir(scratch)
     if rules is not None:
         landlock.restrict(rules)
@@ -177,7 +181,13 @@ def _answer(request: dict[str, Any], module: ModuleType, objects: _Objects) -> A
             module.__name__ = request["as"]
             sys.modules[request["as"]] = module
             exec(compile(request["program"], "<candidate>", "exec", dont_inherit=True), module.__dict__)
-            return {"dict": [[name, objects.encode(vars(module)[name])] for name in request["names"] if name in vars(module)]}
+            return {
+                "dict": [
+                    [name, objects.encode(vars(module)[name])]
+                    for name in request["names"]
+                    if name in vars(module)
+                ]
+            }
         case "main":  # run the program as a script; what it prints is its answer
             module.__name__ = "__main__"
             sys.modules["__main__"] = module
