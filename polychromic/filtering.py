@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import islice
 from typing import Any, Literal
 
 from polychromic.records import Record
@@ -82,6 +83,13 @@ def chosen_text(record: Record, text: Compared) -> str:
     if text == "pair":
         return f"{record.prompt}\n{record.target}"
     return record.meta.get("question") or record.prompt if text == "question" else getattr(record, text)
+
+
+def batched(records: Iterable[Record], size: int) -> Iterator[list[Record]]:
+    """The records in lists of `size`, the last one shorter."""
+    rest = iter(records)
+    while some := list(islice(rest, size)):
+        yield some
 
 
 def words(text: str) -> list[str]:

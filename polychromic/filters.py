@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from functools import cache, cached_property
+from functools import cache
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -24,6 +24,7 @@ from polychromic.filtering import (
     Text,
     TextFilter,
     Verdict,
+    batched,
     bound,
     chosen_text,
     map_texts,
@@ -373,22 +374,30 @@ class Cap(Filter):
 
 
 class CanonicalPasses(Filter):
-    """Code: run each target against its own tests and reject what fails."""
+    """Code: run each target in the sandbox against its own tests and reject what fails."""
 
     filter: Literal["canonical_passes"]
     timeout: float = Field(3.0, gt=0)
 
-    @cached_property
-    def _verifier(self):
-        from polychromic.verifiers import make_verifier
+    def run(self, records: Iterable[Record]) -> Iterator[Verdict]:
+        from polychromic.verifiers.code import run_many
 
-        return make_verifier("code", timeout=self.timeout)
-
-    def judge(self, record: Record) -> Verdict:
-        if record.tests is None:
-            return Rejection("no tests", "passes")
-        outcome = self._verifier.verify([record.target], record)[0]
-        return record if outcome.passed else Rejection(outcome.status, "passes")
+        for some in batched(records, 64):
+            tested = [
+                record for record in some if record.tests and (record.tests["code"] or record.tests["cases"])
+            ]
+            cases = [(record.target, record.tests, record.tests["entry_point"]) for record in tested]
+            outcomes = dict(zip((record.id for record in tested), run_many(cases, self.timeout), strict=True))
+            for record in some:
+                outcome = outcomes.get(record.id)
+                if outcome is None:
+                    yield Rejection("no tests", "passes")
+                else:
+                    yield (
+                        record
+                        if outcome.passed
+                        else Rejection(f"{outcome.status} {outcome.detail}".strip(), "passes")
+                    )
 
 
 # --- duplicates ---------------------------------------------------------------------------------------------

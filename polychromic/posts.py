@@ -68,8 +68,10 @@ def pair(rows: Iterator[Row | BadRow]) -> Iterator[Row | BadRow]:
     parents."""
     known: dict[str, Post] = {}
     waiting: list[tuple[str, Post]] = []
+    flat = False  # in a file of pairs, a row without its reply is a broken pair, not a post
     for item in rows:
-        if isinstance(item, BadRow) or find(item[1], "reply") in item[1]:
+        if isinstance(item, BadRow) or flat or find(item[1], "reply") in item[1]:
+            flat = flat or not isinstance(item, BadRow)
             yield item
             continue
         where, row = item

@@ -486,6 +486,8 @@ def _tests(value: Any, entry_point: str) -> dict[str, Any]:
         raise Unusable("no column for 'tests'")
     if isinstance(value, dict):
         value = plain(value)
+        if value.get("kind", "asserts") not in ("check", "asserts", "stdio"):
+            raise Unusable(f"tests of kind {value['kind']!r}, not check, asserts or stdio")
         return {
             "kind": "asserts",
             "code": "",

@@ -191,10 +191,17 @@ def test_rows_that_are_no_posts_are_named(tmp_path):
         max_bad_share=1,
     )
     assert [(item.where, item.reason) for item in items[1:]] == [
-        ("x.jsonl, line 2", "neither a post with its reply, nor a post with an id and a text"),
+        ("x.jsonl, line 2", "no column 'text'; found 'hello'"),
         ("x.jsonl, line 3", "'likes' is 'many', not a number"),
         ("x.jsonl, line 4", "'reply' is null, not a text"),
     ]
+
+
+def test_a_row_that_is_neither_is_named(tmp_path):
+    items = read(tmp_path, [*API_V1, {"hello": "world"}], max_bad_share=1)
+    assert "neither a post with its reply, nor a post with an id and a text" in {
+        item.reason for item in items if isinstance(item, BadRow)
+    }
 
 
 def test_times_that_cannot_be_read_leave_the_delay_open(tmp_path):
