@@ -7,7 +7,7 @@ the error. With V_p the variance of the estimate from prompts, V_s from seeds an
 
     V = max(V_p + V_s - V_r, V_p, V_s)
 
-(Cameron, Gelbach & Miller 2011, eq. 2.11, on a mean; the floor is for small samples) and the interval is
+(Cameron, Gelbach & Miller 2011, on a mean; the floor is for small samples) and the interval is
 estimate +- t_df * sqrt(V), with df after Satterthwaite (1946). `two_way_t` computes it in closed form for
 differences of means and decides the verdict; `crossed_bootstrap` computes the same by resampling, for
 statistics that have no closed form (the frontier). docs/statistics.md says how that choice was made, by
@@ -118,7 +118,7 @@ def bootstrap_statistic(
     """Interval of a smooth function of arm means, with prompts and seeds both resampled.
 
     Prompts are shared by the arms and resampled together; each arm's seeds are resampled on their own.
-    Resampling everything at once counts the residual three times (Owen 2007, sec. 4), and seeds drawn 3 of 3
+    Resampling everything at once counts the residual three times (Owen 2007), and seeds drawn 3 of 3
     show only 2/3 of their variance. So n - 1 of n units are drawn (Rao & Wu 1988), and the variances from
     prompts alone, from each arm's seeds alone and from all at once are combined as in the module's formula.
 
