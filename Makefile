@@ -5,7 +5,7 @@ BIN := .venv/bin
 DEMO := $(BIN)/snakemake --cores $(CORES) --profile profiles/demo
 OVERLAY := --configfile profiles/demo/study.yaml
 
-.PHONY: demo demo-null demo-ablations smoke check test lint format lock clean
+.PHONY: demo demo-null demo-ablations real smoke check test lint format lock clean
 
 demo: .venv/ready
 	$(BIN)/python -m polychromic.check config.yaml profiles/demo/study.yaml
@@ -19,6 +19,10 @@ demo-null: .venv/ready
 demo-ablations: .venv/ready
 	$(DEMO) $(OVERLAY) profiles/demo/ablations.yaml -- all
 	$(BIN)/python -m polychromic.summarize results/demo-ablations
+
+real: .venv/ready
+	$(DEMO) $(OVERLAY) profiles/demo/real.yaml -- all
+	$(BIN)/python -m polychromic.summarize results/real
 
 smoke: .venv/ready
 	$(DEMO) $(OVERLAY) profiles/demo/smoke.yaml -- all

@@ -186,7 +186,8 @@ class PromptArm(Strict):
 
 class TrainArm(Strict):
     kind: Literal["train"]
-    objective: Objective = Objective()
+    objective: dict[str, Any] = {}
+    """Settings that differ from the study's `objective`, e.g. {weight: 0.3}."""
     training: dict[str, Any] = {}
     """Settings that differ from the study's `training`, e.g. {rank: 8}."""
 
@@ -273,6 +274,8 @@ class Study(Strict):
     prompting: Prompting = Prompting()
     domains: dict[Name, Domain]
     arms: dict[Name, Arm]
+    objective: Objective = Objective()
+    """What the trained arms share. An arm without a weight of its own has no diversity term."""
     training: Training = Training()
     sampling: Sampling = Sampling()
     metrics: Metrics = Metrics()
@@ -301,34 +304,42 @@ class Study(Strict):
                                  f"{_nearest(arm.source, self.arms)}")
             if isinstance(arm, TrainArm):
                 self.training_of(name)
-                self._check_behaviour(name, arm)
+                for domain in self.domains:
+                    self._check_behaviour(name, domain)
         if (self.model.name == "embedded") != (self.world is not None):
             raise ValueError("model.name `embedded` and a `world` section go together: add or remove one of them")
         return self
 
-    def _check_behaviour(self, name: str, arm: TrainArm) -> None:
-        for domain_name, domain in self.domains.items():
-            form = domain.diversity.form if arm.objective.diversity == "domain" else arm.objective.diversity
-            if form == "behaviour" and domain.verifier.kind != "code":
-                raise ValueError(f"arm {name!r} asks D = behaviour in domain {domain_name!r}, whose answers are not "
-                                 "code: choose semantic or answer there")
+    def _check_behaviour(self, arm: str, domain: str) -> None:
+        objective = self.objective_of(arm, domain)
+        if objective.weight > 0 and objective.diversity == "behaviour" and self.domains[domain].verifier.kind != "code":
+            raise ValueError(f"arm {arm!r} asks D = behaviour in domain {domain!r}, whose answers are not code: choose "
+                             "semantic or answer there")
 
     def training_of(self, arm: str) -> Training:
         """The study's training settings with the arm's own on top."""
-        overrides = self.arms[arm].training
-        unknown = set(overrides) - set(Training.model_fields)
-        if unknown:
-            key = sorted(unknown)[0]
-            raise ValueError(f"arms.{arm}.training.{key} is no training setting{_nearest(key, Training.model_fields)}")
-        return Training.model_validate({**self.training.model_dump(), **overrides})
+        return _overlaid(self.training, self.arms[arm].training, f"arms.{arm}.training")
 
     def objective_of(self, arm: str, domain: str) -> Objective:
-        """The arm's objective in a domain, with the domain's own D and gate filled in."""
-        objective = self.arms[arm].objective
+        """The study's objective with the arm's own settings on top, and the domain's own D and gate filled in."""
+        objective = _overlaid(self.objective, self.arms[arm].objective, f"arms.{arm}.objective")
         if objective.diversity != "domain":
             return objective
         own = self.domains[domain].diversity
         return objective.model_copy(update={"diversity": own.form, "gate": own.gate})
+
+
+def _overlaid(settings: Any, overrides: dict[str, Any], where: str) -> Any:
+    """A section of settings with an arm's own on top, checked."""
+    model = type(settings)
+    for key in overrides:
+        if key not in model.model_fields:
+            raise ValueError(f"{where}.{key}: unknown key{_nearest(key, model.model_fields)}")
+    try:
+        return model.model_validate({**settings.model_dump(), **overrides})
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        raise ValueError(f"{where}.{problem['loc'][0]}: {problem['msg']} (is {problem['input']!r})") from None
 
 
 def _nearest(word: str, known: Any) -> str:

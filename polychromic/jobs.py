@@ -316,8 +316,9 @@ def _prompting(study: Study, domain: Domain, shots: int = 0) -> dict[str, Any]:
 
 def _ablations(study: Study) -> dict[str, Any]:
     """What distinguishes the trained arms, for the ablation figures: {arm: {weight, samples, rank, ...}}."""
+    first = next(iter(study.domains))
+    objectives = {name: study.objective_of(name, first) for name, arm in study.arms.items() if isinstance(arm, TrainArm)}
     return {
-        name: {"weight": arm.objective.weight, "samples": arm.objective.samples, "quality": arm.objective.quality,
-               "rank": study.training_of(name).rank}
-        for name, arm in study.arms.items() if isinstance(arm, TrainArm)
+        name: {"weight": o.weight, "samples": o.samples, "quality": o.quality, "rank": study.training_of(name).rank}
+        for name, o in objectives.items()
     }

@@ -16,8 +16,6 @@ from pydantic import BaseModel
 
 from polychromic.config import Study, parse_study
 
-DIVERSE = {"diversity": "domain", "weight": 0.3, "samples": 4, "every": 5, "temperature": 0.9, "top_p": 0.9}
-
 TEXT_FILTERS = [
     {"filter": "fix_text"},
     {"filter": "mask_personal_data"},
@@ -28,6 +26,7 @@ STUDY: dict[str, Any] = {
     "study": "qwen3-8b",
     "title": "Polychromic LoRA on Qwen3-8B",
     "gpus_per_job": 1,
+    "objective": {"samples": 4, "every": 5, "prompts": 16, "temperature": 0.9, "top_p": 0.9, "max_new_tokens": 100},
     "domains": {
         "social": {
             "output": "reply",
@@ -120,8 +119,11 @@ STUDY: dict[str, Any] = {
         "zero_shot": {"kind": "prompt", "shots": 0},
         "few_shot": {"kind": "prompt", "shots": 5},
         "lora": {"kind": "train"},
-        "polychromic": {"kind": "train", "objective": DIVERSE},
-        "polychromic_literal": {"kind": "train", "objective": {**DIVERSE, "diversity": "semantic", "gate": False}},
+        "polychromic": {"kind": "train", "objective": {"weight": 0.3}},
+        "polychromic_literal": {
+            "kind": "train",
+            "objective": {"weight": 0.3, "diversity": "semantic", "gate": False},
+        },
     },
 }
 

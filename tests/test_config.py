@@ -37,7 +37,7 @@ def test_config_yaml_is_the_published_study():
     assert study == parse_study(published.STUDY)
     assert (study.model.name, study.model.precision) == ("Qwen/Qwen3-8B", "nf4")
     assert (study.training.rank, study.training.alpha, study.seeds) == (16, 16, (42, 123, 456))
-    assert study.arms["polychromic"].objective.weight == 0.3
+    assert study.objective_of("polychromic", "qa").weight == 0.3
 
 
 @pytest.mark.parametrize("overlay", sorted(path.name for path in (ROOT / "profiles/demo").glob("*.yaml")
@@ -62,9 +62,9 @@ def test_overlays_of_the_demo_are_valid(overlay):
         (changed("sampling", "temperature", -1), ["sampling.temperature", "greater than 0", "-1"]),
         (changed("arms", "polychromic", "objective", {"samples": 1}), ["objective.samples", "2", "1"]),
         (changed("arms", "polychromic", "objective", {"weight": -0.1}), ["objective.weight", "-0.1"]),
-        (changed("arms", "polychromic", "objective", {"diversity": "behaviour"}), ["polychromic", "behaviour", "social"]),
+        (changed("arms", "polychromic", "objective", {"weight": 0.3, "diversity": "behaviour"}), ["polychromic", "behaviour", "social"]),
         (changed("domains", "qa", "split", {"train": 0.9, "val": 0.2}), ["split", "add up"]),
-        (changed("domains", "qa", "verifier", {"kind": "answers"}), ["verifier.kind", "'answer'"]),
+        (changed("domains", "qa", "verifier", {"kind": "answers"}), ["domains.qa.verifier", "'answer'"]),
         (changed("domains", "qa", "sources", []), ["domains.qa.sources"]),
         (changed("domains", "qa", "sources", [{"format": "sqad", "path": "x"}]), ["sources", "squad"]),
         (changed("model", "name", "embedded"), ["embedded", "world"]),

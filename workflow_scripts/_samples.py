@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from polychromic.metrics.tables import stack_samples
+from polychromic.metrics.frames import stack_samples
 from polychromic.records import Record, read_records
 from polychromic.splitting import evaluation_prompts
 

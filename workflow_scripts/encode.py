@@ -5,7 +5,7 @@ from _job import job, progress
 from _samples import read_prompts, stacked, write_parquet
 
 from polychromic.embedding import Encoder, save_embeddings
-from polychromic.metrics.tables import bertscore_table
+from polychromic.metrics.bertscore import bertscore_table
 
 with job(snakemake) as p:
     samples = stacked(snakemake.input.samples)

@@ -5,11 +5,11 @@ from _job import job, progress
 from _model import load_base_model
 from _samples import write_parquet
 
-from polychromic.metrics.quality import reference_nll
+from polychromic.metrics.likelihood import reference_nll
 from polychromic.models import encode_completion, encode_prompt, load_adapter
 from polychromic.prompts import pick_examples, render
 from polychromic.records import read_records
-from polychromic.sampling import sample_groups
+from polychromic.sampling import Completion, sample_groups
 from polychromic.seeds import derive_seed
 from polychromic.splitting import evaluation_prompts
 
@@ -34,6 +34,10 @@ with job(snakemake) as p:
             for record in records
         ]
         encoded = [encode_prompt(tokenizer, prompt) for prompt in prompts]
+        room = model.config.max_position_embeddings - p["max_new_tokens"]
+        fits = [i for i, tokens in enumerate(encoded) if len(tokens) <= room]
+        if len(fits) < len(records):
+            progress(f"{part}: {len(records) - len(fits)} prompts are too long for the model; their samples are empty")
         rows = []
         for temperature in p["temperatures"]:
             seeds = [
@@ -46,16 +50,18 @@ with job(snakemake) as p:
             groups = sample_groups(
                 model,
                 tokenizer,
-                encoded,
-                seeds,
+                [encoded[i] for i in fits],
+                [seeds[i] for i in fits],
                 temperature=temperature,
                 top_p=sampling["top_p"],
                 max_new_tokens=p["max_new_tokens"],
                 batch_size=sampling["batch_size"],
             )
-            for record, group in zip(records, groups, strict=True):
-                for i, c in enumerate(group):
-                    rows.append((record.id, temperature, i, c.seed, c.text, len(c.tokens), c.finish))
+            drawn = dict(zip(fits, groups, strict=True))
+            for i, record in enumerate(records):
+                group = drawn.get(i) or [Completion([], "", "too_long", seed, 0.0) for seed in seeds[i]]
+                for sample, c in enumerate(group):
+                    rows.append((record.id, temperature, sample, c.seed, c.text, len(c.tokens), c.finish))
             progress(f"{part}: T = {temperature}, {len(records)} prompts x {sampling['samples']} samples")
         return pd.DataFrame(rows, columns=COLUMNS)
 
