@@ -5,11 +5,10 @@ The report shows them under the verdict; the paper's limitations are made of the
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 from polychromic import names
-from polychromic.results import CONTROL, PRIMARY, PRIMARY_TEMPERATURE, Results
+from polychromic.results import Results
 
 FLOOR, CEILING = 0.02, 0.95
 """Pass@1 below, or Pass@5 above: the verifier leaves no room in which arms could differ."""
@@ -49,116 +48,67 @@ def plan_hashes(results: Results) -> tuple[str, str]:
 def _scope(results: Results) -> list[Remark]:
     found = []
     if results.synthetic:
-        found.append(
-            Remark(
-                "synthetic",
-                "This study was run in the embedded world: synthetic corpora and a tiny model. It shows that "
-                "the method and the analysis work as described, not how large the effect is elsewhere.",
-            )
+        text = (
+            "This study was run in the embedded world: synthetic corpora and a tiny model. It shows that "
+            "the method "
+            "and the analysis work as described, not how large the effect is elsewhere."
         )
-    if len(results.summary) and results.summary["n_seeds"].max() == 1:
-        found.append(
-            Remark(
-                "one seed",
-                "Each arm has one training seed: intervals are over prompts only and speak of these "
-                "adapters, "
-                "not of the method.",
-                serious=True,
-            )
-        )
-    if sentence := results.power.get("sentence"):
-        found.append(Remark("power", sentence))
-    return found
+        found.append(Remark("synthetic", text))
+    if results.power.get("sentence"):
+        found.append(Remark("power", results.power["sentence"]))
+    return found + [Remark("data", note) for note in results.verdict.get("notes", [])]
 
 
 def _plan(results: Results) -> list[Remark]:
     before, now = plan_hashes(results)
-    if before and now and before != now:
-        return [
-            Remark(
-                "plan changed",
-                f"The analysis plan was {before[:12]} before training and {now[:12]} at the "
-                "verdict: it changed in between, so the tests below were not fixed in advance.",
-                serious=True,
-            )
-        ]
-    return []
+    if not before or not now or before == now:
+        return []
+    text = (
+        f"The analysis plan was {before[:12]} before training and {now[:12]} at the verdict: it changed "
+        f"in between, "
+        "so the tests below were not fixed in advance."
+    )
+    return [Remark("plan changed", text, serious=True)]
 
 
 def _gaps(results: Results) -> list[Remark]:
-    """Arms with fewer prompts or seeds than others, undefined values, runs that did not finish."""
+    """Arms that a domain lacks or measured on fewer prompts or seeds, and runs that did not finish."""
     found = []
-    for domain, rows in results.summary[~results.summary["domain"].eq("pooled")].groupby("domain"):
-        rows = rows[rows["temperature"].eq(PRIMARY_TEMPERATURE)]
-        for column, unit in (("n_prompts", "prompts"), ("n_seeds", "seeds")):
-            counts = rows.groupby("arm")[column].max()
-            short = counts[counts < counts.max()]
-            for arm, count in short.items():
-                found.append(
-                    Remark(
-                        f"fewer {unit}",
-                        f"{names.domain(domain)}, {names.arm(arm)}: {count} {unit} where "
-                        f"other arms have {counts.max()}.",
-                        serious=arm in (CONTROL, PRIMARY),
-                    )
-                )
-        undefined = rows[rows["value"].isna()]
-        for row in undefined.itertuples():
-            found.append(
-                Remark(
-                    "undefined",
-                    f"{names.domain(domain)}, {names.arm(row.arm)}: {names.metric(row.metric)} is "
-                    "undefined and shown as a dash.",
-                )
-            )
-        missing = set(results.arms()) - set(rows["arm"])
-        for arm in sorted(missing):
-            found.append(
-                Remark(
-                    "missing arm",
-                    f"{names.domain(domain)} has no results of the arm {names.arm(arm)}.",
-                    serious=arm in (CONTROL, PRIMARY),
-                )
-            )
+    vital = (results.control, results.primary)
+    rows = results.at_temperature(results.summary)
+    rows = rows[rows["metric"] == "pass_at_1"]
+    for domain in results.domains():
+        own = rows[rows["domain"] == domain].set_index("arm")
+        for arm in results.arms():
+            where = f"{names.domain(domain)}, {names.arm(arm)}"
+            if arm not in own.index:
+                found.append(Remark("missing arm", f"{where}: no results.", serious=arm in vital))
+                continue
+            for column, unit in (("n_prompts", "prompts"), ("n_seeds", "seeds")):
+                count, most = own.loc[arm, column], own[column].max()
+                if count < most:
+                    text = f"{where}: {count} {unit} where other arms have {most}."
+                    found.append(Remark(f"fewer {unit}", text, serious=arm in vital))
     for run in results.runs:
         if run["status"] != "finished":
-            found.append(
-                Remark(
-                    "unfinished run",
-                    f"{names.domain(run['domain'])}, {names.arm(run['arm'])}, seed "
-                    f"{run['seed']}: training is recorded as {run['status']}.",
-                    serious=True,
-                )
-            )
+            where = f"{names.domain(run['domain'])}, {names.arm(run['arm'])}, seed {run['seed']}"
+            text = f"{where}: training is recorded as {run['status']}."
+            found.append(Remark("unfinished run", text, serious=True))
     return found
 
 
 def _headroom(results: Results) -> list[Remark]:
     found = []
-    rows = results.summary[
-        results.summary["temperature"].eq(PRIMARY_TEMPERATURE)
-        & results.summary["arm"].isin([CONTROL, PRIMARY])
-    ]
+    rows = results.at_temperature(results.summary)
+    rows = rows[rows["arm"].isin([results.control, results.primary]) & rows["domain"].ne("pooled")]
     for row in rows.itertuples():
         where = f"{names.domain(row.domain)}, {names.arm(row.arm)}"
         if row.metric == "pass_at_1" and row.value < FLOOR:
-            found.append(
-                Remark(
-                    "floor",
-                    f"{where}: Pass@1 is {row.value:.1%}, below {FLOOR:.0%}. Hardly anything passes, so "
-                    "arms can hardly differ.",
-                    serious=True,
-                )
-            )
+            text = f"Pass@1 is {row.value:.1%}, below {FLOOR:.0%}: hardly anything passes"
+            found.append(Remark("floor", f"{where}: {text}, so arms can hardly differ.", serious=True))
         if row.metric == "pass_at_5" and row.value > CEILING:
-            found.append(
-                Remark(
-                    "ceiling",
-                    f"{where}: Pass@5 is {row.value:.1%}, above {CEILING:.0%}. Nearly everything "
-                    "passes, so arms can hardly differ.",
-                    serious=True,
-                )
-            )
+            text = f"Pass@5 is {row.value:.1%}, above {CEILING:.0%}: nearly everything passes"
+            found.append(Remark("ceiling", f"{where}: {text}, so arms can hardly differ.", serious=True))
     return found
 
 
@@ -212,15 +162,13 @@ def _audits(results: Results) -> list[Remark]:
 
 
 def _training(results: Results) -> list[Remark]:
-    """Warnings that the training itself wrote into its log."""
-    if "warnings" not in results.train_logs:
-        return []
-    found = []
-    logged = results.train_logs.dropna(subset=["warnings"])
-    for row in logged.itertuples():
-        messages = json.loads(row.warnings) if isinstance(row.warnings, str) else row.warnings
-        found += [
-            Remark("training", f"{names.domain(row.domain)}, {names.arm(row.arm)}, {row.run}: {message}")
-            for message in messages
-        ]
-    return found
+    """Warnings of the training itself: samples that collapsed or exploded, credits that stayed zero."""
+    return [
+        Remark(
+            "training",
+            f"{names.domain(run['domain'])}, {names.arm(run['arm'])}, seed {run['seed']}: {warning}",
+        )
+        for run in results.runs
+        if "derived" not in run
+        for warning in run.get("warnings", [])
+    ]

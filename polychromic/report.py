@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import numpy as np
 import pandas as pd
 
 from polychromic import names, tables
@@ -17,7 +18,6 @@ from polychromic.records import read_records
 from polychromic.remarks import plan_hashes, remarks
 from polychromic.results import (
     DOMAIN_ORDER,
-    PRIMARY_TEMPERATURE,
     Results,
     ordered,
     read_parquet,
@@ -43,7 +43,8 @@ def write_report(folder: str | Path, output: str | Path | None = None, *, title:
     """
     folder = Path(folder)
     output = Path(output) if output else folder / "report.html"
-    page = render(read_results(folder), read_samples(folder), title=title)
+    results = read_results(folder)
+    page = render(results, read_samples(folder, results.temperature), title=title)
     # Model-written text may hold lone surrogates, which UTF-8 cannot.
     output.write_text(page, encoding="utf-8", errors="replace", newline="\n")
     return output
@@ -51,7 +52,7 @@ def write_report(folder: str | Path, output: str | Path | None = None, *, title:
 
 def render(results: Results, samples: dict[str, Any], *, title: str = "") -> str:
     """The page as text. `samples` is what `read_samples` returns."""
-    results.require("verdict", "summary", "pairwise")
+    results.require("verdict", "summary", "pairwise", "hypotheses")
     before, now = plan_hashes(results)
     made = {name: make(results) for name, make in tables.TABLES.items()}
     return (
@@ -70,7 +71,7 @@ def render(results: Results, samples: dict[str, Any], *, title: str = "") -> str
             samples=samples,
             samples_json=_inside_script(samples),
             arm_names={arm: names.arm(arm) for shown in samples.values() for arm in shown["arms"]},
-            temperature=f"{PRIMARY_TEMPERATURE:g}",
+            temperature=f"{results.temperature:g}",
             audits=_audit_rows(results),
             runs=results.runs,
             plan={"before": before, "now": now},
@@ -82,8 +83,8 @@ def render(results: Results, samples: dict[str, Any], *, title: str = "") -> str
 def headline(results: Results) -> str:
     """The verdict in one sentence, from verdict.json alone."""
     domains = results.verdict["domains"]
-    arm = names.arm(results.verdict["primary_arm"])
-    total = len(domains)
+    arm = names.arm(results.primary)
+    total, k = len(domains), results.deepest.removeprefix("pass_at_")
 
     def among(flag: str) -> str:
         count = sum(bool(value[flag]) for value in domains.values())
@@ -97,8 +98,9 @@ def headline(results: Results) -> str:
 
     return (
         f"Supported in {among('supported')}{' domains' if total > 1 else ''}: {arm} finds a passing "
-        f"answer among ten more "
-        f"often than {names.arm('lora')} in {among('superior')}, and costs the single answer no more than "
+        f"answer among {k} more "
+        f"often than {names.arm(results.control)} in {among('superior')}, and costs the single answer no "
+        f"more than "
         f"the margin in "
         f"{among('noninferior')}."
     )
@@ -131,11 +133,11 @@ def inline_svg(svg: str, name: str) -> str:
     return f'{head} role="img" aria-label="{name.replace("_", " ")}">{rest}'
 
 
-def read_samples(folder: str | Path) -> dict[str, Any]:
+def read_samples(folder: str | Path, temperature: float) -> dict[str, Any]:
     """Answers side by side: {domain: {"seed", "arms", "prompts": [{id, prompt, references, answers}], "of"}}.
 
-    `answers` holds per arm a list of [text, passed, count]: equal answers stand once. The first training
-    seed and the primary temperature are shown.
+    `answers` holds per arm a list of [text, passed, count]: equal answers stand once. They are of the first
+    training seed, drawn at `temperature`.
     """
     folder = Path(folder)
     shown: dict[str, Any] = {}
@@ -144,7 +146,7 @@ def read_samples(folder: str | Path) -> dict[str, Any]:
         records = {record.id: record for record in read_records(path)}
         frames = {}
         for passes in sorted((folder / domain).glob("*/passes.parquet")):
-            if (frame := _first_seed(passes)) is not None:
+            if (frame := _first_seed(passes, temperature)) is not None:
                 frames[passes.parent.name] = frame
         if not frames:
             continue
@@ -169,10 +171,10 @@ def read_samples(folder: str | Path) -> dict[str, Any]:
     return {domain: shown[domain] for domain in ordered(set(shown), DOMAIN_ORDER)}
 
 
-def _first_seed(passes: Path) -> pd.DataFrame | None:
+def _first_seed(passes: Path, temperature: float) -> pd.DataFrame | None:
     """Texts and verdicts of an arm's first seed at the primary temperature; None where there are no texts."""
     verdicts = read_parquet(passes)
-    verdicts = verdicts[verdicts["temperature"].eq(PRIMARY_TEMPERATURE)]
+    verdicts = verdicts[np.isclose(verdicts["temperature"], temperature)]
     seed = verdicts["seed"].min()
     texts = passes.parent / f"seed-{seed}" / "samples.parquet"
     if not texts.is_file():
@@ -237,10 +239,12 @@ def _inside_script(value: Any) -> str:
 
 
 def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.PackageLoader("polychromic", "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["sentence"] = lambda text: text[:1].upper() + text[1:]
+    return environment

@@ -13,13 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from polychromic.errors import StudyError
 
-CONTROL = "lora"
-PRIMARY = "polychromic"
-PRIMARY_TEMPERATURE = 0.7
 # The order in which arms are drawn and listed; arms that are not named here (ablations, new peers)
 # follow by name.
 ARM_ORDER = (
@@ -49,6 +47,7 @@ class Results:
     study: str
     summary: pd.DataFrame = field(default_factory=pd.DataFrame)
     pairwise: pd.DataFrame = field(default_factory=pd.DataFrame)
+    hypotheses: pd.DataFrame = field(default_factory=pd.DataFrame)
     frontier: pd.DataFrame = field(default_factory=pd.DataFrame)
     passes: pd.DataFrame = field(default_factory=pd.DataFrame)
     judge: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -79,9 +78,43 @@ class Results:
         """Whether the study was run in the embedded world: its numbers say nothing about real models."""
         return any(run.get("config", {}).get("model", {}).get("name") == "embedded" for run in self.runs)
 
-    def margin(self) -> float | None:
-        """The plan's non-inferiority margin, or None where the verdict does not say it."""
-        return self.verdict.get("plan", {}).get("margin")
+    @property
+    def plan(self) -> dict[str, Any]:
+        """The plan's alpha, margin, primary and control, as the verdict records them."""
+        return self.verdict["plan"]
+
+    @property
+    def control(self) -> str:
+        """The arm that the others are compared with."""
+        return self.plan["control"]
+
+    @property
+    def primary(self) -> str:
+        """The arm that the verdict is about."""
+        return self.plan["primary"]
+
+    @property
+    def temperature(self) -> float:
+        """The sampling temperature of the primary reading."""
+        return float(self._superiority()["temperature"].iloc[0])
+
+    @property
+    def deepest(self) -> str:
+        """The metric of the primary reading: Pass@k at the largest k, "pass_at_10"."""
+        return str(self._superiority()["metric"].iloc[0])
+
+    def _superiority(self) -> pd.DataFrame:
+        self.require("verdict", "hypotheses")
+        return self.hypotheses[self.hypotheses["hypothesis"] == "superiority"]
+
+    def at_temperature(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The rows of a frame at the primary temperature."""
+        return frame[np.isclose(frame["temperature"], self.temperature)]
+
+    def against_control(self) -> pd.DataFrame:
+        """The rows of `pairwise` that compare arms with the control at the primary temperature, by domain."""
+        rows = self.at_temperature(self.pairwise)
+        return rows[rows["control"].eq(self.control) & rows["domain"].ne("pooled")]
 
     def domains(self) -> list[str]:
         """The domains of the study, in the house order."""
@@ -100,6 +133,7 @@ FACTORS = (("λ", "objective", "weight"), ("N", "objective", "samples"), ("rank"
 SOURCES = {
     "summary": "statistics/summary.parquet",
     "pairwise": "statistics/pairwise.parquet",
+    "hypotheses": "statistics/hypotheses.parquet",
     "frontier": "statistics/frontier.parquet",
     "verdict": "statistics/verdict.json",
     "power": "statistics/power.json",
@@ -126,15 +160,15 @@ def ablation_grid(results: Results) -> pd.DataFrame:
     The primary arm itself is a level of every factor that some ablation arm changes.
     """
     configs = {(run["domain"], run["arm"]): run["config"] for run in results.runs}
-    rows = []
+    rows, primary = [], results.primary
     for (domain, arm), config in configs.items():
-        if not is_ablation(arm) or (domain, PRIMARY) not in configs:
+        if not is_ablation(arm) or (domain, primary) not in configs:
             continue
-        base = configs[domain, PRIMARY]
+        base = configs[domain, primary]
         for factor, section, key in FACTORS:
             if config[section][key] != base[section][key]:
                 rows.append({"domain": domain, "arm": arm, "factor": factor, "level": config[section][key]})
-                rows.append({"domain": domain, "arm": PRIMARY, "factor": factor, "level": base[section][key]})
+                rows.append({"domain": domain, "arm": primary, "factor": factor, "level": base[section][key]})
     return pd.DataFrame(rows, columns=["domain", "arm", "factor", "level"]).drop_duplicates()
 
 
@@ -186,6 +220,7 @@ def read_results(folder: str | Path) -> Results:
         study=verdict.get("study", folder.name),
         summary=frames("statistics/summary.parquet"),
         pairwise=frames("statistics/pairwise.parquet"),
+        hypotheses=frames("statistics/hypotheses.parquet"),
         frontier=frames("statistics/frontier.parquet"),
         passes=frames("*/*/passes.parquet", "domain", "arm"),
         judge=frames("*/*/judge.parquet", "domain", "arm"),

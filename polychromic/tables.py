@@ -19,7 +19,7 @@ from pathlib import Path
 import pandas as pd
 
 from polychromic import names
-from polychromic.results import CONTROL, PRIMARY, PRIMARY_TEMPERATURE, Results, ablation_grid, is_ablation
+from polychromic.results import Results, ablation_grid, is_ablation
 
 ALPHA = 0.05
 # The columns of the main table where a study measured them; a domain's own quality metric is added.
@@ -49,17 +49,16 @@ class Table:
 def main(results: Results) -> Table:
     """Arms by metrics at the primary temperature, per domain and, where the study has it, pooled."""
     results.require("summary", "pairwise")
-    rows = results.summary[results.summary["temperature"].eq(PRIMARY_TEMPERATURE)]
-    rows = rows[rows["metric"].isin(MAIN_METRICS) & ~rows["arm"].map(is_ablation)]
-    metrics = [metric for metric in MAIN_METRICS if metric in set(rows["metric"])]
+    rows, tests = results.at_temperature(results.summary), results.at_temperature(results.pairwise)
+    wanted = dict.fromkeys([*MAIN_METRICS, results.deepest])
+    rows = rows[rows["metric"].isin(wanted) & ~rows["arm"].map(is_ablation)]
+    metrics = [metric for metric in wanted if metric in set(rows["metric"])]
     arms = results.arms(rows)
     blocks = results.domains() + (["pooled"] if "pooled" in set(rows["domain"]) else [])
     found = rows.set_index(["domain", "arm", "metric"])
     data, cells, groups, best = [], [], [], set()
     for domain in blocks:
-        winners = {
-            metric: best_arm(results.summary, results.pairwise, domain, metric, arms) for metric in metrics
-        }
+        winners = {metric: best_arm(rows, tests, domain, metric, arms) for metric in metrics}
         for arm in arms:
             line = {"Arm": names.arm(arm)}
             for metric in metrics:
@@ -88,7 +87,7 @@ def main(results: Results) -> Table:
         pd.DataFrame(data, columns=["domain", "metric", "arm", "value", "low", "high", "n", "signature"]),
         pd.DataFrame(cells),
         groups,
-        f"Results at T = {PRIMARY_TEMPERATURE:g}: means with {names.intervals(rows)}; "
+        f"Results at T = {results.temperature:g}: means with {names.intervals(rows)}; "
         f"{names.sizes(rows)}. Lower is "
         f"better for Self-BLEU. Bold: best, and different from the next arm at Holm-adjusted p < "
         f"{ALPHA:g}; a "
@@ -100,24 +99,18 @@ def main(results: Results) -> Table:
 def best_arm(
     summary: pd.DataFrame, pairwise: pd.DataFrame, domain: str, metric: str, arms: list[str]
 ) -> str | None:
-    """The arm that is best and, by the Holm-adjusted test, better than the next; None without such a test."""
-    rows = summary[
-        (summary["domain"] == domain)
-        & (summary["metric"] == metric)
-        & summary["arm"].isin(arms)
-        & summary["temperature"].eq(PRIMARY_TEMPERATURE)
-    ]
+    """The arm that is best and, by the Holm-adjusted test, better than the next; None without such a test.
+
+    `summary` and `pairwise` hold one temperature.
+    """
+    rows = summary[(summary["domain"] == domain) & (summary["metric"] == metric) & summary["arm"].isin(arms)]
     rows = rows.dropna(subset=["value"]).sort_values(
         "value", ascending=metric in names.LOWER_IS_BETTER, kind="stable"
     )
     if len(rows) < 2:
         return None
     first, second = rows["arm"].iloc[:2]
-    tests = pairwise[
-        (pairwise["domain"] == domain)
-        & (pairwise["metric"] == metric)
-        & pairwise["temperature"].eq(PRIMARY_TEMPERATURE)
-    ]
+    tests = pairwise[(pairwise["domain"] == domain) & (pairwise["metric"] == metric)]
     pair = tests[
         ((tests["arm"] == first) & (tests["control"] == second))
         | ((tests["arm"] == second) & (tests["control"] == first))
@@ -128,15 +121,13 @@ def best_arm(
 def pairwise(results: Results) -> Table:
     """Comparisons with LoRA at the primary temperature; the CSV has all metrics, pairs and temperatures."""
     results.require("pairwise")
-    rows = results.pairwise
-    shown = rows[
-        rows["temperature"].eq(PRIMARY_TEMPERATURE)
-        & rows["metric"].isin(["pass_at_1", "pass_at_10"])
-        & rows["control"].eq(CONTROL)
-        & ~rows["arm"].map(is_ablation)
-    ]
+    shown = results.against_control()
+    shown = shown[shown["metric"].isin(["pass_at_1", results.deepest]) & ~shown["arm"].map(is_ablation)]
     order = [
-        (d, m, a) for d in results.domains() for m in ("pass_at_10", "pass_at_1") for a in results.arms(shown)
+        (d, m, a)
+        for d in results.domains()
+        for m in (results.deepest, "pass_at_1")
+        for a in results.arms(shown)
     ]
     shown = shown.set_index(["domain", "metric", "arm"])
     cells, groups = [], []
@@ -163,11 +154,12 @@ def pairwise(results: Results) -> Table:
             }
         )
     return Table(
-        rows,
+        results.pairwise,
         pd.DataFrame(cells),
         groups,
         (
-            f"Differences from {names.arm(CONTROL)} at T = {PRIMARY_TEMPERATURE:g} with 95 % intervals. p "
+            f"Differences from {names.arm(results.control)} at T = {results.temperature:g} with 95 % "
+            f"intervals. p "
             f"and "
             f"its Holm adjustment "
             f"decide; Mann–Whitney's U on prompt × seed values, the rank-biserial r and Cohen's d stand "
@@ -183,10 +175,8 @@ def ablations(results: Results) -> Table | None:
     grid = ablation_grid(results)
     if grid.empty:
         return None
-    rows = results.pairwise
-    rows = rows[rows["temperature"].eq(PRIMARY_TEMPERATURE) & rows["control"].eq(CONTROL)]
-    rows = grid.merge(rows, on=["domain", "arm"])
-    metrics = [m for m in ("pass_at_10", "pass_at_1", "semantic_diversity") if m in set(rows["metric"])]
+    rows = grid.merge(results.against_control(), on=["domain", "arm"])
+    metrics = [m for m in (results.deepest, "pass_at_1", "semantic_diversity") if m in set(rows["metric"])]
     found = rows.set_index(["domain", "factor", "level", "metric"]).sort_index()
     cells, groups = [], []
     for domain in results.domains():
@@ -206,9 +196,9 @@ def ablations(results: Results) -> Table | None:
         pd.DataFrame(cells),
         groups,
         (
-            f"Ablations of {names.arm(PRIMARY)}, one setting changed at a time: differences from "
-            f"{names.arm(CONTROL)} at "
-            f"T = {PRIMARY_TEMPERATURE:g} with 95 % intervals. {names.sizes(rows)}."
+            f"Ablations of {names.arm(results.primary)}, one setting changed at a time: differences from "
+            f"{names.arm(results.control)} at "
+            f"T = {results.temperature:g} with 95 % intervals. {names.sizes(rows)}."
         ),
     )
 
@@ -233,11 +223,12 @@ def cost(results: Results) -> Table | None:
                 "tokens_sampled": run["tokens"]["sampled"],
                 "peak_memory_gib": run["peak_memory_bytes"] / 2**30,
                 "hardware": names.machine(run["hardware"]),
+                "derived": "derived" in run,
             }
             for run in results.runs
         ]
     )
-    numbers = data.select_dtypes("number").columns.drop("seed")
+    numbers = data.select_dtypes("number").columns.difference(["seed"])
     means = data.groupby(["domain", "arm"])[list(numbers)].mean()
     cells, groups = [], []
     for domain in results.domains():
@@ -254,23 +245,23 @@ def cost(results: Results) -> Table | None:
                     "Parameters": f"{row['trainable_parameters']:,.0f}",
                     "Tokens trained": f"{row['tokens_trained']:,.0f}",
                     "Tokens sampled": f"{row['tokens_sampled']:,.0f}",
-                    "Peak memory": f"{row['peak_memory_gib']:.1f} GiB",
+                    "Peak GPU memory": f"{row['peak_memory_gib']:.1f} GiB" if row["peak_memory_gib"] else "–",
                 }
             )
-    totals = data[["hours", "gpu_hours", "dollars"]].sum()
+    trained = data[~data["derived"]]  # a derived arm repeats the record of the run it comes from
+    totals, seeds = (
+        trained[["hours", "gpu_hours", "dollars"]].sum(),
+        trained.groupby(["domain", "arm"])["seed"].nunique(),
+    )
     return Table(
         data,
         pd.DataFrame(cells),
         groups,
-        (
-            f"Cost of one training: means over "
-            f"{names.count_range(data.groupby(['domain', 'arm'])['seed'].nunique(), 'seed')}. "
-            f"Sampling is the share of the time that goes into drawing completions. The {len(data)} "
-            f"trainings "
-            f"of the study took "
-            f"{totals['hours']:.2f} hours, {totals['gpu_hours']:.2f} GPU hours and {totals['dollars']:.2f} "
-            f"dollars."
-        ),
+        f"Cost of one training: means over {names.count_range(seeds, 'seed')}. Sampling is the share of "
+        f"the time that "
+        f"goes into drawing completions. The {len(trained)} trainings of the study took "
+        f"{totals['hours']:.2f} hours, "
+        f"{totals['gpu_hours']:.2f} GPU hours and {totals['dollars']:.2f} dollars.",
     )
 
 

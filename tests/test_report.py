@@ -73,7 +73,7 @@ def test_a_browser_shows_it_without_overflow_requests_or_errors(page, width):
 
 
 def test_samples_add_up_and_say_which_passed(study):
-    shown = read_samples(study)
+    shown = read_samples(study, 0.7)
     assert list(shown) == ["social", "code", "creative", "qa"]
     passes = pd.read_parquet(study / "qa" / "lora" / "passes.parquet").query(
         "seed == 42 and temperature == 0.7"
@@ -86,7 +86,7 @@ def test_samples_add_up_and_say_which_passed(study):
 
 
 def test_text_of_a_sample_cannot_end_the_script_that_holds_it(study):
-    samples = read_samples(study)
+    samples = read_samples(study, 0.7)
     samples["qa"]["prompts"][0]["prompt"] = "</script><script>alert(1)</script><!-- \ud800"
     html = render(read_results(study), samples)
     assert "alert(1)</script>" not in html
@@ -102,8 +102,11 @@ def test_without_texts_and_figures_the_page_still_tells_the_verdict(study):
 
 def test_headline_counts_the_verdict():
     flags = {"superior": True, "noninferior": True, "supported": True}
-    verdict = {"primary_arm": "polychromic", "domains": {"qa": flags, "code": flags | {"supported": False}}}
-    text = headline(Results("x", verdict=verdict))
+    plan = {"primary": "polychromic", "control": "lora"}
+    verdict = {"plan": plan, "domains": {"qa": flags, "code": flags | {"supported": False}}}
+    asked = pd.DataFrame({"hypothesis": ["superiority"], "metric": ["pass_at_5"], "temperature": [0.7]})
+    text = headline(Results("x", verdict=verdict, hypotheses=asked))
+    assert "among 5" in text
     assert text.startswith("Supported in 1 of 2 domains")
     assert "in all 2" in text
 
@@ -138,21 +141,18 @@ def topics(results: Results) -> set[str]:
 
 def test_remarks_find_what_limits_a_study(study):
     results = read_results(study)
-    assert "synthetic" in topics(results)
-    assert not {"one seed", "ceiling", "plan changed", "undefined"} & topics(results)
+    assert {"synthetic", "power", "data"} <= topics(results)
+    assert not {"ceiling", "plan changed", "missing arm"} & topics(results)
     summary = results.summary
-    assert "one seed" in topics(replace(results, summary=summary.assign(n_seeds=1)))
     high = summary.assign(value=summary["value"].where(summary["metric"] != "pass_at_5", 0.99))
     assert "ceiling" in topics(replace(results, summary=high))
     fewer = summary.assign(n_prompts=summary["n_prompts"].where(summary["arm"] != "lora", 7))
     assert "fewer prompts" in topics(replace(results, summary=fewer))
     gone = summary[~((summary["arm"] == "few_shot") & (summary["domain"] == "qa"))]
     assert "missing arm" in topics(replace(results, summary=gone))
-    undefined = summary.assign(value=summary["value"].where(summary["metric"] != "self_bleu"))
-    assert "undefined" in topics(replace(results, summary=undefined))
     changed = {"plan_sha256": "0" * 64}
     assert "plan changed" in topics(replace(results, power=changed))
     audits = {("qa", "lora"): {"samples": 100, "truncated": 50, "duplicate_streams": 1}}
     assert {"truncated", "duplicate streams"} <= topics(replace(results, audits=audits))
-    runs = [results.runs[0] | {"status": "interrupted"}]
-    assert "unfinished run" in topics(replace(results, runs=runs))
+    runs = [results.runs[0] | {"status": "interrupted", "warnings": ["entropy has collapsed"]}]
+    assert {"unfinished run", "training"} <= topics(replace(results, runs=runs))

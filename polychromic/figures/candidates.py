@@ -8,13 +8,13 @@ import pandas as pd
 from polychromic import names
 from polychromic.figures import style
 from polychromic.figures.style import Drawing
-from polychromic.results import CONTROL, PRIMARY, PRIMARY_TEMPERATURE, Results, pass_at_columns
+from polychromic.results import Results, pass_at_columns
 
 
 def passk_curves(results: Results) -> Drawing:
     """Pass@k against k, a panel a domain and a line an arm, with the intervals of the summary."""
     results.require("summary")
-    rows = results.summary[results.summary["temperature"].eq(PRIMARY_TEMPERATURE)]
+    rows = results.at_temperature(results.summary)
     ks = pass_at_columns(rows)
     rows = rows[rows["metric"].isin(ks)].assign(k=lambda frame: frame["metric"].map(ks))
     domains, arms = results.domains(), results.arms(rows)
@@ -56,7 +56,7 @@ def passk_curves(results: Results) -> Drawing:
     return Drawing(
         figure,
         (
-            f"Pass@k: the chance that at least one of k samples passes, at T = {PRIMARY_TEMPERATURE}. "
+            f"Pass@k: the chance that at least one of k samples passes, at T = {results.temperature:g}. "
             f"Bars: {names.intervals(rows)}; {names.sizes(rows)}."
         ),
     )
@@ -65,8 +65,8 @@ def passk_curves(results: Results) -> Drawing:
 def pass_counts(results: Results) -> Drawing:
     """How many of a prompt's samples pass, a panel a domain: where an arm's gain comes from."""
     results.require("passes")
-    rows = results.passes[results.passes["temperature"].eq(PRIMARY_TEMPERATURE)]
-    arms = [arm for arm in (CONTROL, PRIMARY) if arm in set(rows["arm"])]
+    rows = results.at_temperature(results.passes)
+    arms = [arm for arm in (results.control, results.primary) if arm in set(rows["arm"])]
     domains = results.domains()
     counts = rows.groupby(["domain", "arm", "seed", "prompt_id"])["passed"].agg(["sum", "size"]).reset_index()
     most = int(counts["size"].max())
@@ -107,7 +107,7 @@ def pass_counts(results: Results) -> Drawing:
     return Drawing(
         figure,
         (
-            f"How many of a prompt's {most} samples pass, at T = {PRIMARY_TEMPERATURE}: mass at 0 and "
+            f"How many of a prompt's {most} samples pass, at T = {results.temperature:g}: mass at 0 and "
             f"{most} means that an arm "
             f"is sure, rightly or wrongly. Bars span the training seeds (lowest to highest of "
             f"{rows['seed'].nunique()}); "

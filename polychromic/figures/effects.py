@@ -8,77 +8,60 @@ from matplotlib.axes import Axes
 from polychromic import names
 from polychromic.figures import style
 from polychromic.figures.style import Drawing
-from polychromic.results import CONTROL, PRIMARY, PRIMARY_TEMPERATURE, Results, ablation_grid
+from polychromic.results import Results, ablation_grid
 
 
 def forest(results: Results) -> Drawing:
-    """Differences from LoRA in Pass@10 and Pass@1, a row a domain and arm."""
-    results.require("pairwise")
-    rows = results.pairwise
-    rows = rows[
-        rows["temperature"].eq(PRIMARY_TEMPERATURE)
-        & (rows["control"] == CONTROL)
-        & rows["metric"].isin(["pass_at_1", "pass_at_10"])
-    ]
+    """The plan's hypotheses: gain in Pass@k, kept Pass@1 and kept quality, a row a domain and arm."""
+    results.require("hypotheses", "pairwise")
+    rows = results.hypotheses[results.hypotheses["hypothesis"].isin(["superiority", "noninferiority"])]
     arms = [arm for arm in results.arms(rows) if arm not in ("zero_shot", "few_shot")]
-    domains = results.domains()
-    margin = results.margin()
-    gap = 1.0
-    figure, ((left, right),) = style.panels(
-        1, 2, height=0.9 + 0.13 * (len(arms) + gap) * len(domains), sharey=True
-    )
-    ticks = []
-    for d, domain in enumerate(domains):
-        top = d * (len(arms) + gap)
-        ticks.append((top + (len(arms) - 1) / 2, names.domain(domain).replace(" ", "\n")))
-        for number, arm in enumerate(arms):
-            for ax, metric in ((left, "pass_at_10"), (right, "pass_at_1")):
-                found = rows[(rows["domain"] == domain) & (rows["arm"] == arm) & (rows["metric"] == metric)]
-                for row in found.itertuples():
-                    _whisker(ax, row, top + number, label=d == 0 and ax is left)
-    for ax, title in ((left, "Δ Pass@10"), (right, "Δ Pass@1")):
+    domains, step = results.domains(), len(arms) + 1
+    titles = [f"Δ {names.metric(results.deepest)}", "Δ Pass@1", "Δ quality"]
+    asked = [
+        rows[rows["hypothesis"] == "superiority"],
+        rows[(rows["hypothesis"] == "noninferiority") & (rows["metric"] == "pass_at_1")],
+        rows[(rows["hypothesis"] == "noninferiority") & (rows["metric"] != "pass_at_1")],
+    ]
+    figure, (axes,) = style.panels(1, 3, height=0.9 + 0.14 * step * len(domains), sharey=True)
+    for ax, title, found in zip(axes, titles, asked, strict=True):
+        for row in found[found["arm"].isin(arms)].itertuples():
+            _whisker(ax, row, step * domains.index(row.domain) + arms.index(row.arm))
         ax.axvline(0, color="black", linewidth=0.7, zorder=0)
         ax.set_title(title)
         ax.grid(visible=False, axis="y")
-    if margin is not None:
-        right.axvline(-margin, color=style.RED, linewidth=0.9, linestyle=(0, (3, 2)), zorder=0)
-        right.axvspan(
-            min(right.get_xlim()[0], -2 * margin), -margin, color=style.RED, alpha=0.08, linewidth=0, zorder=0
-        )
-    left.set_yticks([at for at, _ in ticks], [name for _, name in ticks])
-    left.invert_yaxis()
-    style.legend(figure, left, columns=2)
-    line = "" if margin is None else f" Dashed: the non-inferiority margin, −{margin:g}."
+        ax.locator_params(axis="x", nbins=3)
+    margin = results.plan["margin"]
+    for ax in axes[1:]:
+        ax.axvline(-margin, color=style.RED, linewidth=0.9, linestyle=(0, (3, 2)), zorder=0)
+    centres = [step * number + (len(arms) - 1) / 2 for number in range(len(domains))]
+    axes[0].set_yticks(centres, [names.domain(domain).replace(" ", "\n") for domain in domains])
+    axes[0].invert_yaxis()
+    for arm in arms:
+        look = style.look(arm)
+        axes[0].plot([], [], color=look.colour, marker=look.marker, label=look.name)
+    style.legend(figure, axes[0], columns=2)
+    metrics = sorted({names.metric(metric) for metric in asked[2]["metric"]})
+    sized = results.against_control()
     return Drawing(
         figure,
-        (
-            f"Differences from {names.arm(CONTROL)} at T = {PRIMARY_TEMPERATURE}.{line} "
-            f"Bars: {names.intervals(rows)}; "
-            f"{names.sizes(rows)}."
-        ),
+        f"Differences from {names.arm(results.control)} at T = {results.temperature:g}; quality is "
+        f"{' or '.join(metrics)}, by domain. Thick: {names.intervals(sized)}; thin: simultaneous over the "
+        f"{len(domains)} domains (Bonferroni). Dashed: the non-inferiority margin, −{margin:g}. "
+        f"{names.sizes(sized)}.",
     )
 
 
-def _whisker(ax: Axes, row: tuple, y: float, *, label: bool) -> None:
+def _whisker(ax: Axes, row: tuple, y: float) -> None:
     look = style.look(row.arm)
-    ax.errorbar(
-        [row.difference],
-        [y],
-        xerr=style.whiskers(row.difference, row.low, row.high),
-        color=look.colour,
-        marker=look.marker,
-        linestyle="none",
-        elinewidth=1,
-        markersize=3.6,
-        label=look.name if label else None,
+    ax.plot([row.low_simultaneous, row.high_simultaneous], [y, y], color=look.colour, linewidth=0.7)
+    ax.plot([row.low, row.high], [y, y], color=look.colour, linewidth=1.8, solid_capstyle="butt")
+    ax.plot([row.difference], [y], color=look.colour, marker=look.marker, markersize=3.6)
+    text = (
+        f"{names.domain(row.domain)}, {look.name}, {names.metric(row.metric)}: {row.difference:+.3f} "
+        f"[{row.low:+.3f}, {row.high:+.3f}], Holm p = {row.p_holm:.3g}"
     )
-    style.mark(
-        ax,
-        row.difference,
-        y,
-        f"{names.domain(row.domain)}, {look.name}, {names.metric(row.metric)}: "
-        f"{row.difference:+.3f} [{row.low:+.3f}, {row.high:+.3f}], Holm p = {row.p_holm:.3g}",
-    )
+    style.mark(ax, row.difference, y, text)
 
 
 def ablations(results: Results) -> Drawing | None:
@@ -87,10 +70,8 @@ def ablations(results: Results) -> Drawing | None:
     grid = ablation_grid(results)
     if grid.empty:
         return None
-    rows = results.pairwise
-    rows = rows[rows["temperature"].eq(PRIMARY_TEMPERATURE) & (rows["control"] == CONTROL)]
-    rows = rows.merge(grid, on=["domain", "arm"])
-    metrics = [m for m in ("pass_at_10", "pass_at_1", "semantic_diversity") if m in set(rows["metric"])]
+    rows = results.against_control().merge(grid, on=["domain", "arm"])
+    metrics = [m for m in (results.deepest, "pass_at_1", "semantic_diversity") if m in set(rows["metric"])]
     factors = list(dict.fromkeys(grid["factor"]))
     figure, axes = style.panels(
         len(metrics), len(factors), height=0.75 + 0.95 * len(metrics), sharey="row", sharex="col"
@@ -137,9 +118,9 @@ def ablations(results: Results) -> Drawing | None:
     return Drawing(
         figure,
         (
-            f"Ablations: difference of {names.arm(PRIMARY)} from {names.arm(CONTROL)} as "
+            f"Ablations: difference of {names.arm(results.primary)} from {names.arm(results.control)} as "
             f"{', '.join(factors)} change, one "
-            f"at a time, at T = {PRIMARY_TEMPERATURE}. Bars: {names.intervals(rows)}; {names.sizes(rows)}."
+            f"at a time, at T = {results.temperature:g}. Bars: {names.intervals(rows)}; {names.sizes(rows)}."
         ),
     )
 
@@ -148,57 +129,58 @@ def judge(results: Results) -> Drawing | None:
     """Share of comparisons that an arm wins, ties and loses against LoRA. None where no judge was run."""
     if results.judge.empty:
         return None
-    rows = results.judge
+    rows, control = results.judge, names.arm(results.control)
     arms, domains = results.arms(rows), results.domains()
-    figure, ((ax,),) = style.panels(1, 1, height=0.8 + 0.24 * (len(arms) + 0.6) * len(domains))
-    ticks = []
-    for d, domain in enumerate(domains):
-        for number, arm in enumerate(arms):
-            own = rows[(rows["domain"] == domain) & (rows["arm"] == arm)]
-            if own.empty:
-                continue
-            y = d * (len(arms) + 0.6) + number
-            ticks.append((y, f"{names.domain(domain)}\n{names.arm(arm)}"))
-            _win_bar(ax, own, y, label=not ax.patches)
+    rates = results.summary[results.summary["metric"].eq("judge_win_rate")].set_index(["domain", "arm"])
+    bars = [(domain, arm) for domain in domains for arm in arms if (domain, arm) in rates.index]
+    heights = [number + 0.7 * domains.index(domain) for number, (domain, _) in enumerate(bars)]
+    figure, ((ax,),) = style.panels(1, 1, height=0.8 + 0.15 * heights[-1])
+    for y, (domain, arm) in zip(heights, bars, strict=True):
+        own = rows[(rows["domain"] == domain) & (rows["arm"] == arm)]
+        _win_bar(ax, own["winner"].value_counts(normalize=True), y, control if y == 0 else "")
+        rate = rates.loc[(domain, arm)]
+        ax.errorbar(
+            [rate["value"]],
+            [y],
+            xerr=style.whiskers(rate["value"], rate["low"], rate["high"]),
+            color="black",
+            marker="D",
+            markersize=2.6,
+            linestyle="none",
+            elinewidth=0.8,
+            label="win rate" if y == 0 else None,
+        )
+        text = f"{names.domain(domain)}, {names.arm(arm)}: win rate {rate['value']:.3f}"
+        style.mark(ax, rate["value"], y, f"{text} [{rate['low']:.3f}, {rate['high']:.3f}]")
     ax.axvline(0.5, color="black", linewidth=0.7, linestyle=(0, (3, 2)))
-    ax.set_yticks([at for at, _ in ticks], [name for _, name in ticks], fontsize=5.8)
+    ax.set_yticks(heights, [f"{names.short_domain(d)}: {names.arm(a)}" for d, a in bars], fontsize=5.8)
     ax.invert_yaxis()
     ax.set_xlim(0, 1)
-    ax.set_xlabel("share of comparisons")
+    ax.set_xlabel(f"share of comparisons with {control}")
     ax.grid(visible=False)
     style.legend(figure, ax, columns=4)
-    failures = int(rows["parse_failures"].sum())
+    sized = rates.loc[bars]
     return Drawing(
         figure,
-        (
-            f"Judge: {', '.join(names.arm(a) for a in arms)} against {names.arm(CONTROL)}, both "
-            f"orders, a flip counts as a "
-            f"tie. Diamond: win rate with ties as halves, 95 % interval, bootstrap over prompts. n = "
-            f"{len(rows):,} "
-            f"comparisons; {failures:,} replies could not be read."
-        ),
+        f"Judge: preference between an arm's answer and {control}'s at T = {results.temperature:g}, asked "
+        f"in both "
+        f"orders; a flip counts as a tie. Diamonds: win rate with ties as halves, {names.intervals(sized)}. "
+        f"{len(rows):,} comparisons; {int(rows['parse_failures'].sum()):,} replies could not be read.",
     )
 
 
-def _win_bar(ax: Axes, rows: pd.DataFrame, y: float, *, label: bool) -> None:
-    shares = rows["winner"].value_counts(normalize=True)
+def _win_bar(ax: Axes, shares: pd.Series, y: float, control: str) -> None:
+    """Wins, ties and losses as one stacked bar; with the control's name it is labelled for the legend."""
     start = 0.0
     for winner, name, colour, hatch in (
-        ("arm", "arm wins", style.ORANGE, ""),
+        ("arm", "arm preferred", style.ORANGE, ""),
         ("tie", "tie", "#DDDDDD", ""),
-        ("control", "LoRA wins", style.BLUE, "////"),
+        ("control", f"{control} preferred", style.SKY, "////"),
     ):
         share = float(shares.get(winner, 0.0))
         bar = ax.barh(
-            y,
-            share,
-            left=start,
-            height=0.8,
-            color=colour,
-            hatch=hatch,
-            edgecolor="white",
-            linewidth=0,
-            label=name if label else None,
-        )[0]
-        style.tip(bar, f"{name}: {share:.1%} of {len(rows)}")
+            y, share, left=start, height=0.8, color=colour, hatch=hatch, edgecolor="white", linewidth=0
+        )
+        bar.set_label(name if control else "_")
+        style.tip(bar[0], f"{name}: {share:.1%}")
         start += share

@@ -5,17 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 
 from polychromic import names
 from polychromic.figures import style
 from polychromic.figures.style import Drawing
-from polychromic.results import CONTROL, PRIMARY, PRIMARY_TEMPERATURE, Results, is_ablation
+from polychromic.results import Results, is_ablation
 
 
 def diversity_quality(results: Results) -> Drawing:
     """Semantic diversity against the domain's quality metric: a panel a domain, a point an arm."""
     results.require("summary")
-    rows = results.summary[results.summary["temperature"].eq(PRIMARY_TEMPERATURE)]
+    rows = results.at_temperature(results.summary)
     domains, arms = results.domains(), results.arms(rows)
     qualities = {domain: _quality_metric(results, rows, domain) for domain in domains}
     diversity = next(
@@ -38,7 +39,7 @@ def diversity_quality(results: Results) -> Drawing:
         (
             f"Diversity of a prompt's samples ({names.metric(diversity)}) against the quality of the "
             f"single sample "
-            f"({', '.join(used)}), at T = {PRIMARY_TEMPERATURE}; up and to the right is better. "
+            f"({', '.join(used)}), at T = {results.temperature:g}; up and to the right is better. "
             f"Bars: {names.intervals(rows)}; "
             f"{names.sizes(rows)}."
         ),
@@ -81,87 +82,73 @@ def frontier(results: Results) -> Drawing:
     arms = results.arms(rows)
     figure, axes = style.domain_panels(domains, panel_height=1.55)
     for ax, domain in zip(axes, domains, strict=True):
+        own = rows[rows["domain"] == domain].sort_values("temperature")
         for arm in arms:
-            line = rows[(rows["domain"] == domain) & (rows["arm"] == arm)].sort_values("temperature")
-            if not line.empty:
-                _frontier_line(ax, line, arm)
-        _shade_below(ax, rows[(rows["domain"] == domain) & (rows["arm"] == CONTROL)])
+            if arm in set(own["arm"]):
+                ends = "below" if arm == results.control else "above" if arm == results.primary else None
+                _frontier_line(ax, own[own["arm"] == arm], arm, results, ends)
+        _shade_below(ax, own[own["arm"] == results.control], results.deepest)
         ax.margins(x=0.1, y=0.1)
         ax.locator_params(nbins=4)
     for ax in style.left(axes):
-        ax.set_ylabel("Pass@10")
+        ax.set_ylabel(names.metric(results.deepest))
     for ax in style.bottom(axes):
         ax.set_xlabel("Pass@1")
     style.legend(figure, axes[0])
-    sized = results.summary[results.summary["metric"].eq("pass_at_10") & results.summary["arm"].isin(arms)]
+    sized = results.summary[results.summary["metric"].eq(results.deepest) & results.summary["arm"].isin(arms)]
     temperatures = ", ".join(f"{t:g}" for t in sorted(rows["temperature"].unique()))
+    control = names.arm(results.control)
     return Drawing(
         figure,
-        (
-            "The temperature frontier: Pass@10 against Pass@1 as the sampling temperature goes through "
-            f"{temperatures} (the small numbers mark the ends). Shaded: what {names.arm(CONTROL)} reaches by "
-            f"temperature alone; a point above it is a gain that no temperature of {names.arm(CONTROL)} "
-            f"gives "
-            f"at the same Pass@1. Bars: {names.intervals(sized)}; {names.sizes(sized)}."
-        ),
+        f"The temperature frontier: {names.metric(results.deepest)} against Pass@1 as the sampling "
+        f"temperature "
+        f"goes through {temperatures} (the small numbers mark the ends). Shaded: what {control} reaches by "
+        f"temperature alone; a point above it is a gain that no temperature of {control} gives at the same "
+        f"Pass@1. Bars: {names.intervals(sized)}; {names.sizes(sized)}.",
     )
 
 
-def _frontier_line(ax: Axes, line: pd.DataFrame, arm: str) -> None:
-    look = style.look(arm)
-    x, y = line["pass_at_1"], line["pass_at_10"]
+def _frontier_line(ax: Axes, line: pd.DataFrame, arm: str, results: Results, ends: str | None) -> None:
+    """One arm's points; `ends` puts the temperature above or below the coolest and the hottest of them."""
+    look, deep, control = style.look(arm), results.deepest, names.arm(results.control)
+    x, y = line["pass_at_1"], line[deep]
     ax.errorbar(
         x,
         y,
-        style.whiskers(y, line["pass_at_10_low"], line["pass_at_10_high"]),
+        style.whiskers(y, line[f"{deep}_low"], line[f"{deep}_high"]),
         style.whiskers(x, line["pass_at_1_low"], line["pass_at_1_high"]),
         color=look.colour,
         marker=look.marker,
         linestyle=look.line,
         label=look.name,
         elinewidth=0.5,
-        ecolor=(*_rgb(look.colour), 0.35),
+        ecolor=(*to_rgb(look.colour), 0.35),
     )
-    for row in line.itertuples():
-        gain = (
-            ""
-            if pd.isna(row.gain_over_control_frontier)
-            else (
-                f"; above LoRA's frontier by {row.gain_over_control_frontier:+.3f} [{row.gain_low:+.3f}, "
-                f"{row.gain_high:+.3f}]"
-            )
+    for row in line.to_dict("records"):
+        text = f"{look.name}, T = {row['temperature']:g}: Pass@1 {row['pass_at_1']:.3f}, "
+        text += f"{names.metric(deep)} {row[deep]:.3f}"
+        if row["defined"]:
+            text += f"; above {control}'s frontier by {row['gain_over_control_frontier']:+.3f}"
+            text += f" [{row['gain_low']:+.3f}, {row['gain_high']:+.3f}]"
+        style.mark(ax, row["pass_at_1"], row[deep], text)
+    for row in line.iloc[[0, -1]].to_dict("records") if ends else []:
+        ax.annotate(
+            f"{row['temperature']:g}",
+            (row["pass_at_1"], row[deep]),
+            xytext=(3, 4 if ends == "above" else -7),
+            textcoords="offset points",
+            fontsize=5.5,
+            color=look.colour,
         )
-        style.mark(
-            ax,
-            row.pass_at_1,
-            row.pass_at_10,
-            f"{look.name}, T = {row.temperature:g}: Pass@1 {row.pass_at_1:.3f}, "
-            f"Pass@10 {row.pass_at_10:.3f}{gain}",
-        )
-    if arm in (CONTROL, PRIMARY):
-        below = arm == CONTROL
-        for row in line.iloc[[0, -1]].itertuples():
-            ax.annotate(
-                f"{row.temperature:g}",
-                (row.pass_at_1, row.pass_at_10),
-                xytext=(3, -7 if below else 4),
-                textcoords="offset points",
-                fontsize=5.5,
-                color=look.colour,
-            )
 
 
-def _shade_below(ax: Axes, control: pd.DataFrame) -> None:
-    line = control.sort_values("pass_at_1")
+def _shade_below(ax: Axes, control: pd.DataFrame, deep: str) -> None:
+    """Shade what the control reaches: at each Pass@1 its highest Pass@k with at least as much Pass@1."""
+    line = control.sort_values("pass_at_1", ascending=False)
     floor = ax.get_ylim()[0]
-    ax.fill_between(
-        line["pass_at_1"], line["pass_at_10"], floor, color="black", alpha=0.06, linewidth=0, zorder=0
-    )
+    top = line[deep].cummax()
+    ax.fill_between(line["pass_at_1"], top, floor, color="black", alpha=0.06, linewidth=0, zorder=0)
     ax.set_ylim(bottom=floor)
-
-
-def _rgb(colour: str) -> tuple[float, float, float]:
-    return tuple(int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))  # type: ignore[return-value]
 
 
 def cost_gain(results: Results) -> Drawing:
@@ -177,15 +164,9 @@ def cost_gain(results: Results) -> Drawing:
         .groupby(["domain", "arm"])["minutes"]
         .mean()
     )
-    rows = results.pairwise
-    rows = rows[
-        (rows["metric"] == "pass_at_10")
-        & rows["temperature"].eq(PRIMARY_TEMPERATURE)
-        & (rows["control"] == CONTROL)
-    ]
-    rows = rows[
-        [(row.domain, row.arm) in costs.index and not is_ablation(row.arm) for row in rows.itertuples()]
-    ]
+    rows = results.against_control()
+    rows = rows[rows["metric"].eq(results.deepest) & ~rows["arm"].map(is_ablation)]
+    rows = rows[[(row.domain, row.arm) in costs.index for row in rows.itertuples()]]
     unit, scale = ("hours", 60) if costs.max() >= 120 else ("minutes", 1)
     figure, ((ax,),) = style.panels(1, 1, height=2.3)
     ax.axhline(0, color="black", linewidth=0.7)
@@ -210,17 +191,17 @@ def cost_gain(results: Results) -> Drawing:
             f"[{row.low:+.3f}, {row.high:+.3f}] for {x:.1f} {unit}",
         )
     for domain in results.domains():
-        control = costs.get((domain, CONTROL), np.nan) / scale
+        control = costs.get((domain, results.control), np.nan) / scale
         ax.plot(
             [control],
             [0],
-            marker=style.look(CONTROL).marker,
+            marker=style.look(results.control).marker,
             color=style.domain_look(domain)[0],
             linestyle="none",
         )
     for domain in results.domains():
         ax.plot([], [], color=style.domain_look(domain)[0], linewidth=3, label=names.domain(domain))
-    for arm in [CONTROL, *results.arms(rows)]:
+    for arm in [results.control, *results.arms(rows)]:
         ax.plot(
             [],
             [],
@@ -231,13 +212,14 @@ def cost_gain(results: Results) -> Drawing:
         )
     ax.set_xlim(left=0)
     ax.set_xlabel(f"{unit} of one training (mean over seeds)")
-    ax.set_ylabel(f"Δ Pass@10 against {names.arm(CONTROL)}")
+    ax.set_ylabel(f"Δ {names.metric(results.deepest)} against {names.arm(results.control)}")
     style.legend(figure, ax, columns=2)
     hardware = sorted({names.machine(run["hardware"]) for run in results.runs})
     return Drawing(
         figure,
         (
-            f"Gain in Pass@10 over {names.arm(CONTROL)} at T = {PRIMARY_TEMPERATURE} against the "
+            f"Gain in {names.metric(results.deepest)} over {names.arm(results.control)} at T = "
+            f"{results.temperature:g} against the "
             f"wall time of one training, "
             f"sampling included, on {'; '.join(hardware)}. Bars: {names.intervals(rows)}; "
             f"{names.sizes(rows)}; "

@@ -31,7 +31,7 @@ if (get("data")) {
 
   function listPrompts() {
     const { prompts, arms, of, seed } = data[get("pick-domain").value];
-    const told = arms.filter((arm) => ["lora", "polychromic"].includes(arm));
+    const told = arms.filter((arm) => {{ [results.control, results.primary] | tojson }}.includes(arm));
     get("pick-prompt").replaceChildren(...prompts.map((prompt, index) => {
       const counts = told.map((arm) => `${names[arm]} ${passing(prompt.answers[arm])}`).join(", ");
       const option = element("option", "", `${prompt.id} (${counts} passing)`);
