@@ -60,8 +60,8 @@ def make_measure(form: str, *, encode=None, verifier=None, gate: bool = True, n:
     if form in ("behaviour", "answer") and not hasattr(verifier, "labels"):
         kind = "code" if form == "behaviour" else "answer"
         raise StudyError(
-            f'diversity "{form}" needs a verifier that tells {form}s apart: use it in a domain with verifier "{kind}", or '
-            'another form, such as "semantic".'
+            f'diversity "{form}" needs a verifier that tells {form}s apart: use it in a domain with verifier '
+            f'"{kind}", or another form, such as "semantic".'
         )
 
     def measure(groups, records, finished) -> list[GroupDiversity]:
@@ -125,13 +125,13 @@ def _set(value: Callable[[list[str]], float], texts: Sequence[str], valid: Seque
 
 
 def _self_bleu_diversity(texts: list[str]) -> float:
-    from polychromic.metrics import self_bleu
+    from polychromic.metrics.diversity import self_bleu
 
     return 1 - self_bleu(texts)
 
 
 def _distinct(texts: list[str], n: int) -> float:
-    from polychromic.metrics import distinct_n
+    from polychromic.metrics.diversity import distinct_n
 
     value = distinct_n(texts, n)
     return 0.0 if value != value else value  # NaN: no text is long enough to have an n-gram

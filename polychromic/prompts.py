@@ -44,10 +44,10 @@ def pick_examples(train: Sequence[Record], prompt_id: str, shots: int, seed: int
 def render(
     prompt: str,
     *,
-    zero_shot: str,
-    example: str,
-    few_shot: str,
     output: str,
+    zero_shot: str = "",
+    example: str = "",
+    few_shot: str = "",
     examples: Sequence[Record] = (),
     tokenizer: Any = None,
 ) -> str:

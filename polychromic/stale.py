@@ -10,39 +10,22 @@ import sys
 
 from polychromic.config import Study, load_study
 from polychromic.errors import StudyError
-from polychromic.jobs import Job, Stamps, done_file, job_name, results_folder, upstream
+from polychromic.jobs import Job, Stamps, all_jobs, done_file, job_name, results_folder
 from polychromic.staleness import ROOT, explain, read_stamp
 
-# What `snakemake all data` asks for; the paper and the review sheets count where they have been made.
-TARGETS = ("figures", "tables", "report")
+# What `all` does not ask for: counts only where it has been made.
 ON_REQUEST = ("paper", "review_sheet")
 
 
-def all_jobs(study: Study) -> list[Job]:
-    """Every job of a study, each after the jobs whose outputs it reads."""
-    ordered: dict[str, Job] = {}
-
-    def add(job: Job) -> None:
-        if job_name(job) not in ordered:
-            for above in upstream(study, job):
-                add(above)
-            ordered[job_name(job)] = job
-
-    calibrated: list[Job] = [("calibrate", {"domain": d}) for d in study.domains]
-    asked: list[Job] = [("paper", {}), *(("review_sheet", {"domain": d}) for d in study.domains)]
-    for job in [
-        *((rule, {}) for rule in TARGETS),
-        *calibrated,
-        *(job for job in asked if done_file(study, job).is_file()),
-    ]:
-        add(job)
-    return list(ordered.values())
+def wanted_jobs(study: Study) -> list[Job]:
+    """The jobs of the study's results, in the order data flows."""
+    return [job for job in all_jobs(study) if job[0] not in ON_REQUEST or done_file(study, job).is_file()]
 
 
 def reasons(study: Study, stamps: Stamps) -> dict[str, list[str]]:
     """{stale job: what changed, one line a change}, in the order in which they would run."""
     found = {}
-    for job in all_jobs(study):
+    for job in wanted_jobs(study):
         lines = explain(stamps.of(job), read_stamp(done_file(study, job)))
         if lines:
             found[job_name(job)] = lines
@@ -73,7 +56,7 @@ def main(overlays: list[str]) -> int:
             print(f"    {line}")
     for name in without_a_job(study):
         print(f"{name}\n    no longer part of the study; its files are kept")
-    print(f"{len(stale)} of {len(all_jobs(study))} jobs of {results_folder(study)} are to run.")
+    print(f"{len(stale)} of {len(wanted_jobs(study))} jobs of {results_folder(study)} are to run.")
     return 0
 
 
