@@ -90,9 +90,7 @@ def read_values(tables: Tables, plan: Mapping[str, Any]) -> Values:
 def _add_passes(store, frames, kind, domain, arm, plan, prompts) -> None:
     """Pass@k of every prompt and seed, after checking that each has the n samples that the plan drew."""
     file = f"{domain}/{arm}/{kind}.parquet"
-    if kind not in frames:
-        raise StudyError(f"{file} is missing. Run `snakemake metrics`.")
-    frame, n = frames[kind], plan["sampling"]["samples"]
+    frame, n = _table(frames, kind, file, "passed"), plan["sampling"]["samples"]
     if frame["passed"].isna().any():
         raise StudyError(
             f"{file}: `passed` is empty in {_name(frame[frame['passed'].isna()].iloc[0])}. Verify again."
@@ -114,9 +112,7 @@ def _add_passes(store, frames, kind, domain, arm, plan, prompts) -> None:
 
 def _arrays(frames, kind, file, plan, prompts: pd.Index) -> dict[float, dict[str, Array]]:
     """{temperature: {column: [prompts, seeds]}} of a table with one row a (temperature, prompt, seed)."""
-    if kind not in frames:
-        raise StudyError(f"{file} is missing. Run `snakemake metrics`.")
-    frame, seeds = frames[kind], list(plan["seeds"])
+    frame, seeds = _table(frames, kind, file), list(plan["seeds"])
     for what, found, wanted in (
         ("training seeds", set(frame["seed"]), set(seeds)),
         ("prompts", set(frame["prompt_id"]), set(prompts)),
@@ -173,6 +169,17 @@ def _whole(array: Array, file: str, metric: str) -> Array:
             f"{file}: {metric} is NaN in {int(np.isnan(array).sum())} cells. Delete the file and re-run."
         )
     return array
+
+
+def _table(frames: Mapping[str, pd.DataFrame], kind: str, file: str, *columns: str) -> pd.DataFrame:
+    if kind not in frames:
+        raise StudyError(f"{file} is missing. Run `snakemake metrics`.")
+    absent = [column for column in (*CELL, *columns) if column not in frames[kind].columns]
+    if absent:
+        raise StudyError(
+            f"{file} has no column {absent[0]}: another version wrote it. Delete the file and re-run."
+        )
+    return frames[kind]
 
 
 def _few(names: set) -> str:

@@ -249,6 +249,10 @@ LORA, POLYCHROMIC = "qa/lora", "qa/polychromic"
             edit("polychromic", "quality", hole),
             f"{POLYCHROMIC}/quality.parquet, T = 0.7: rouge_l is NaN in 1 cells",
         ),
+        (
+            edit("lora", "passes", lambda f: f.rename(columns={"passed": "correct"})),
+            f"{LORA}/passes.parquet has no column passed: another version",
+        ),
         (edit("lora", "passes", lambda f: f.iloc[1:]), "9 samples of prompt .* the plan draws 10"),
         (
             edit("lora", "passes", lambda f: f[f["temperature"] != 0.7]),

@@ -15,9 +15,15 @@ TRAINED = {"weight": 0.0, "samples": 4, "quality": "ce", "rank": 16}
 
 
 def decide(
-    skill, *, arms=("lora", "polychromic", "polychromic_literal"), ablations=None, prompts=80, **options
+    skill,
+    *,
+    domains=("code",),
+    arms=("lora", "polychromic", "polychromic_literal"),
+    ablations=None,
+    prompts=80,
+    **options,
 ):
-    plan = make_plan(domains=("code", "qa"), arms=arms)
+    plan = make_plan(domains=domains, arms=arms)
     return verdict(
         analyse(make_tables(plan, prompts=prompts, skill=skill), plan),
         plan | {"ablations": ablations},
@@ -27,7 +33,8 @@ def decide(
 
 @pytest.fixture(scope="module")
 def gain():
-    return decide({"lora": (-1.2, 3.0), "polychromic": (-0.2, 1.0), "polychromic_literal": (-1.2, 3.0)})
+    skill = {"lora": (-1.2, 3.0), "polychromic": (-0.2, 1.0), "polychromic_literal": (-1.2, 3.0)}
+    return decide(skill, domains=("code", "qa"))
 
 
 def test_schema(gain):
