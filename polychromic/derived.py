@@ -34,7 +34,8 @@ def average_adapters(
     if settings != late_settings or early.keys() != late.keys():
         odd = sorted(key for key in settings | late_settings if settings.get(key) != late_settings.get(key))
         raise StudyError(
-            f"{early_dir} and {late_dir} are not checkpoints of one run: they differ in {', '.join(odd) or 'modules'}."
+            f"{early_dir} and {late_dir} are not checkpoints of one run: they differ in "
+            f"{', '.join(odd) or 'modules'}."
         )
     merged = {}
     for name, first in early.items():

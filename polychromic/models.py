@@ -60,8 +60,8 @@ def load_base(
         )
     except OSError as error:
         raise StudyError(
-            f"cannot load the base model {str(name_or_path)!r} (revision {revision}): {error}. Give a folder with a "
-            "model in it, or a hub id that this machine can reach."
+            f"cannot load the base model {str(name_or_path)!r} (revision {revision}): {error}. Give a folder "
+            "with a model in it, or a hub id that this machine can reach."
         ) from error
     check_tokenizer(tokenizer, str(name_or_path))
     return model.eval(), tokenizer
@@ -82,7 +82,7 @@ def load_adapter(base, adapter_dir: str | Path, *, trainable: bool = False):
         raise StudyError(
             f"{adapter_dir} holds no adapter (adapter_model.safetensors is missing). Train it first."
         )
-    remedy = "Load the base model that the adapter was trained on (base_model_name_or_path in adapter_config.json)."
+    remedy = "Load the base model that it was trained on (base_model_name_or_path in adapter_config.json)."
     try:
         model = PeftModel.from_pretrained(
             base, adapter_dir, config=PeftConfig.from_pretrained(adapter_dir), is_trainable=trainable

@@ -1,5 +1,4 @@
-"""The mathematics of L = L_quality - lambda * E[D(y_1..y_N)]: diversity, credits, surrogate. Tensors only, no
-model.
+"""The mathematics of L = L_quality - lambda * E[D(y_1..y_N)]: diversity, credits, surrogate. Pure tensors.
 
 The gradient of E[D] with respect to the policy is the score-function estimator (Williams 1992, eq. 4)
 

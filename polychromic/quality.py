@@ -1,5 +1,4 @@
-"""The quality term of the objective: cross-entropy (standard LoRA) and its peers GEM, DCO and an entropy
-bonus.
+"""The quality term: cross-entropy (standard LoRA) and its peers GEM, DCO and an entropy bonus.
 
 Each is a `compute_loss_func` of `transformers.Trainer`: (model outputs, labels, number of target tokens in
 the whole effective batch) -> scalar. Labels are -100 where no loss is taken, and are shifted here.

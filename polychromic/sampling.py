@@ -1,5 +1,4 @@
-"""Group sampling: N completions a prompt from one shared prefill. Training rollouts and evaluation use this
-code.
+"""Group sampling: N completions a prompt from one shared prefill. Training and evaluation share it.
 
 A lean loop over the model's own forward: the prompts of a batch are prefilled together (left-padded), their
 cache is repeated N times into preallocated buffers, and rows that ended are dropped. Each sample has its own
@@ -10,6 +9,7 @@ to float rounding).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,8 +65,8 @@ def sample_groups(
     """
     if temperature <= 0 or not 0 < top_p <= 1 or max_new_tokens < 1:
         raise StudyError(
-            f"cannot sample at temperature {temperature}, top_p {top_p}, max_new_tokens {max_new_tokens}: need "
-            "temperature > 0, 0 < top_p <= 1, max_new_tokens >= 1."
+            f"cannot sample at temperature {temperature}, top_p {top_p}, max_new_tokens {max_new_tokens}: "
+            "need temperature > 0, 0 < top_p <= 1, max_new_tokens >= 1."
         )
     context = getattr(model.config, "max_position_embeddings", None)
     for i, prompt in enumerate(prompts):
@@ -74,15 +74,15 @@ def sample_groups(
             raise StudyError(f"prompt {i} has no tokens.")
         if context and len(prompt) + max_new_tokens > context:
             raise StudyError(
-                f"prompt {i} has {len(prompt)} tokens; with max_new_tokens = {max_new_tokens} that exceeds the model's "
-                f"context of {context}. Shorten the prompt or lower max_new_tokens."
+                f"prompt {i} has {len(prompt)} tokens; with max_new_tokens = {max_new_tokens} that exceeds the "
+                f"model's context of {context}. Shorten the prompt or lower max_new_tokens."
             )
     results: list[list[Completion]] = [[] for _ in prompts]
     ends = end_tokens(model, tokenizer)
     was_training = model.training
     model.eval()
     try:
-        with torch.no_grad(), merged_adapter(model) as lean:
+        with torch.no_grad(), merged_adapter(model) as lean, _fused_attention(lean):
             for batch in _batches(prompts, seeds, batch_size):
                 drawn = _decode(
                     lean,
@@ -130,6 +130,18 @@ def uniforms(seeds: Sequence[int], count: int) -> np.ndarray:
     return np.stack([np.random.Generator(np.random.Philox(key=seed)).random(count) for seed in seeds])
 
 
+@contextmanager
+def _fused_attention(model) -> Iterator[None]:
+    """SDPA instead of eager attention, which is the faster one to train with on a CPU but not to decode with."""
+    config, before = model.config, model.config._attn_implementation
+    if before == "eager" and getattr(model, "_supports_sdpa", False):
+        config._attn_implementation = "sdpa"
+    try:
+        yield
+    finally:
+        config._attn_implementation = before
+
+
 def _batches(prompts: list[list[int]], seeds: list[list[int]], batch_size: int) -> list[list[int]]:
     """Indices of prompts, grouped by similar length so that little is padded, at most `batch_size` samples a
     group.
@@ -160,17 +172,19 @@ class _Preallocated(DynamicLayer):
         self.is_initialized = True
 
     def update(self, key_states, value_states, *args, **kwargs):
-        end = self.length + key_states.shape[2]
+        rows, end = len(key_states), self.length + key_states.shape[2]
         for room, states in zip(self.room, (key_states, value_states), strict=True):
-            room[:, :, self.length : end] = states
+            room[:rows, :, self.length : end] = states
         self.length = end
-        return self.room[0][:, :, :end], self.room[1][:, :, :end]
+        return self.room[0][:rows, :, :end], self.room[1][:rows, :, :end]
 
     def get_seq_length(self) -> int:
         return self.length
 
-    def keep(self, rows: torch.Tensor) -> None:
-        self.room = [room[rows] for room in self.room]
+    def move(self, source: torch.Tensor, target: torch.Tensor) -> None:
+        """Copy rows `source` over rows `target`."""
+        for room in self.room:
+            room[target, :, : self.length] = room[source, :, : self.length]
 
 
 def _decode(
@@ -203,8 +217,7 @@ def _decode(
     cache.layers = [_Preallocated(layer, owner, width + max_new_tokens) for layer in cache.layers]
     logits = output.logits[owner, -1]
     position = positions[owner, -1:]
-    if padded:
-        mask = torch.cat([mask[owner], mask.new_ones((len(owner), max_new_tokens))], dim=1)
+    mask = torch.cat([mask[owner], mask.new_ones((len(owner), max_new_tokens))], dim=1) if padded else None
     is_end = torch.zeros(model.config.vocab_size, dtype=torch.bool, device=device)
     is_end[[token for token in ends if token < len(is_end)]] = True
 
@@ -225,12 +238,15 @@ def _decode(
         if remaining == 0:
             break
         if remaining < len(alive):
-            rows = going.nonzero().squeeze(-1)
-            alive, token, position = alive[rows], token[rows], position[rows]
+            # The last rows move into the places of those that ended, so that little of the cache is copied.
+            target = (~going[:remaining]).nonzero().squeeze(-1)
+            source = remaining + going[remaining:].nonzero().squeeze(-1)
             for layer in cache.layers:
-                layer.keep(rows)
-            if padded:
-                mask = mask[rows]
+                layer.move(source, target)
+            for rows in filter(lambda rows: rows is not None, (alive, token, position, mask)):
+                rows[target] = rows[source]
+            alive, token, position = alive[:remaining], token[:remaining], position[:remaining]
+            mask = mask[:remaining] if padded else None
         position = position + 1
         logits = model(
             input_ids=token,

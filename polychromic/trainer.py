@@ -1,10 +1,9 @@
-"""PolychromicTrainer: `transformers.Trainer` whose loss is L_quality - lambda * E[D(samples)], for any PEFT
-adapter.
+"""PolychromicTrainer: a `transformers.Trainer` whose loss is L_quality - lambda * E[D(samples)].
 
 The quality term runs as in any Trainer. Every m-th optimisation step, after the quality gradient is complete,
 fresh samples are drawn from the current policy, their credits computed, and the score-function gradient of
-E[D], with weight m * lambda, is added. Nothing of this touches the data order or the dropout noise: lambda =
-0 is standard LoRA, bit for bit.
+E[D], with weight m * lambda, is added. Nothing of this touches the data order or the dropout noise: with lambda = 0
+it is standard LoRA, bit for bit.
 """
 
 from __future__ import annotations
@@ -183,7 +182,7 @@ class PolychromicTrainer(Trainer):
             )
         if args.world_size > args.prompts_per_step:
             raise StudyError(
-                f"prompts_per_step = {args.prompts_per_step} is less than the {args.world_size} processes: raise it."
+                f"prompts_per_step = {args.prompts_per_step} is less than {args.world_size} processes: raise it."
             )
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
@@ -234,8 +233,8 @@ class PolychromicTrainer(Trainer):
             parameter.grad = None
         if not 0 < norm < float("inf"):
             raise StudyError(
-                f"gradient audit: the diversity term's gradient is {norm} with credits of one. Check that the adapter's "
-                "parameters require gradients and that the model is finite."
+                f"gradient audit: the diversity term's gradient is {norm} with credits of one. Check that the "
+                "adapter's parameters require gradients and that the model is finite."
             )
         self.scale.update(self._statistics(groups, self._diversity(indices, groups))["mean_square"])
         self._audited = True
@@ -455,7 +454,8 @@ def encode_rows(rows: Sequence[dict], tokenizer, max_length: int) -> tuple[list[
     for number, row in enumerate(rows):
         if not isinstance(row.get("prompt"), str) or not isinstance(row.get("completion"), str):
             raise StudyError(
-                f'row {number} of the dataset needs the texts "prompt" and "completion"; it has {sorted(row)}.'
+                f'row {number} of the dataset needs the texts "prompt" and "completion"; it has '
+                f"{sorted(row)}."
             )
         prompt = encode_prompt(tokenizer, row["prompt"])
         if not prompt:
@@ -473,7 +473,8 @@ def encode_rows(rows: Sequence[dict], tokenizer, max_length: int) -> tuple[list[
     dropped = len(rows) - len(encoded)
     if not encoded:
         raise StudyError(
-            f"none of the {dropped} rows fits in max_length = {max_length} tokens: raise max_length or shorten them."
+            f"none of the {dropped} rows fits in max_length = {max_length} tokens: raise max_length or shorten "
+            "the rows."
         )
     if dropped:
         logger.warning(

@@ -39,7 +39,8 @@ class Plan:
     def __str__(self) -> str:
         return (
             f"{self.steps} steps on {self.rows} rows ({self.dropped_rows} too long and left out): about "
-            f"{self.target_tokens:,} target tokens, {self.samples:,} samples of about {self.sampled_tokens:,} tokens"
+            f"{self.target_tokens:,} target tokens, {self.samples:,} samples of about "
+            f"{self.sampled_tokens:,} tokens"
         )
 
 

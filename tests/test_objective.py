@@ -23,7 +23,7 @@ VOCABULARY = 4
 
 
 def enumerated(logits, n, diversity, credits):
-    """(gradient of E[D], expectation of the surrogate's gradient) over all VOCABULARY ** n groups of samples."""
+    """(gradient of E[D], expectation of the surrogate's gradient) over all groups of samples."""
     log_p = logits.log_softmax(-1)
     expected = torch.zeros((), dtype=torch.float64)
     estimate = torch.zeros_like(logits)

@@ -120,7 +120,7 @@ def test_resumed_run_is_bit_identical(trained, tmp_path):
     checkpoint = tmp_path / "whole" / "checkpoint-5"
     log = (tmp_path / "whole" / "train_log.jsonl").read_text()
     shutil.copytree(checkpoint, tmp_path / "resumed" / "checkpoint-5")
-    (tmp_path / "resumed" / "train_log.jsonl").write_text(log)  # written up to step 8 before it was "killed"
+    (tmp_path / "resumed" / "train_log.jsonl").write_text(log)  # step 8 was reached, not saved
     resumed = trained("resumed", max_steps=8, resume=str(tmp_path / "resumed" / "checkpoint-5"))
     assert same(weights(whole), weights(resumed))
     assert resumed.scale.mean_square == whole.scale.mean_square
@@ -167,7 +167,7 @@ def test_gradient_checkpointing_trains_the_same(trained, tiny_model_dir):
 
 
 def test_the_term_raises_diversity(trained):
-    """Pulling hard on D alone, first letters that were nearly certain spread out: the gradient's sign is right."""
+    """Pulling hard on D alone, nearly certain first letters spread out: the sign is right."""
     settings = {"max_steps": 16, "diversity_every": 1, "learning_rate": 1e-2, "rollout_temperature": 0.3}
 
     def late(trainer):
