@@ -73,7 +73,7 @@ def main() -> None:
     timed["embeddings"], _ = seconds(lambda: encoder.encode(samples["text"].tolist()))
     timed["diversity"], _ = seconds(lambda: metrics.diversity_table(samples, records, encoder.encode))
     timed["quality"], _ = seconds(
-        lambda: metrics.quality_table(samples, records, bertscores=scores, answer=str.strip)
+        lambda: metrics.quality_table(samples, records, bertscores=scores, answers=True)
     )
     total = sum(timed.values())
 

@@ -115,7 +115,7 @@ def test_quality_is_the_mean_over_samples_and_nan_without_references() -> None:
         columns=["prompt_id", "temperature", "key", "bertscore"],
     )
     nll = pd.DataFrame([(42, "p1", 2 * math.log(4), 2)], columns=["seed", "prompt_id", "nll", "tokens"])
-    table = metrics.quality_table(stacked, RECORDS, bertscores=bertscores, answer=str.strip, nll=nll)
+    table = metrics.quality_table(stacked, RECORDS, bertscores=bertscores, answers=True, nll=nll)
     table = table.set_index(["seed", "prompt_id", "temperature"])
     row = table.loc[42, "p1", 0.7]
     assert row["rouge_l"] == row["rouge_1"] == row["exact_match"] == row["token_f1"] == pytest.approx(2 / 3)

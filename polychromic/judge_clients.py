@@ -1,0 +1,307 @@
+"""Paid judges: Anthropic's models and any OpenAI-compatible endpoint, asked through their official SDKs.
+
+A reply is kept in a file of its own, named by the content of its request, before anything else is done with
+it: a run that is killed loses at most the requests under way, and a re-run asks only for what is missing.
+What each request may cost is written to a ledger before it is sent, so that the budget holds over all jobs
+that share the folder, and after a crash. Keys come from the environment (ANTHROPIC_API_KEY, OPENAI_API_KEY)
+and go nowhere but into the SDK.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Literal
+
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
+from tenacity.wait import wait_random_exponential
+from tqdm import tqdm
+
+from polychromic.errors import StudyError
+
+Provider = Literal["anthropic", "openai"]
+KEYS = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY"}
+MAX_TOKENS = 512  # of a reply: a sentence and a verdict
+BYTES_PER_TOKEN = 3  # a low guess for English and code, so that costs are over- rather than underestimated
+LONGEST_WAIT = 60.0
+
+
+class Garbage(Exception):
+    """A reply with status 200 that is not what the API promises."""
+
+
+class Client:
+    """Asks a model for JSON of a given schema, each request once in the life of a folder.
+
+    model: as the provider names it. base_url: another endpoint with the same interface; such an endpoint
+    may do without a key. folder: where replies and the ledger are kept. budget: dollars that may be spent
+    on this folder in all. input_price, output_price: dollars per million tokens. workers: requests under
+    way at a time. attempts, first_wait (seconds, doubled each time, at random), timeout (seconds): for rate
+    limits (429), 408, 409, 5xx, garbage, timeouts and cut connections; a server's `retry-after` is heeded
+    up to a minute.
+    """
+
+    def __init__(
+        self,
+        provider: Provider,
+        model: str,
+        *,
+        folder: str | Path,
+        budget: float,
+        input_price: float,
+        output_price: float,
+        base_url: str | None = None,
+        workers: int = 8,
+        attempts: int = 6,
+        first_wait: float = 1.0,
+        timeout: float = 60.0,
+    ) -> None:
+        self.provider, self.model, self.base_url = provider, model, base_url
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.ledger = Ledger(self.folder / "spending.jsonl", budget)
+        self._prices = (input_price / 1e6, output_price / 1e6)
+        self._workers, self._attempts, self._first_wait = workers, attempts, first_wait
+        self._key = os.environ.get(KEYS[provider]) or ("none" if base_url else "")
+        if not self._key:
+            raise StudyError(
+                f"judge {model!r}: the environment has no {KEYS[provider]}; set it and run again"
+            )
+        connect = _connect_anthropic if provider == "anthropic" else _connect_openai
+        self._send = connect(self._key, base_url, timeout)
+
+    @property
+    def name(self) -> str:
+        return f"{self.provider}:{self.model}"
+
+    def estimate(self, prompts: Sequence[str], schema: dict[str, Any]) -> float:
+        """Dollars that asking these prompts would cost at most, short of retries; what is kept costs
+        nothing."""
+        missing = {self._path(prompt, schema): prompt for prompt in prompts}
+        return sum(self._cost_at_most(text, schema) for path, text in missing.items() if not path.exists())
+
+    def ask(self, prompts: Sequence[str], schema: dict[str, Any]) -> list[str]:
+        """The model's replies, word for word, in the order of the prompts. What was asked before is not
+        asked again.
+
+        Raises:
+            StudyError: the estimate is over what is left of the budget (then nothing is sent), the budget
+                ends under way, the endpoint refuses, or it fails `attempts` times in a row. Replies that came
+                are kept.
+        """
+        estimate, left = self.estimate(prompts, schema), self.ledger.left()
+        if estimate > max(left, 0.0):
+            raise StudyError(
+                f"judge {self.name}: up to ${estimate:.2f} for these requests, but ${left:.2f} is left of "
+                f"the budget of ${self.ledger.budget:.2f}. Raise judge.budget or lower judge.prompts."
+            )
+        distinct = list(dict.fromkeys(prompts))
+        stop = threading.Event()  # after the first failure no further request is begun
+
+        def reply(prompt: str) -> str | None:
+            if stop.is_set():
+                return None
+            try:
+                return self._reply(prompt, schema)
+            except BaseException:
+                stop.set()
+                raise
+
+        with ThreadPoolExecutor(self._workers) as pool:
+            jobs = [pool.submit(reply, prompt) for prompt in distinct]
+            try:
+                for job in tqdm(jobs, desc=f"judge {self.name}", disable=None):
+                    job.exception()
+            except BaseException:  # Ctrl-C while waiting: finish what is under way, begin nothing more
+                stop.set()
+                raise
+        failures = [error for job in jobs if (error := job.exception()) is not None]
+        if failures:
+            kept = sum(self._path(prompt, schema).exists() for prompt in distinct)
+            raise StudyError(
+                f"judge {self.name}: {self._without_key(failures[0])}. {kept} of {len(distinct)} replies are "
+                f"kept in {self.folder}; run again to ask for the others only."
+            ) from None
+        replies = dict(zip(distinct, (job.result() for job in jobs), strict=True))
+        return [replies[prompt] for prompt in prompts]
+
+    def _reply(self, prompt: str, schema: dict[str, Any]) -> str:
+        path = self._path(prompt, schema)
+        if path.exists():
+            return json.loads(path.read_text(encoding="utf-8"))["text"]
+        retrying = Retrying(
+            stop=stop_after_attempt(self._attempts),
+            wait=self._wait,
+            retry=retry_if_exception(_is_transient),
+            reraise=True,
+        )
+        text, usage, dollars = retrying(self._pay, prompt, schema)
+        _write(path, {
+            "request": self._request(prompt, schema), "text": text, "usage": usage, "dollars": dollars,
+        })  # fmt: skip
+        return text
+
+    def _pay(self, prompt: str, schema: dict[str, Any]) -> tuple[str, dict[str, int], float]:
+        """One attempt, entered into the ledger before it is made and corrected once its cost is known."""
+        at_most = self._cost_at_most(prompt, schema)
+        self.ledger.add(at_most)
+        try:
+            text, (read, written) = self._send(self.model, prompt, schema)
+        except Exception as error:
+            # Refused: not billed. Timed out, cut or garbled: it may have been, and stays in the ledger.
+            if getattr(error, "status_code", None) is not None:
+                self.ledger.add(-at_most)
+            raise
+        dollars = read * self._prices[0] + written * self._prices[1]
+        self.ledger.add(dollars - at_most)
+        return text, {"input_tokens": read, "output_tokens": written}, dollars
+
+    def _cost_at_most(self, prompt: str, schema: dict[str, Any]) -> float:
+        size = len(prompt.encode("utf-8", "replace")) + len(json.dumps(schema))
+        return size / BYTES_PER_TOKEN * self._prices[0] + MAX_TOKENS * self._prices[1]
+
+    def _wait(self, state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        headers = getattr(getattr(error, "response", None), "headers", {})
+        try:
+            asked = float(headers.get("retry-after", 0))
+        except ValueError:  # a date
+            asked = 0.0
+        drawn = wait_random_exponential(multiplier=self._first_wait, max=LONGEST_WAIT)(state)
+        return min(max(asked, drawn), LONGEST_WAIT)
+
+    def _request(self, prompt: str, schema: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "provider": self.provider, "base_url": self.base_url, "model": self.model, "prompt": prompt,
+            "schema": schema, "max_tokens": MAX_TOKENS,
+        }  # fmt: skip
+
+    def _path(self, prompt: str, schema: dict[str, Any]) -> Path:
+        content = json.dumps(self._request(prompt, schema), sort_keys=True)
+        return self.folder / f"{hashlib.blake2b(content.encode(), digest_size=16).hexdigest()}.json"
+
+    def _without_key(self, error: BaseException) -> str:
+        """The error in a line; an endpoint may repeat the key that it was given."""
+        text = " ".join(str(error).split())
+        text = text if self._key == "none" else text.replace(self._key, "[key]")
+        return f"{type(error).__name__}: {text[:300]}"
+
+
+class Ledger:
+    """Dollars spent, one number a line, shared by every process that uses the file."""
+
+    def __init__(self, path: Path, budget: float) -> None:
+        self.path, self.budget = path, budget
+
+    def left(self) -> float:
+        """Dollars of the budget that are not spent."""
+        with self.path.open("a+", encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_SH)
+            return self.budget - _total(file)
+
+    def add(self, dollars: float) -> None:
+        """Enter an expense (or, below zero, a refund).
+
+        Raises:
+            StudyError: it would exceed the budget; then nothing is entered.
+        """
+        with self.path.open("a+", encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            spent = _total(file)
+            if dollars > 0 and spent + dollars > self.budget:
+                raise StudyError(
+                    f"${spent:.2f} of the budget of ${self.budget:.2f} are spent: raise judge.budget"
+                )
+            file.write(f"{dollars!r}\n")
+
+
+def _total(file: Any) -> float:
+    file.seek(0)
+    return sum(map(float, file))
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    """Write a file that is there whole or not at all, even if the machine goes down."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.partial")
+    with partial.open("w", encoding="utf-8") as file:
+        json.dump(content, file, sort_keys=True)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def _is_transient(error: BaseException) -> bool:
+    """Whether the same request may succeed later. The SDKs' errors have the same names and fields."""
+    status = getattr(error, "status_code", None)
+    if status is not None:
+        return status in (408, 409, 429) or status >= 500
+    return isinstance(error, Garbage) or type(error).__name__ in ("APIConnectionError", "APITimeoutError")
+
+
+Send = Callable[[str, str, dict[str, Any]], tuple[str, tuple[int, int]]]
+"""(model, prompt, schema) -> the reply's text and the tokens read and written."""
+
+
+def _connect_anthropic(key: str, base_url: str | None, timeout: float) -> Send:
+    from anthropic import Anthropic
+
+    # The retries are here, not in the SDK, because each attempt has to pass the ledger.
+    client = Anthropic(api_key=key, base_url=base_url, timeout=timeout, max_retries=0)
+
+    def send(model: str, prompt: str, schema: dict[str, Any]) -> tuple[str, tuple[int, int]]:
+        raw = client.messages.with_raw_response.create(
+            model=model,
+            max_tokens=MAX_TOKENS,
+            messages=[{"role": "user", "content": prompt}],
+            output_config={"format": {"type": "json_schema", "schema": schema}},
+        )
+        return _read(raw, _anthropic_text, "input_tokens", "output_tokens")
+
+    return send
+
+
+def _connect_openai(key: str, base_url: str | None, timeout: float) -> Send:
+    from openai import OpenAI
+
+    client = OpenAI(api_key=key, base_url=base_url, timeout=timeout, max_retries=0)
+
+    def send(model: str, prompt: str, schema: dict[str, Any]) -> tuple[str, tuple[int, int]]:
+        raw = client.chat.completions.with_raw_response.create(
+            model=model,
+            max_completion_tokens=MAX_TOKENS,
+            messages=[{"role": "user", "content": prompt}],
+            response_format={
+                "type": "json_schema",
+                "json_schema": {"name": "reply", "schema": schema, "strict": True},
+            },
+        )
+        return _read(raw, _openai_text, "prompt_tokens", "completion_tokens")
+
+    return send
+
+
+def _anthropic_text(body: dict[str, Any]) -> str:
+    return "".join(block["text"] for block in body["content"] if block["type"] == "text")
+
+
+def _openai_text(body: dict[str, Any]) -> str:
+    return body["choices"][0]["message"]["content"] or ""  # None when the model refuses
+
+
+def _read(
+    raw: Any, text: Callable[[dict[str, Any]], str], read: str, written: str
+) -> tuple[str, tuple[int, int]]:
+    try:
+        body = json.loads(raw.http_response.text)
+        usage = body["usage"]
+        return str(text(body)), (int(usage[read]), int(usage[written]))
+    except (ValueError, KeyError, IndexError, TypeError) as error:
+        raise Garbage(
+            f"status 200 with a body that is not the API's ({type(error).__name__}: {error})"
+        ) from None

@@ -1,0 +1,448 @@
+"""The judge: both orders, ties, rates; and paid clients against a server that misbehaves on purpose."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from polychromic.errors import StudyError
+from polychromic.judge import (
+    COMPARE_SCHEMA,
+    ModelJudge,
+    Pair,
+    ReferenceSimilarity,
+    judge_arm,
+    win_rate,
+)
+from polychromic.judge_clients import KEYS, Client
+from polychromic.records import Record
+
+PROVIDERS = ("anthropic", "openai")
+KEY = "sk-test-3f9a1c-secret"
+VERDICT = json.dumps({"reason": "clearer", "verdict": "1"})
+
+
+class Server:
+    """Answers like both APIs, except that it first works off `troubles`; counts what it sent whole."""
+
+    def __init__(self) -> None:
+        self.troubles: list[str] = []
+        self.reply = VERDICT
+        self.answered: list[str] = []
+        self.requests: list[dict] = []
+        self.delay = 0.0
+        self.lock = threading.Lock()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, *_: object) -> None:
+                pass
+
+            def do_POST(self) -> None:
+                outer.handle(self)
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.http.daemon_threads = True
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+
+    def url(self, provider: str) -> str:
+        return f"http://127.0.0.1:{self.http.server_port}" + ("/v1" if provider == "openai" else "")
+
+    def handle(self, handler: BaseHTTPRequestHandler) -> None:
+        request = json.loads(handler.rfile.read(int(handler.headers["content-length"])))
+        with self.lock:
+            self.requests.append(request)
+            trouble = self.troubles.pop(0) if self.troubles else ""
+        prompt = request["messages"][0]["content"]
+        body = self.body(handler.path, self.reply)
+        time.sleep(1.2 if trouble == "slow" else self.delay)
+        if trouble == "slow":
+            return None
+        if trouble.isdigit():
+            given = handler.headers.get("x-api-key") or handler.headers.get("authorization")
+            error = {"type": "error", "error": {"type": "x", "message": f"wrong key {given}"}}
+            return self.send(handler, int(trouble), json.dumps(error), {"retry-after": "0.05"})
+        if trouble == "cut":
+            return self.send(handler, 200, body, cut=True)
+        if trouble in ("html", "json", "shape"):
+            wrong = {
+                "html": "<html>Bad gateway</html>",
+                "json": body[: len(body) // 2],
+                "shape": '{"ok": true}',
+            }
+            kind = "text/html" if trouble == "html" else "application/json"
+            return self.send(handler, 200, wrong[trouble], {"content-type": kind})
+        with self.lock:
+            self.answered.append(prompt)
+        return self.send(handler, 200, body)
+
+    @staticmethod
+    def send(
+        handler, status: int, body: str, headers: dict[str, str] | None = None, cut: bool = False
+    ) -> None:
+        data = body.encode()
+        try:
+            handler.send_response(status)
+            for name, value in {"content-type": "application/json", **(headers or {})}.items():
+                handler.send_header(name, value)
+            handler.send_header("content-length", str(len(data)))
+            handler.end_headers()
+            handler.wfile.write(data[: len(data) // 2] if cut else data)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        handler.close_connection = True
+
+    @staticmethod
+    def body(path: str, text: str) -> str:
+        if path == "/v1/messages":
+            return json.dumps({
+                "id": "m", "type": "message", "role": "assistant", "model": "m", "stop_reason": "end_turn",
+                "content": [{"type": "text", "text": text}],
+                    "usage": {"input_tokens": 100, "output_tokens": 20},
+            })  # fmt: skip
+        assert path == "/v1/chat/completions"
+        return json.dumps({
+            "id": "c", "object": "chat.completion", "created": 0, "model": "m",
+            "choices": [
+                {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
+            ],
+            "usage": {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120},
+        })  # fmt: skip
+
+
+@pytest.fixture
+def server():
+    server = Server()
+    yield server
+    server.http.shutdown()
+    server.http.server_close()
+
+
+@pytest.fixture(autouse=True)
+def _key(monkeypatch) -> None:
+    for variable in KEYS.values():
+        monkeypatch.setenv(variable, KEY)
+
+
+def client(server: Server, provider: str, folder, **settings) -> Client:
+    settings = {"budget": 1.0, "first_wait": 0.02, "timeout": 0.8, "workers": 4, **settings}
+    return Client(
+        provider,
+        "model-x",
+        folder=folder,
+        input_price=3.0,
+        output_price=15.0,
+        base_url=server.url(provider),
+        **settings,
+    )
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize(
+    "trouble", ["429", "408", "409", "500", "503", "529", "slow", "cut", "html", "json", "shape"]
+)
+def test_troubles_are_retried_until_the_reply_comes(server, tmp_path, provider: str, trouble: str) -> None:
+    server.troubles = [trouble, trouble]
+    judge = client(server, provider, tmp_path)
+    assert judge.ask(["a?"], COMPARE_SCHEMA) == [VERDICT]
+    assert len(server.requests) == 3
+    assert server.answered == ["a?"]
+    spent = 1.0 - judge.ledger.left()
+    paid = 100 * 3e-6 + 20 * 15e-6
+    # Refused requests are free; what may have been billed without a reply stays in the ledger.
+    assert spent == pytest.approx(paid) if trouble.isdigit() else spent > 2 * paid
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_second_run_pays_nothing(server, tmp_path, provider: str) -> None:
+    prompts = [f"question {i}" for i in range(20)]
+    first = client(server, provider, tmp_path).ask([*prompts, *prompts], COMPARE_SCHEMA)
+    assert sorted(server.answered) == sorted(prompts)
+    server.troubles = ["500"] * 99  # the endpoint may even be gone
+    again = client(server, provider, tmp_path, budget=0.01)
+    assert again.estimate(prompts, COMPARE_SCHEMA) == 0
+    assert again.ask([*prompts, *prompts], COMPARE_SCHEMA) == first
+    assert len(server.answered) == 20
+    changed = {**COMPARE_SCHEMA, "title": "other"}
+    assert again.estimate(prompts[:1], changed) > 0  # another request is another key
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_requests_ask_for_structured_output(server, tmp_path, provider: str) -> None:
+    client(server, provider, tmp_path).ask(["q"], COMPARE_SCHEMA)
+    request = server.requests[0]
+    wanted = request["output_config"]["format"] if provider == "anthropic" else request["response_format"]
+    assert wanted["type"] == "json_schema"
+    assert COMPARE_SCHEMA in (wanted.get("schema"), wanted.get("json_schema", {}).get("schema"))
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_giving_up_keeps_what_came_and_the_next_run_resumes(server, tmp_path, provider: str) -> None:
+    prompts = [f"q{i}" for i in range(6)]
+    server.troubles = ["", "", "", *["500"] * 3]
+    stubborn = client(server, provider, tmp_path, attempts=3, workers=1)
+    with pytest.raises(StudyError, match=r"InternalServerError.*3 of 6 replies are kept .*run again"):
+        stubborn.ask(prompts, COMPARE_SCHEMA)
+    assert len(server.requests) == 6  # nothing was begun after the failure
+    assert client(server, provider, tmp_path).ask(prompts, COMPARE_SCHEMA) == [VERDICT] * 6
+    assert sorted(server.answered) == prompts
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_refusals_stop_at_once_and_never_show_the_key(server, tmp_path, provider: str, caplog, capfd) -> None:
+    caplog.set_level(logging.DEBUG)
+    server.troubles = ["401"]
+    judge = client(server, provider, tmp_path)
+    with pytest.raises(StudyError, match="AuthenticationError") as refused:
+        judge.ask(["q"], COMPARE_SCHEMA)
+    assert len(server.requests) == 1
+    judge.ask(["q"], COMPARE_SCHEMA)
+    written = "".join(path.read_text() for path in tmp_path.iterdir())
+    shown = str(refused.value) + caplog.text + "".join(capfd.readouterr()) + written + repr(judge)
+    assert "[key]" in str(refused.value)
+    assert KEY not in shown
+    assert refused.value.__cause__ is None
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_missing_key_is_named(monkeypatch, tmp_path, provider: str) -> None:
+    monkeypatch.delenv(KEYS[provider])
+    with pytest.raises(StudyError, match=KEYS[provider]):
+        Client(provider, "m", folder=tmp_path, budget=1, input_price=1, output_price=1)
+
+
+def test_the_budget_is_checked_before_the_first_request(server, tmp_path) -> None:
+    judge = client(server, "anthropic", tmp_path, budget=0.02)
+    with pytest.raises(StudyError, match=r"up to \$0\.\d+ .* \$0\.02 is left"):
+        judge.ask([f"q{i}" for i in range(9)], COMPARE_SCHEMA)
+    assert server.requests == []
+
+
+def test_the_budget_holds_under_way_and_between_clients(server, tmp_path) -> None:
+    judge = client(server, "openai", tmp_path, budget=0.02, workers=1)
+    server.troubles = ["shape"] * 9  # each may have been billed
+    with pytest.raises(StudyError, match=r"raise judge\.budget"):
+        judge.ask(["q"], COMPARE_SCHEMA)
+    assert len(server.requests) == 2
+    assert 0 <= judge.ledger.left() < 0.008
+    with pytest.raises(StudyError, match="is left"):
+        client(server, "openai", tmp_path, budget=0.02).ask(["other"], COMPARE_SCHEMA)
+    assert len(server.requests) == 2
+
+
+KILLED = """
+import sys
+from polychromic.judge_clients import Client
+url, folder, provider = sys.argv[1:]
+prices = {"input_price": 3, "output_price": 15, "budget": 9}
+client = Client(provider, "model-x", folder=folder, base_url=url, workers=2, **prices)
+client.ask([f"q{i}" for i in range(30)], {})
+"""
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_killed_run_loses_only_what_was_under_way(server, tmp_path, provider: str) -> None:
+    server.delay = 0.03
+    command = [sys.executable, "-c", KILLED, server.url(provider), str(tmp_path), provider]
+    process = subprocess.Popen(command)
+    deadline = time.monotonic() + 60
+    while len(server.answered) < 8 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    time.sleep(0.1)
+    before = len(server.answered)
+    assert 8 <= before < 30
+    server.delay = 0.0
+    prompts = [f"q{i}" for i in range(30)]
+    for _ in range(2):  # the second of these asks for nothing
+        assert client(server, provider, tmp_path).ask(prompts, {}) == [VERDICT] * 30
+        assert set(server.answered) == set(prompts)
+        assert len(server.answered) <= 30 + 2  # at most the two under way were asked twice
+
+
+# What is done with verdicts.
+
+
+class Scripted:
+    """Prefers by a rule; records what it was asked."""
+
+    name = "scripted"
+
+    def __init__(self, rule) -> None:
+        self.rule, self.pairs = rule, []
+
+    def verdicts(self, pairs):
+        self.pairs += pairs
+        return [self.rule(pair) for pair in pairs]
+
+
+RECORDS = [Record(id=f"p{i}", prompt=f"prompt {i}", target="good answer") for i in range(12)]
+
+
+def samples(text: str, seeds=(1, 2)) -> pd.DataFrame:
+    rows = [
+        {"seed": s, "prompt_id": r.id, "temperature": t, "sample": i, "text": f"{text} {r.id} {i}"}
+        for s in seeds for r in RECORDS for t in (0.7, 1.0) for i in range(3)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_both_orders_are_asked_and_agreement_wins() -> None:
+    judge = Scripted(lambda pair: "1" if "good" in pair.first else "2")
+    table = judge_arm(samples("good"), samples("bad"), RECORDS, judge, seed=0)
+    assert len(table) == 24
+    assert len(judge.pairs) == 48
+    assert (table[["winner", "first", "second"]] == "arm").all().all()
+    assert (judge.pairs[0].first, judge.pairs[0].second) == (judge.pairs[1].second, judge.pairs[1].first)
+    assert set(table.columns) == {
+        "seed", "prompt_id", "winner", "first", "second", "length_arm", "length_control", "parse_failures",
+    }  # fmt: skip
+    rate = win_rate(table)
+    assert (rate.rate, rate.flips, rate.ties, rate.parse_failures) == (1, 0, 0, 0)
+    assert math.isnan(rate.controlled)  # nothing to regress on
+
+
+def test_a_judge_that_prefers_a_place_gives_ties() -> None:
+    table = judge_arm(samples("good"), samples("bad"), RECORDS, Scripted(lambda _: "1"), seed=0)
+    assert set(table["winner"]) == {"tie"}
+    assert set(table["first"]) == {"arm"}
+    assert set(table["second"]) == {"control"}
+    assert (win_rate(table).rate, win_rate(table).flips) == (0.5, 1)
+
+
+def test_nonsense_is_counted_and_never_a_tie() -> None:
+    table = judge_arm(samples("good"), samples("bad"), RECORDS, Scripted(lambda _: None), seed=0)
+    assert table["winner"].isna().all()
+    assert set(table["parse_failures"]) == {2}
+    rate = win_rate(table)
+    assert rate.parse_failures == 1
+    assert rate.n == 0
+    assert math.isnan(rate.rate)
+    assert math.isnan(rate.low)
+
+
+def test_equal_answers_are_a_tie_without_a_request() -> None:
+    judge = Scripted(lambda _: "1")
+    table = judge_arm(samples("same"), samples("same"), RECORDS, judge, seed=0)
+    assert judge.pairs == []
+    assert set(table["winner"]) == {"tie"}
+
+
+def test_samples_are_picked_by_seed_whatever_the_order_of_the_rows() -> None:
+    judge = Scripted(lambda _: "tie")
+    arm, control = samples("a"), samples("b")
+    judge_arm(arm, control, RECORDS, judge, seed=0)
+    shuffled = Scripted(lambda _: "tie")
+    judge_arm(arm.sample(frac=1, random_state=0), control.sample(frac=1), RECORDS[::-1], shuffled, seed=0)
+    assert shuffled.pairs == judge.pairs
+    other = Scripted(lambda _: "tie")
+    judge_arm(arm, control, RECORDS, other, seed=1)
+    assert other.pairs != judge.pairs
+    few = judge_arm(arm, control, RECORDS, judge, seed=0, prompts=3)
+    assert few["prompt_id"].nunique() == 3
+    assert len(few) == 6
+
+
+def test_arms_that_do_not_match_are_named() -> None:
+    judge = Scripted(lambda _: "tie")
+    with pytest.raises(StudyError, match="only one of the two arms has samples of seed 2"):
+        judge_arm(samples("a"), samples("b", seeds=(1,)), RECORDS, judge, seed=0)
+    with pytest.raises(StudyError, match="in no record, the first: 'p11'"):
+        judge_arm(samples("a"), samples("b"), RECORDS[:-1], judge, seed=0)
+
+
+def comparisons(n: int, win, gap, seed: int = 0) -> pd.DataFrame:
+    """n prompts x 3 seeds; win(gap) is the arm's probability to win."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for i in range(n * 3):
+        longer = gap(rng)
+        winner = "arm" if rng.random() < win(longer) else "control"
+        rows.append({
+            "seed": i % 3, "prompt_id": f"p{i // 3}", "winner": winner, "first": winner, "second": winner,
+            "length_arm": 50 + longer, "length_control": 50, "parse_failures": 0,
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_a_preference_for_length_alone_is_taken_out() -> None:
+    def prefers_longer(gap: float) -> float:
+        return 1 / (1 + math.exp(-gap / 8))
+
+    rate = win_rate(comparisons(300, prefers_longer, lambda rng: rng.normal(8, 8)))
+    assert rate.low > 0.6
+    assert rate.controlled_low < 0.5 < rate.controlled_high
+    assert rate.controlled == pytest.approx(0.5, abs=0.07)
+
+
+def test_a_preference_for_the_answer_survives_length_control() -> None:
+    rate = win_rate(comparisons(300, lambda _: 0.65, lambda rng: rng.normal(0, 8)))
+    assert rate.low < 0.65 < rate.high
+    assert rate.controlled == pytest.approx(rate.rate, abs=0.02)
+    assert 0.5 < rate.controlled_low < 0.65 < rate.controlled_high
+    same_length = win_rate(comparisons(100, lambda _: 0.65, lambda _: 0))
+    assert same_length.controlled == pytest.approx(same_length.rate, abs=1e-6)
+
+
+def test_the_offline_judge_prefers_the_answer_nearer_to_a_reference() -> None:
+    vectors = {
+        "ref": (1.0, 0.0),
+        "near": (0.8, 0.6),
+        "far": (0.0, 1.0),
+        "near too": (0.79, 0.61),
+        "bad": (np.nan, 0),
+    }
+    judge = ReferenceSimilarity(lambda texts: np.array([vectors[text] for text in texts]))
+    pairs = [Pair("?", ("ref",), a, b) for a, b in (("near", "far"), ("far", "near"), ("near", "near too"))]
+    assert judge.verdicts(pairs) == ["1", "2", "tie"]
+    with pytest.raises(StudyError, match="no reference"):
+        judge.verdicts([Pair("?", (), "near", "far")])
+    with pytest.raises(StudyError, match="NaN"):
+        judge.verdicts([Pair("?", ("ref",), "bad", "far")])
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        (VERDICT, "1"),
+        ('{"reason": "", "verdict": "tie"}', "tie"),
+        ("Answer 1 is better", None),
+        ('{"verdict": "3"}', None),
+        ('{"verdict": ["1"]}', None),
+        ('["1"]', None),
+        ("", None),
+    ],
+)
+def test_a_model_judge_reads_replies_or_says_that_it_cannot(
+    server, tmp_path, reply: str, expected: str | None
+) -> None:
+    server.reply = reply
+    judge = ModelJudge(client(server, "openai", tmp_path))
+    pairs = [Pair("task {x}", (), "one", "two")]
+    assert judge.estimate(pairs) > 0
+    assert judge.verdicts(pairs) == [expected]
+    assert judge.verdicts(pairs) == [expected]  # kept, and not paid for twice
+    assert len(server.requests) == 1
+    assert judge.name == "openai:model-x"
+
+
+def test_grades_are_in_0_to_1_or_nan(server, tmp_path) -> None:
+    judge = ModelJudge(client(server, "anthropic", tmp_path))
+    for reply, expected in (
+        ('{"reason": "", "grade": 7}', 0.7),
+        ('{"grade": 99}', math.nan),
+        ("no", math.nan),
+    ):
+        server.reply = reply
+        assert judge.grade("task", f"answer {reply}", ["accepted"]) == pytest.approx(expected, nan_ok=True)
