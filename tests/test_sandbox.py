@@ -80,7 +80,7 @@ def test_standard_library_can_be_imported():
     assert attack("import colorsys, xml.dom.minidom, sqlite3, ctypes, uuid") == "passed"
 
 
-# --- writing ----------------------------------------------------------------------------------------------
+# --- writing ---
 # -------------------
 
 
@@ -92,10 +92,19 @@ def test_nothing_else_can_be_written(tmp_path):
     assert attack(f"open({str(tmp_path / 'new')!r}, 'w')") == "forbidden"
     assert attack(f"open({str(target)!r}, 'w')") == "forbidden"
     there, new = repr(str(target)), repr(str(tmp_path / "made"))
-    for call in (f"os.truncate({there}, 0)", f"os.unlink({there})", f"os.chmod({there}, 0)",
-                 f"os.mkdir({new})", f"os.utime({there})", f"os.rename({there}, 'x')", f"os.symlink('/etc', {new})",
-                 f"os.link({there}, 'x')", "os.mkdir('x')",
-                 "os.symlink('/etc/passwd', 'x')", "os.mkfifo('x')"):  # fmt: skip
+    for call in (
+        f"os.truncate({there}, 0)",
+        f"os.unlink({there})",
+        f"os.chmod({there}, 0)",
+        f"os.mkdir({new})",
+        f"os.utime({there})",
+        f"os.rename({there}, 'x')",
+        f"os.symlink('/etc', {new})",
+        f"os.link({there}, 'x')",
+        "os.mkdir('x')",
+        "os.symlink('/etc/passwd', 'x')",
+        "os.mkfifo('x')",
+    ):
         assert attack(f"import os\n{call}") == "forbidden", call
     assert target.read_text() == "before"
     assert [path.name for path in tmp_path.iterdir()] == ["written"]
@@ -237,7 +246,7 @@ def test_too_much_output():
     assert run("def f(): return __import__('itertools').count()", "assert f()").status == "output"
 
 
-# --- cheating ---------------------------------------------------------------------------------------------
+# --- cheating ---
 # -------------------
 
 
@@ -285,9 +294,13 @@ def test_success_markers_and_forged_answers():
     # is known there.
     early = f"import os\nos.write(3, {frame!r} * 10)\ndef add(a, b): return 0"
     assert run(early, TESTS, "add").status == "error"
-    for garbage in (b"\xff\xff\xff\xff", b"\0\0\0\2[]", b"\0\0\0\5hello",
-                    struct.pack("!I", 200_000) + b"[" * 200_000,
-                    struct.pack("!I", 26) + b'{"value":{"object":"x"}}  '):  # fmt: skip
+    for garbage in (
+        b"\xff\xff\xff\xff",
+        b"\0\0\0\2[]",
+        b"\0\0\0\5hello",
+        struct.pack("!I", 200_000) + b"[" * 200_000,
+        struct.pack("!I", 26) + b'{"value":{"object":"x"}}  ',
+    ):
         outcome = run(f"import os\nos.write(3, {garbage!r})\ndef add(a, b): return a + b", TESTS, "add")
         assert outcome.status in ("error", "output"), garbage[:10]
 
@@ -346,7 +359,7 @@ def test_values_of_the_tests_side_are_plain():
     assert run(program, "assert g(P(3)) == P(3)").status == "failed"  # equal to itself only
 
 
-# --- the supervisor ---------------------------------------------------------------------------------------
+# --- the supervisor ---
 # ---------------------
 
 
@@ -425,7 +438,7 @@ def test_fork_of_the_supervisor_gets_lanes_of_its_own():
     assert run(ADD, TESTS, "add").passed
 
 
-# --- the filter -------------------------------------------------------------------------------------------
+# --- the filter ---
 # ---------------------
 
 

@@ -1,8 +1,8 @@
 """What "passes": one small interface over code that runs, answers that match and texts that resemble.
 
-    verifier = make_verifier("code", timeout=3.0)
-    outcomes = verifier.verify(texts, record)     # judged against the record's tests or references
-    gate = verifier.well_formed(texts, record)    # judged without them: usable while training
+verifier = make_verifier("code", timeout=3.0)
+outcomes = verifier.verify(texts, record)     # judged against the record's tests or references
+gate = verifier.well_formed(texts, record)    # judged without them: usable while training
 """
 
 from __future__ import annotations

@@ -130,7 +130,7 @@ def decode(form: Any, resolve: Callable[[int], Any]) -> Any:
             return iter([decode(item, resolve) for item in parts])
         build = _BY_TAG[tag]
         return build(decode(item, resolve) for item in parts) if build in _SEQUENCES else build(parts)
-    except (TypeError, KeyError, ArithmeticError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, ArithmeticError, AttributeError) as error:
         raise ValueError(f"not an encoded value ({error})") from error
 
 

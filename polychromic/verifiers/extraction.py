@@ -39,6 +39,9 @@ _STARTS_CODE = re.compile(
 )
 
 
+_MAX_STARTS = 20  # lines of prose may look like code
+
+
 @dataclass(frozen=True)
 class Extraction:
     """program: what to run, or None and `problem` says why."""
@@ -60,14 +63,13 @@ def extract(text: str, prompt: str = "", entry_point: str | None = None) -> Extr
     if not text.strip():
         return Extraction(None, "the text is empty")
     head, opening = _split_prompt(prompt, entry_point)
-    for source in _sources(text):
-        for program in _readings(source, head, opening, entry_point):
-            if (tree := _parse(program)) and _is_program(tree, entry_point):
-                return Extraction(_tidy(program, tree, entry_point))
+    sources = list(_sources(text))
+    for program in (*_whole(sources, head, entry_point), *_continued(sources, head, opening, entry_point)):
+        if (tree := _parse(program)) and _is_program(tree, entry_point):
+            return Extraction(_tidy(program, tree, entry_point))
     # Nothing parses. Is there a program with an error in it?
-    for source in _sources(text):
-        start = _first_code_line(source, entry_point)
-        if start is not None:
+    for source in sources:
+        for start in _code_lines(source, entry_point):
             return Extraction(head + "\n".join(source.split("\n")[start:]))
         if opening and source[:1] in " \t":
             return Extraction(head + opening + source)
@@ -93,65 +95,68 @@ def _split_prompt(prompt: str, entry_point: str | None) -> tuple[str, str]:
 
 
 def _sources(text: str) -> Iterator[str]:
-    """Where the code may be, likeliest first: fenced blocks together and alone, before a closing fence, the
-    whole text.
-    """
+    """Where the code may be, likeliest first: fenced blocks, before a closing fence, the whole text."""
     blocks = [textwrap.dedent(block) if indent else block for indent, block in _FENCE.findall(text)]
-    if blocks:
-        yield from blocks
-        if len(blocks) > 1:
-            yield "\n".join(blocks)  # imports in one block, the function in the next
-    if re.search(r"^[ \t]*```", text, re.MULTILINE):
-        yield re.split(r"^[ \t]*```.*$", text, maxsplit=1, flags=re.MULTILINE)[
-            0
-        ]  # the prompt opened the fence
+    for place, block in enumerate(blocks):
+        helpers = [b for b in blocks[:place] if re.search(r"^(?:def|class|import|from)\b", b, re.MULTILINE)]
+        if helpers:
+            yield "\n".join([*helpers, block])
+        yield block
+    if fence := re.search(r"^[ \t]*```", text, re.MULTILINE):
+        yield text[: fence.start()]  # the prompt opened it
     yield text
 
 
-def _readings(source: str, head: str, opening: str, entry_point: str | None) -> Iterator[str]:
-    """The ways to read a source as a program, likeliest first."""
-    continues = opening and not (
-        entry_point and re.search(rf"^\s*(?:async )?def {re.escape(entry_point)}\b", source, re.MULTILINE)
-    )
-    if continues:
-        # As it is; with the first indent that decoding may have eaten; a body that was written without
-        # indents.
-        for continuation in (source, "    " + source, textwrap.indent(textwrap.dedent(source), "    ")):
-            yield from _without_tail(head + opening + continuation, keep=(head + opening).count("\n"))
-    start = _first_code_line(source, entry_point)
-    if start is None:
-        return
-    lines = source.split("\n")
-    yield head + source
-    yield from _without_tail(head + textwrap.dedent("\n".join(lines[start:])), keep=head.count("\n"))
+def _whole(sources: list[str], head: str, entry_point: str | None) -> Iterator[str]:
+    """Readings as a whole function or script, behind what the prompt put before the function."""
+    for source in sources:
+        lines = source.split("\n")
+        for start in _code_lines(source, entry_point):
+            yield from _without_tail(
+                head + textwrap.dedent("\n".join(lines[start:])), head.count("\n"), entry_point
+            )
 
 
-def _first_code_line(source: str, entry_point: str | None) -> int | None:
+def _continued(sources: list[str], head: str, opening: str, entry_point: str | None) -> Iterator[str]:
+    """Readings as the body of the function that the prompt opened."""
+    *blocks, text = sources
+    # The longest first: an example of a call is shorter than the body.
+    for source in (*sorted(blocks, key=len, reverse=True), text) if opening else ():
+        # As it is; with the first indent that decoding may have eaten; a body that was written without any.
+        for body in (source, "    " + source, textwrap.indent(textwrap.dedent(source), "    ")):
+            yield from _without_tail(head + opening + body, (head + opening).count("\n"), entry_point)
+
+
+def _code_lines(source: str, entry_point: str | None) -> list[int]:
+    """The lines at which a program may start, up to the function asked for; none if that is not there."""
     lines = source.split("\n")
     starts = [
         number
         for number, line in enumerate(lines)
-        if _STARTS_CODE.match(line.lstrip() if number == 0 else line)
+        if _STARTS_CODE.match(line.lstrip() if not number else line)
     ]
-    if entry_point:
-        wanted = re.compile(
-            rf"\s*(?:(?:async )?def|class) {re.escape(entry_point)}\b|{re.escape(entry_point)}\s*="
-        )
-        if not any(wanted.match(line) for line in lines):
-            return None
-    return starts[0] if starts else 0 if entry_point else None
+    if entry_point is None:
+        return starts[:_MAX_STARTS]
+    wanted = [number for number in starts if _defines(lines[number], entry_point)]
+    return [number for number in starts if number <= wanted[0]][:_MAX_STARTS] if wanted else []
 
 
-def _without_tail(program: str, keep: int) -> Iterator[str]:
-    """The program, then without ever more of the unindented lines at its end: prose after the code, or the
-    next task.
+def _defines(line: str, entry_point: str) -> bool:
+    name = re.escape(entry_point)
+    return bool(re.match(rf"\s*(?:(?:(?:async )?def|class) {name}\b|{name}\s*=)", line))
+
+
+def _without_tail(program: str, keep: int, entry_point: str | None) -> Iterator[str]:
+    """The program, and again without the part that does not parse and what follows it, as long as that part
+    is no line of the function asked for: prose after the code, or the next task.
+
+    keep: the number of lines that are the prompt's.
     """
     lines = program.split("\n")
-    while len(lines) > keep:
-        program = "\n".join(lines)
-        yield program
+    while True:
+        yield "\n".join(lines)
         try:
-            ast.parse(program)
+            ast.parse("\n".join(lines))
             return
         except SyntaxError as error:
             at = min(max(error.lineno or 1, 1), len(lines)) - 1
@@ -159,12 +164,8 @@ def _without_tail(program: str, keep: int) -> Iterator[str]:
             return
         while at > keep and (not lines[at].strip() or lines[at][0] in " \t"):
             at -= 1
-        if at <= keep or _STARTS_CODE.match(lines[at]):
-            # The error stands inside a function, not in prose: only what follows that function may go.
-            later = [n for n in range(at + 1, len(lines)) if lines[n].strip() and lines[n][0] not in " \t)]}"]
-            if not later or later[-1] <= at:
-                return
-            at = later[-1]
+        if at <= keep or (entry_point and _defines(lines[at], entry_point)):
+            return
         del lines[at:]
 
 

@@ -49,11 +49,16 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from polychromic.errors import StudyError
 from polychromic.verifiers import landlock, seccomp
 from polychromic.verifiers.wire import HEADER, frame
+
+if (
+    TYPE_CHECKING
+):  # started by name, in a process of its own: named here so that its code counts as this module's
+    from polychromic.verifiers import lane  # noqa: F401
 
 MEMORY = 512 << 20  # bytes of address space of a candidate
 _PATIENCE = 5.0  # seconds that tests themselves may take beyond the candidate's limits
@@ -77,8 +82,8 @@ def method(execution: str = "sandbox") -> str:
         if shutil.which("bwrap"):
             return "bubblewrap"
     raise StudyError(
-        "This machine cannot confine programs that a model wrote: it has neither Landlock (Linux 5.13, x86-64 "
-        "or aarch64) nor bubblewrap. Install bubblewrap, use such a machine, or accept the risk with "
+        "This machine cannot confine programs that a model wrote: it has neither Landlock (Linux 5.13, "
+        "x86-64 or aarch64) nor bubblewrap. Install bubblewrap, use such a machine, or accept the risk with "
         "`execution: unsafe`."
     )
 

@@ -21,7 +21,7 @@ Encode = Callable[[Sequence[str]], np.ndarray]
 COPY_SHARE = 0.5  # of a text's word 4-grams, found in the prompt
 REPEAT_SHARE = 0.4  # of a text's word trigrams, seen before in it
 SAME_WORD_RUN = 4  # times in a row
-ON_TOPIC = 0.1  # cosine with the prompt, where no word is shared
+SHARED_WORDS, ON_TOPIC = 2, 0.2  # with the prompt: this many content words, or else this cosine
 
 # Chinese and Japanese are written without spaces: a character counts as a word.
 _WORD = re.compile(
@@ -93,9 +93,12 @@ def problem(text: str, record: Record, min_words: int, max_words: int, finish: s
 
 
 def on_topic(texts: Sequence[str], prompt: str, encode: Encode) -> list[bool]:
-    """Which texts share a content word with the prompt or, failing that, are close to it by embedding."""
+    """Which texts share content words with the prompt or, failing that, are close to it by embedding.
+
+    Of the answers to other prompts about a third are let through: the gate is against noise, not a judge.
+    """
     topic = set(words(prompt)) - _STOPWORDS
-    shared = [bool(topic & set(words(text))) for text in texts]
+    shared = [len(topic.intersection(words(text))) >= SHARED_WORDS for text in texts]
     distant = [text for text, near in zip(texts, shared, strict=True) if not near]
     if not distant:
         return shared
