@@ -1,6 +1,6 @@
 """When are two texts the same? Exact after normalisation; near by the Jaccard index of their shingles.
 
-A shingle is a window of 5 bytes of the normalised text. Curation finds near-duplicates among any number of
+A shingle is a window of 8 bytes of the normalised text. Curation finds near-duplicates among any number of
 rows by MinHash (Broder 1997) and LSH, and checks each candidate exactly. Splits and the leakage report
 compare the parts pair by pair, exactly, with no hashing that could miss one.
 """
@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-SHINGLE = 5
+SHINGLE = 8
+PERMUTATIONS = 128
 _NOT_WORD = re.compile(r"[\W_]+")
 
 
@@ -27,13 +28,10 @@ def normal(text: str) -> str:
 
 
 def shingles(text: str) -> np.ndarray:
-    """The sorted distinct shingles of the normalised text, each 5 bytes packed in a uint64."""
-    data = np.frombuffer(normal(text).encode().ljust(SHINGLE), dtype=np.uint8).astype(np.uint64)
-    count = len(data) - SHINGLE + 1
-    packed = np.zeros(count, dtype=np.uint64)
-    for offset in range(SHINGLE):
-        packed = (packed << np.uint64(8)) | data[offset : offset + count]
-    return np.unique(packed)
+    """The sorted distinct shingles of the normalised text, each 8 bytes read as a uint64."""
+    data = np.frombuffer(normal(text).encode().ljust(SHINGLE), dtype=np.uint8)
+    windows = np.lib.stride_tricks.sliding_window_view(data, SHINGLE)
+    return np.unique(np.ascontiguousarray(windows).view("<u8"))
 
 
 def jaccard(left: np.ndarray, right: np.ndarray) -> float:
@@ -49,16 +47,19 @@ class NearDuplicates:
     candidates are compared exactly, so nothing below the threshold is ever reported.
     """
 
-    def __init__(self, threshold: float, permutations: int = 64) -> None:
-        from datasketch import MinHash, MinHashLSH
+    def __init__(self, threshold: float) -> None:
+        from datasketch import MinHash
 
         self.threshold = threshold
-        fits = [r for r in range(1, permutations + 1) if (1 - threshold**r) ** (permutations // r) <= 1e-3]
-        rows = max(fits, default=1)
+        fits = [r for r in range(1, 65) if (1 - threshold**r) ** (PERMUTATIONS // r) <= 1e-3]
+        self._rows = max(fits, default=1)
         # Shingles are integers already: no hash on top (datasketch mixes them itself).
-        self._empty = MinHash(permutations, hashfunc=int, scheme="affine64")
-        self._index = MinHashLSH(num_perm=permutations, params=(permutations // rows, rows))
-        self._seen: dict[str, np.ndarray] = {}
+        self._empty = MinHash(PERMUTATIONS, hashfunc=int, scheme="affine64")
+        # datasketch's own index costs as much as all the rest; a dict of bands is the same thing.
+        self._buckets: dict[tuple[int, bytes], list[int]] = {}
+        self._keys: list[str] = []
+        self._signatures: list[np.ndarray] = []
+        self._shingles: list[np.ndarray] = []
 
     def add(self, key: str, text: str) -> tuple[str, float] | None:
         """The nearest text seen before, as (its key, the Jaccard index); None, and remembered, if there is
@@ -69,11 +70,24 @@ class NearDuplicates:
         grams = shingles(text)
         sketch = self._empty.copy()
         sketch.update_batch(grams.tolist())
-        near = [(jaccard(grams, self._seen[other]), other) for other in self._index.query(sketch)]
-        if near and (best := max(near))[0] >= self.threshold:
-            return best[1], best[0]
-        self._index.insert(key, sketch, check_duplication=False)
-        self._seen[key] = grams
+        signature = sketch.hashvalues
+        bands = [
+            (start, signature[start : start + self._rows].tobytes())
+            for start in range(0, PERMUTATIONS - self._rows + 1, self._rows)
+        ]
+        candidates = list({at for band in bands for at in self._buckets.get(band, ())})
+        if candidates:
+            # The share of equal hashes estimates the index within 0.2 (more than 4 standard deviations).
+            estimates = (np.stack([self._signatures[at] for at in candidates]) == signature).mean(1)
+            likely = [candidates[at] for at in np.flatnonzero(estimates >= self.threshold - 0.2)]
+            nearest = max(((jaccard(grams, self._shingles[at]), -at) for at in likely), default=(0.0, 0))
+            if nearest[0] >= self.threshold:
+                return self._keys[-nearest[1]], nearest[0]
+        for band in bands:
+            self._buckets.setdefault(band, []).append(len(self._keys))
+        self._keys.append(key)
+        self._signatures.append(signature)
+        self._shingles.append(grams)
         return None
 
 

@@ -31,6 +31,7 @@ TEXTS_IN_META = ("context", "question", "mismatched", "title")
 
 def map_texts(record: Record, change: Callable[[str], str]) -> Record:
     """The record with `change` applied to its prompt, target, references and the texts in its meta."""
+    change = cache(change)  # the target is most often among the references
     meta = {
         key: change(value)
         if isinstance(value, str)

@@ -69,7 +69,7 @@ REJECTED = [
     ({"filter": "exact_duplicates", "text": "target"}, {"prompt": "Something else"}, "target of good"),
     (
         {"filter": "near_duplicates", "text": "target"},
-        {"target": REPLY.replace("umbrella", "umbrellas")},
+        {"target": REPLY.replace(" with", " wit")},
         None,
     ),
     ({"filter": "canonical_passes"}, {"target": "def f(x):\n    return x", "tests": TEST}, "failed"),
@@ -269,9 +269,9 @@ def test_minhash_finds_what_the_exact_join_finds():
     rng = random.Random(0)
     words = [f"word{n}" for n in range(400)]
     texts = [" ".join(rng.choices(words, k=15)) for _ in range(300)]
-    texts += [text.replace(text.split()[3], "else", 1) for text in texts[:60]]  # Jaccard about 0.85
-    exact = {(i, j) for i, j, _ in near_pairs(texts, texts, 0.8) if i < j}
-    seen = NearDuplicates(0.8)
+    texts += [text.replace(text.split()[3], "else", 1) for text in texts[:60]]  # Jaccard 0.7 to 0.9
+    exact = {(i, j) for i, j, _ in near_pairs(texts, texts, 0.7) if i < j}
+    seen = NearDuplicates(0.7)
     found = {(int(near[0]), at) for at, text in enumerate(texts) if (near := seen.add(str(at), text))}
     assert len(exact) > 40
     assert found == exact
