@@ -236,6 +236,11 @@ class Judge(Strict):
     """offline: similarity to the references, named for what it is; no request leaves the machine."""
     model: str = "reference-similarity"
     base_url: str | None = None
+    """Another endpoint with the provider's interface. Keys come from ANTHROPIC_API_KEY or OPENAI_API_KEY."""
+    input_price: float = Field(3.0, ge=0)
+    """Dollars per million tokens read."""
+    output_price: float = Field(15.0, ge=0)
+    """Dollars per million tokens written."""
     budget: float = Field(20.0, ge=0)
     """Dollars a study may spend on judge calls."""
     prompts: int = Field(100, ge=1)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from polychromic.config import Domain, PromptArm, Study, TrainArm
-from polychromic.files import file_digest
+from polychromic.files import file_digest, write_json
 from polychromic.staleness import digest, make_stamp, refresh
 
 Job = tuple[str, dict[str, str]]
@@ -101,7 +101,7 @@ def params(study: Study, job: Job) -> dict[str, Any]:
         return {**_dump(study.judge, "provider", "model", "base_url", "prompts"), "control": study.plan.control, "temperature": study.sampling.temperature,
                 "seed": study.plan.seed}
     if rule == "power":
-        return {**plan(study), "plan_sha256": digest(plan(study))}
+        return {"plan_full": plan(study), "plan_sha256": digest(plan(study))}
     if rule in ("analyse", *FIGURE_RULES):
         title = {"title": study.title} if rule in ("report", "paper") else {}
         return {
@@ -285,6 +285,21 @@ def all_jobs(study: Study) -> list[Job]:
     ]
     return [*world, *data, *runs, *measured, *judged(study), ("power", {}), ("analyse", {}),
             *((rule, {}) for rule in FIGURE_RULES)]
+
+
+def registered_plan_file(study: Study) -> Path:
+    return results_folder(study) / ".stamps" / "plan.json"
+
+
+def register_plan(study: Study) -> None:
+    """Write down the analysis plan and its hash. Once anything has been trained, what is written stays.
+
+    The verdict compares it with the plan that it was made by, and says whether that has changed since.
+    """
+    file = registered_plan_file(study)
+    trained = any(results_folder(study).glob("*/*/seed-*/run.json"))
+    if not (trained and file.is_file()):
+        write_json(file, {"plan_sha256": digest(plan(study)), "plan": plan(study)})
 
 
 def refresh_stamps(study: Study, stamps: Stamps) -> list[Job]:

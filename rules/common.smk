@@ -33,6 +33,7 @@ wildcard_constraints:
 
 if workflow.is_main_process:
     # Before Snakemake looks at any file, so that it sees these as they are now.
+    jobs.register_plan(STUDY)
     jobs.refresh_stamps(STUDY, STAMPS)
 
 

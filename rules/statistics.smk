@@ -7,6 +7,8 @@ rule power:
     output:
         power=f"{R}/statistics/power.json",
         done=done("power"),
+    params:
+        registered=str(jobs.registered_plan_file(STUDY)),
     log:
         f"{R}/logs/power.log",
     message:

@@ -44,7 +44,6 @@ rule train:
         above=above("train"),
         base=base_model,
         train=ancient(f"{R}/{{domain}}/data/train.jsonl"),
-        val=ancient(f"{R}/{{domain}}/data/val.jsonl"),
     output:
         adapter=directory(f"{R}/{{domain}}/{{arm}}/seed-{{seed}}/adapter"),
         record=f"{R}/{{domain}}/{{arm}}/seed-{{seed}}/run.json",

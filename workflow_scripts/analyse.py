@@ -1,5 +1,6 @@
 """Intervals, tests, frontier and the verdict, from the cached tables alone."""
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -27,7 +28,8 @@ with job(snakemake) as p:
     analysis = analyse(tables, p, encoder=p["encoder"])
     for name in ("summary", "pairwise", "hypotheses", "frontier"):
         write_parquet(getattr(analysis, name), snakemake.output[name])
-    decided = verdict(analysis, p)
+    registered = json.loads(Path(snakemake.input.power).read_text(encoding="utf-8"))["plan_sha256"]
+    decided = verdict(analysis, p, registered=registered)
     write_json(snakemake.output.verdict, decided)
     for domain, found in decided["domains"].items():
         progress(f"{domain}: {found['sentence']}")

@@ -1,1 +1,30 @@
-"""Not there yet."""
+"""Preference between an arm's sample and the control's, asked in both orders."""
+
+from _job import job, progress
+from _samples import read_prompts, stacked, write_parquet
+
+from polychromic.judge import ModelJudge, ReferenceSimilarity, judge_arm
+
+with job(snakemake) as p:
+    if p["provider"] == "offline":
+        from polychromic.embedding import Embeddings
+
+        files = (snakemake.input.embeddings, snakemake.input.control_embeddings, snakemake.input.references)
+        judge = ReferenceSimilarity(Embeddings(*files).encode)
+    else:
+        from polychromic.judge_clients import Client
+
+        settings = {key: p[key] for key in ("provider", "model", "base_url", "budget", "input_price", "output_price")}
+        judge = ModelJudge(Client(**settings, folder=snakemake.params.cache))
+    table = judge_arm(
+        stacked(snakemake.input.samples),
+        stacked(snakemake.input.control),
+        read_prompts(snakemake.input.test),
+        judge,
+        p["seed"],
+        temperature=p["temperature"],
+        prompts=p["prompts"],
+    )
+    table = table.assign(arm=snakemake.wildcards.arm, control=p["control"])
+    write_parquet(table, snakemake.output.table)
+    progress(f"{len(table)} comparisons by {judge.name}")

@@ -1,4 +1,7 @@
-"""What the configured study can see, before anything is trained."""
+"""What the configured study can see, and the plan's hash, before anything is trained."""
+
+import json
+from pathlib import Path
 
 from _job import job, progress
 
@@ -6,6 +9,7 @@ from polychromic.files import write_json
 from polychromic.power import power_of_plan
 
 with job(snakemake) as p:
-    result = {**power_of_plan(p), "plan_sha256": p["plan_sha256"]}
+    registered = json.loads(Path(snakemake.params.registered).read_text(encoding="utf-8"))
+    result = {**power_of_plan(p["plan_full"]), "plan_sha256": registered["plan_sha256"]}
     write_json(snakemake.output.power, result)
     progress(result["sentence"])
