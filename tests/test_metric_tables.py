@@ -82,6 +82,15 @@ def test_every_row_has_the_values_of_the_functions(joined: pd.DataFrame) -> None
     assert second[["self_bleu_passing", "semantic_diversity_passing", "vendi_passing"]].isna().all()
 
 
+def test_every_column_has_a_signature(joined: pd.DataFrame) -> None:
+    for table in (
+        metrics.diversity_table(joined, RECORDS, encode),
+        metrics.quality_table(joined, RECORDS, answers=True),
+    ):
+        for column in set(table.columns) - {"seed", "prompt_id", "temperature", "samples", "passing"}:
+            assert metrics.signature(column).startswith(f"{column}|")
+
+
 def test_order_of_the_rows_never_matters(joined: pd.DataFrame) -> None:
     samples, passes = arm()
     shuffled = metrics.with_passes(

@@ -29,11 +29,12 @@ def self_bleu(texts: Sequence[str]) -> float:
     exponential smoothing, effective order. Texts equal to a sibling score 1, empty ones too; an empty text
     without an empty sibling scores 0. NaN for fewer than two texts.
     """
-    return self_bleu_of_words([bleu_tokens(text) for text in texts])
+    return self_bleu_of_words(tuple(sorted(bleu_tokens(text) for text in texts)))
 
 
-def self_bleu_of_words(rows: Sequence[Words]) -> float:
-    """`self_bleu` of texts that are already cut into words.
+@lru_cache(maxsize=64)  # a prompt's set often equals its passing or its cut one
+def self_bleu_of_words(rows: tuple[Words, ...]) -> float:
+    """`self_bleu` of texts that are already cut into words, in sorted order.
 
     Equal, digit for digit, to calling sacreBLEU with the siblings as references, in time linear in the
     number of texts instead of quadratic: the clipping count of an n-gram for text i is its largest count

@@ -43,8 +43,9 @@ def diversity_table(
         prompt_id, seed, temperature = keys
         texts, passed = group["text"].tolist(), group["passed"].tolist()
         words = [bleu_tokens(text) for text in texts]
-        passing = [row for row, good in zip(words, passed, strict=True) if good]
-        cut = [row[: max(targets[prompt_id], 1)] for row in words]
+        passing = tuple(sorted(row for row, good in zip(words, passed, strict=True) if good))
+        cut = tuple(sorted(row[: max(targets[prompt_id], 1)] for row in words))
+        words = tuple(sorted(words))
         labels = [None if pd.isna(label) else label for label in group["label"]]
         rows.append(
             {

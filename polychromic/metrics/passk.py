@@ -43,8 +43,7 @@ def distinct_classes(labels: Iterable[Hashable | None], k: int | None = None) ->
     of no class: a program that does not run shows no behaviour. NaN where n < k, or without samples.
     """
     labels = list(labels)
-    n = len(labels)
-    k = n if k is None else k
-    if n == 0 or n < k:
+    n, counts = len(labels), Counter(label for label in labels if label is not None)
+    if n == 0 or (k is not None and n < k):
         return float("nan")
-    return float(sum(pass_at_k(n, m, k) for m in Counter(x for x in labels if x is not None).values()))
+    return float(len(counts) if k is None else sum(pass_at_k(n, count, k) for count in counts.values()))
