@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pandas as pd
 
 ARMS = {
@@ -93,12 +95,13 @@ def count_range(counts: pd.Series, unit: str) -> str:
 
 
 def sizes(frame: pd.DataFrame) -> str:
-    """The n of a summary-like frame, in words: "n = 60 prompts × 3 training seeds × 10 samples"."""
-    text = f"{count_range(frame['n_prompts'], 'prompt')} × {count_range(frame['n_seeds'], 'training seed')}"
-    if "n_samples" in frame:
-        draws = (frame["n_samples"] / (frame["n_prompts"] * frame["n_seeds"])).round()
-        text += f" × {count_range(draws, 'sample')}"
-    return f"n = {text}"
+    """The n of a summary-like frame, in words: "n = 60 prompts × 3 training seeds × 10 samples" a domain."""
+    if "domain" in frame:
+        frame = frame[frame["domain"] != "pooled"]
+    text = (
+        f"n = {count_range(frame['n_prompts'], 'prompt')} × {count_range(frame['n_seeds'], 'training seed')}"
+    )
+    return text + (f" × {count_range(frame['n_samples'], 'sample')}" if "n_samples" in frame else "")
 
 
 def intervals(frame: pd.DataFrame) -> str:
@@ -110,4 +113,7 @@ def intervals(frame: pd.DataFrame) -> str:
 
 def latex(text: str) -> str:
     """Plain text as LaTeX source: special characters escaped, Greek and mathematical signs translated."""
-    return "".join(_LATEX.get(character, character) for character in text)
+    text = re.sub(r"(?<![\w.])-(?=[.\d])", "−", text)  # a minus, not a hyphen that a line may break at
+    # Other scripts and signs, which could only come from a user's own names, are shown by number.
+    plain = (_LATEX.get(c) or (c if ord(c) < 0x180 else f"[U+{ord(c):04X}]") for c in text)
+    return "".join(plain)

@@ -165,7 +165,7 @@ def make_study(
                     "high": high,
                     "n_prompts": prompts,
                     "n_seeds": len(SEEDS),
-                    "n_samples": prompts * len(SEEDS) * N,
+                    "n_samples": 1 if metric == "judge_win_rate" else N,
                     "signature": f"{metric}|n:{N}|v:0.1.0",
                 }
             )
@@ -234,6 +234,15 @@ def make_study(
             f"[{gain['low']:+.3f}, {gain['high']:+.3f}].",
         }
         _write_data(rng, folder, domain)
+    for key, rows in pd.DataFrame(summary).groupby(["metric", "arm", "temperature", "signature"]):
+        pooled = {
+            **dict(zip(("metric", "arm", "temperature", "signature"), key, strict=True)),
+            "domain": "pooled",
+        }
+        pooled |= rows[["value", "low", "high"]].mean().to_dict()
+        summary.append(
+            pooled | {"n_prompts": int(rows["n_prompts"].sum()), "n_seeds": len(SEEDS), "n_samples": N}
+        )
     statistics = folder / "statistics"
     statistics.mkdir(parents=True, exist_ok=True)
     pd.DataFrame(summary).to_parquet(statistics / "summary.parquet")
@@ -349,7 +358,11 @@ def _write_seeds(rng, folder: Path, domain: str, arm: str, passes: pd.DataFrame,
                 "status": "finished",
                 "config": {
                     "model": {"name": "embedded"},
-                    "training": {"rank": ABLATIONS.get(arm, {}).get("rank", 16)},
+                    "training": {
+                        "epochs": 2.0,
+                        "learning_rate": 2e-4,
+                        "rank": ABLATIONS.get(arm, {}).get("rank", 16),
+                    },
                     "objective": {
                         "samples": 3,
                         "weight": 0.3 if arm != "lora" else 0.0,

@@ -30,7 +30,7 @@ def forest(results: Results) -> Drawing:
         ax.axvline(0, color="black", linewidth=0.7, zorder=0)
         ax.set_title(title)
         ax.grid(visible=False, axis="y")
-        ax.locator_params(axis="x", nbins=3)
+        ax.locator_params(axis="x", nbins=2)
     margin = results.plan["margin"]
     for ax in axes[1:]:
         ax.axvline(-margin, color=style.RED, linewidth=0.9, linestyle=(0, (3, 2)), zorder=0)

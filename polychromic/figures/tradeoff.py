@@ -22,6 +22,7 @@ def diversity_quality(results: Results) -> Drawing:
     diversity = next(
         name for name in ("semantic_diversity", "semantic", "distinct_2") if name in set(rows["metric"])
     )
+    rows = rows[rows["metric"].isin([diversity, *qualities.values()])]
     figure, axes = style.domain_panels(domains, panel_height=1.45)
     for ax, domain in zip(axes, domains, strict=True):
         own = rows[rows["domain"] == domain].set_index(["metric", "arm"])
