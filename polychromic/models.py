@@ -58,7 +58,7 @@ def load_base(
         model = AutoModelForCausalLM.from_pretrained(
             name_or_path, revision=revision, device_map={"": device}, **settings
         )
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise StudyError(
             f"cannot load the base model {str(name_or_path)!r} (revision {revision}): {error}. Give a folder "
             "with a model in it, or a hub id that this machine can reach."
