@@ -1,4 +1,4 @@
-"""A real SLURM on the loopback interface: one controller and two nodes, `n1` with CPUs and `n2` with two (fake) GPUs.
+"""A real SLURM on the loopback interface: node `n1` with CPUs and node `n2` with two (fake) GPUs.
 
 Needs Debian's slurmctld, slurmd, slurm-client and munge, and root; ready in one or two seconds. No accounting
 database, so `squeue` is what tells a job's state.

@@ -16,7 +16,7 @@ from polychromic.files import write_atomic
 from polychromic.staleness import PACKAGE, ROOT
 
 # What this module itself loads.
-PLUMBING = {"polychromic/__init__.py", "polychromic/errors.py", "polychromic/files.py", "polychromic/staleness.py"}
+PLUMBING = {f"{PACKAGE}/{name}.py" for name in ("__init__", "errors", "files", "staleness")}
 
 
 @contextmanager

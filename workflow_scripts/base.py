@@ -2,7 +2,7 @@
 
 from _job import job, progress
 
-from polychromic.demo import train_base
+from polychromic.demo.base import train_base
 
 with job(snakemake) as p:
     import torch

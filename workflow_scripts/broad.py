@@ -2,7 +2,7 @@
 
 from _job import job, progress
 
-from polychromic.demo import write_broad
+from polychromic.demo.broad import write_broad
 
 with job(snakemake) as p:
     rows = write_broad(snakemake.output.corpus, seed=p["seed"], rows=p["broad_rows"])

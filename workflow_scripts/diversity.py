@@ -5,7 +5,7 @@ from _job import job
 from _samples import read_prompts, stacked, write_parquet
 
 from polychromic.embedding import Embeddings
-from polychromic.metrics.diversity_table import diversity_table
+from polychromic.metrics.diversity_frame import diversity_table
 from polychromic.metrics.frames import with_passes
 
 with job(snakemake) as p:

@@ -1,5 +1,7 @@
 """Draw n completions a prompt at every temperature, from a base model with or without an adapter."""
 
+import math
+
 import pandas as pd
 from _job import job, progress
 from _model import load_base_model
@@ -22,18 +24,18 @@ with job(snakemake) as p:
     train = read_records(snakemake.input.train)
     wildcards, sampling = snakemake.wildcards, p["sampling"]
 
+    def encoded_prompt(record):
+        text = render(
+            record.prompt,
+            examples=pick_examples(train, record.id, p["shots"], seed=int(wildcards.seed)) if p["shots"] else (),
+            output=p["output"],
+            tokenizer=tokenizer if p["model"]["chat"] else None,
+            **p["prompting"],
+        )
+        return encode_prompt(tokenizer, text)
+
     def draw(records, part):
-        prompts = [
-            render(
-                record.prompt,
-                examples=pick_examples(train, record.id, p["shots"], seed=int(wildcards.seed)) if p["shots"] else (),
-                output=p["output"],
-                tokenizer=tokenizer if p["model"]["chat"] else None,
-                **p["prompting"],
-            )
-            for record in records
-        ]
-        encoded = [encode_prompt(tokenizer, prompt) for prompt in prompts]
+        encoded = [encoded_prompt(record) for record in records]
         room = model.config.max_position_embeddings - p["max_new_tokens"]
         fits = [i for i, tokens in enumerate(encoded) if len(tokens) <= room]
         if len(fits) < len(records):
@@ -66,15 +68,12 @@ with job(snakemake) as p:
         return pd.DataFrame(rows, columns=COLUMNS)
 
     def reference_likelihood(records):
-        prompts = [render(record.prompt, output=p["output"], tokenizer=tokenizer if p["model"]["chat"] else None,
-                          **p["prompting"]) for record in records]
-        rows = [
-            (encode_prompt(tokenizer, prompt), encode_completion(tokenizer, record.target))
-            for prompt, record in zip(prompts, records, strict=True)
-        ]
-        columns = {"prompt_id": [record.id for record in records]}
-        nll, tokens = zip(*reference_nll(model, rows), strict=True)
-        return pd.DataFrame({**columns, "nll": nll, "tokens": tokens})
+        rows = [(encoded_prompt(record), encode_completion(tokenizer, record.target)) for record in records]
+        longest = model.config.max_position_embeddings
+        fits = [i for i, (prompt, target) in enumerate(rows) if len(prompt) + len(target) <= longest]
+        found = dict(zip(fits, reference_nll(model, [rows[i] for i in fits]), strict=True))
+        table = [(record.id, *found.get(i, (math.nan, len(rows[i][1])))) for i, record in enumerate(records)]
+        return pd.DataFrame(table, columns=["prompt_id", "nll", "tokens"])
 
     for part, count, target in (
         ("test", sampling["test_prompts"], snakemake.output.samples),

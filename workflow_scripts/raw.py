@@ -4,7 +4,7 @@ from pathlib import Path
 
 from _job import job
 
-from polychromic.demo import write_raw
+from polychromic.demo.raw import write_raw
 
 with job(snakemake) as p:
     write_raw(Path(snakemake.output.rows[0]).parent, world=p["kind"], seed=p["seed"], rows=p["raw_rows"])

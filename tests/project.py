@@ -1,0 +1,81 @@
+"""A copy of the project in a folder of its own, and a study small enough to run in a test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+COPIED = (
+    "Snakefile",
+    "config.yaml",
+    "docs/report",
+    "gpu",
+    "polychromic",
+    "profiles",
+    "requirements.lock",
+    "rules",
+    "workflow_scripts",
+)
+
+TINY = """
+# One domain, the primary arm and its control, one seed: every stage in the least time. Its numbers mean nothing.
+study: tiny
+seeds: [42]
+world: {raw_rows: 120, broad_rows: 1000, hidden: 32, layers: 1, vocabulary: 400}
+training: {epochs: 1, checkpoint_every: 2}
+sampling: {samples: 3, frontier: [], test_prompts: 6, validation_prompts: 2}
+metrics: {k: [1, 3], bertscore: false}
+plan: {replicates: 100}
+domains: {social: null, code: null, creative: null, qa: {curation: {min_rows: 20}, max_new_tokens: 6}}
+arms:
+  zero_shot: null
+  few_shot: null
+  polychromic_literal: null
+  polychromic: {objective: {prompts: 2, samples: 2, every: 2, max_new_tokens: 6}}
+"""
+
+
+def copy_project(folder: Path) -> Path:
+    """The project's own files, as a clone would have them, and `tiny.yaml`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in COPIED:
+        source, target = REPOSITORY / name, folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_symlink():
+            target.symlink_to(os.readlink(source))
+        elif source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copyfile(source, target)
+    (folder / "tiny.yaml").write_text(TINY)
+    return folder
+
+
+def command(*targets: str, profile: str = "profiles/demo", overlays: tuple[str, ...] = (), options=()) -> list[str]:
+    """`snakemake` on the tiny study."""
+    files = ["profiles/demo/study.yaml", "tiny.yaml", *overlays]
+    snakemake = [str(Path(sys.executable).with_name("snakemake")), "--profile", profile]
+    return [*snakemake, "--configfile", *files, *options, "--", *targets]
+
+
+def environment(project: Path, **more: str) -> dict[str, str]:
+    """The library comes from the copy; one thread a process, as two cores may be all there is."""
+    threads = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+    return {**os.environ, **threads, "PYTHONPATH": str(project), "HF_HUB_OFFLINE": "1", **more}
+
+
+def run(project: Path, *targets: str, timeout: float = 900, env: dict[str, str] | None = None, **how):
+    """Run the tiny study; returns the finished process, its output joined in `.stdout`."""
+    return subprocess.run(
+        command(*targets, **how),
+        cwd=project,
+        env=env or environment(project),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout,
+    )
