@@ -1,4 +1,4 @@
-"""The embedded model and rows that the benchmarks use: a base trained once and kept in results/benchmarks/."""
+"""The embedded model and rows that the benchmarks use: a base kept in results/benchmarks/."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Group sampling against `generate()`: tokens a second at the same temperature, one shared prefill or none.
 
-    python -m benchmarks.sampling [--base FOLDER] [--prompts 24] [--samples 10] [--temperature 0.7] [--threads 1]
+    python -m benchmarks.sampling [--base FOLDER] [--prompts 24] [--samples 10] [--temperature 0.7]
 
 Three ways to draw N completions of each prompt from the embedded model with a LoRA adapter: `sample_groups`
 (all prompts at once), `generate(num_return_sequences=N)` batched over all prompts, and a loop that calls
@@ -61,7 +61,9 @@ def batched(model, tokenizer, prompts, options) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--base")
     parser.add_argument("--prompts", type=int, default=24)
     parser.add_argument("--samples", type=int, default=10)

@@ -1,6 +1,6 @@
 """What the diversity term costs: training with it against standard LoRA, same rows, same steps.
 
-    python -m benchmarks.training [--base FOLDER] [--every 4 5] [--prompts 4] [--samples 4] [--rows 640] [--repeats 3]
+    python -m benchmarks.training [--base FOLDER] [--every 4 5] [--prompts 4] [--samples 4] [--repeats 3]
 
 The embedded model. Both are first warmed up (a LoRA model that ends its completions as a trained one does);
 then they take turns, and the fastest of `--repeats` counts. The last line is one JSON object.
@@ -40,7 +40,9 @@ def train(base, data, folder, state=None, **changed):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--base")
     parser.add_argument("--every", type=int, nargs="+", default=[4, 5])
     parser.add_argument("--prompts", type=int, default=4)
@@ -71,7 +73,9 @@ def main() -> None:
                     best[name] = result
 
     lora = best["lora"][0]
-    print(f"{'':24}{'seconds':>9}{'ratio':>7}{'sample':>9}{'measure':>9}{'score':>9}{'backward':>9}{'tokens':>9}")
+    print(
+        f"{'':24}{'seconds':>9}{'ratio':>7}{'sample':>9}{'measure':>9}{'score':>9}{'backward':>9}{'tokens':>9}"
+    )
     report = {}
     for name, (seconds, trainer) in best.items():
         parts = vars(trainer.seconds)

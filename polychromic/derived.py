@@ -19,11 +19,10 @@ WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 def average_adapters(
     early_dir: str | Path, late_dir: str | Path, out_dir: str | Path, *, share: float = 0.5
 ) -> None:
-    """WiSE-FT on the change of the weights: (1 - share) * dW_early + share * dW_late, as one adapter of twice
-    the rank.
+    """WiSE-FT on the weights' change, (1 - share) * dW_early + share * dW_late, with twice the rank.
 
-    Wortsman et al. 2022 (arXiv 2109.01903, eq. 1), for checkpoints of one fine-tuning run as in Dang et al.
-    2025 (arXiv 2504.10478, sec. 4). With dW = scaling * B A the average is exact: A' = [A_early; A_late] and
+    Wortsman et al. 2022 (arXiv 2109.01903), for checkpoints of one fine-tuning run as in Dang et al.
+    2025 (arXiv 2504.10478). With dW = scaling * B A the average is exact: A' = [A_early; A_late] and
     B' = [(1 - share) B_early, share B_late].
 
     Raises:

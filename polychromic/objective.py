@@ -1,6 +1,6 @@
 """The mathematics of L = L_quality - lambda * E[D(y_1..y_N)]: diversity, credits, surrogate. Pure tensors.
 
-The gradient of E[D] with respect to the policy is the score-function estimator (Williams 1992, eq. 4)
+The gradient of E[D] with respect to the policy is the score-function estimator (REINFORCE, Williams 1992)
 
     grad E[D] = E[ sum_i A_i * grad log pi(y_i | x) ],    A_i = D(Y) - b_i,
 

@@ -45,7 +45,7 @@ def quality_loss(name: str, *, beta: float = 0.7, dco_samples: int = 10) -> Loss
 
 
 def gem(logits: torch.Tensor, labels: torch.Tensor, *, beta: float, log_sigmoid: bool) -> torch.Tensor:
-    """GEM, entropy-preserving fine-tuning (Li et al. 2025, arXiv 2408.16673, sec. 4, algorithm 1), per token.
+    """GEM, entropy-preserving fine-tuning (Li et al. 2025, arXiv 2408.16673), per token.
 
     With q = softmax(logits / beta), a constant: -sum_v q_v * w_v * (log p_label - log p_v). With the linear
     h, w = 1 and the gradient is that of beta * CE(logits / beta). The published h is a log-sigmoid: w_v =
@@ -67,17 +67,14 @@ def gem(logits: torch.Tensor, labels: torch.Tensor, *, beta: float, log_sigmoid:
 
 
 def entropy_regularised(logits: torch.Tensor, labels: torch.Tensor, *, bonus: float) -> torch.Tensor:
-    """Cross-entropy minus bonus * entropy of the next-token distribution, per token (Pereyra et al. 2017, eq.
-    2).
-    """
+    """Cross-entropy minus bonus * entropy of the next-token distribution, per token (Pereyra et al. 2017)."""
     log_p = logits.log_softmax(-1)
     entropy = -(log_p.exp() * log_p).sum(-1)
     return -log_p.gather(-1, labels.unsqueeze(-1)).squeeze(-1) - bonus * entropy
 
 
 def dco(sequence_log_probs: torch.Tensor, *, samples: int) -> torch.Tensor:
-    """DCO, -log of the chance that one of N samples is the target (Chen et al. 2025, arXiv 2502.07154, eq.
-    4).
+    """DCO: -log of the chance that one of N samples is the target (Chen et al. 2025, arXiv 2502.07154).
 
     -log(1 - (1 - p)^N) with p = exp(sequence_log_probs), a sequence. N = 1 is the cross-entropy.
     """
@@ -87,7 +84,7 @@ def dco(sequence_log_probs: torch.Tensor, *, samples: int) -> torch.Tensor:
 
 
 def log1mexp(x: torch.Tensor) -> torch.Tensor:
-    """log(1 - exp(x)) for x < 0, accurate at both ends (Maechler 2012, eq. 7)."""
+    """log(1 - exp(x)) for x < 0, accurate at both ends (Maechler 2012)."""
     near = x > -0.6931472
     # The branch not taken gets a harmless argument: `where` would pass its NaN gradient on.
     return torch.where(

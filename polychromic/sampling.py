@@ -74,8 +74,8 @@ def sample_groups(
             raise StudyError(f"prompt {i} has no tokens.")
         if context and len(prompt) + max_new_tokens > context:
             raise StudyError(
-                f"prompt {i} has {len(prompt)} tokens; with max_new_tokens = {max_new_tokens} that exceeds the "
-                f"model's context of {context}. Shorten the prompt or lower max_new_tokens."
+                f"prompt {i} has {len(prompt)} tokens; with max_new_tokens = {max_new_tokens} that exceeds "
+                f"the model's context of {context}. Shorten the prompt or lower max_new_tokens."
             )
     results: list[list[Completion]] = [[] for _ in prompts]
     ends = end_tokens(model, tokenizer)
@@ -132,7 +132,7 @@ def uniforms(seeds: Sequence[int], count: int) -> np.ndarray:
 
 @contextmanager
 def _fused_attention(model) -> Iterator[None]:
-    """SDPA instead of eager attention, which is the faster one to train with on a CPU but not to decode with."""
+    """SDPA instead of eager attention, which trains faster on a CPU but decodes slower."""
     config, before = model.config, model.config._attn_implementation
     if before == "eager" and getattr(model, "_supports_sdpa", False):
         config._attn_implementation = "sdpa"

@@ -2,8 +2,8 @@
 
 The quality term runs as in any Trainer. Every m-th optimisation step, after the quality gradient is complete,
 fresh samples are drawn from the current policy, their credits computed, and the score-function gradient of
-E[D], with weight m * lambda, is added. Nothing of this touches the data order or the dropout noise: with lambda = 0
-it is standard LoRA, bit for bit.
+E[D], with weight m * lambda, is added. Nothing of this touches the data order or the dropout noise: with
+lambda = 0 it is standard LoRA, bit for bit.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ class PolychromicTrainer(Trainer):
             )
         if args.world_size > args.prompts_per_step:
             raise StudyError(
-                f"prompts_per_step = {args.prompts_per_step} is less than {args.world_size} processes: raise it."
+                f"prompts_per_step = {args.prompts_per_step} is less than {args.world_size}, the processes."
             )
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
@@ -233,8 +233,8 @@ class PolychromicTrainer(Trainer):
             parameter.grad = None
         if not 0 < norm < float("inf"):
             raise StudyError(
-                f"gradient audit: the diversity term's gradient is {norm} with credits of one. Check that the "
-                "adapter's parameters require gradients and that the model is finite."
+                f"gradient audit: the diversity term's gradient is {norm} with credits of one. Check that "
+                "the adapter's parameters require gradients and that the model is finite."
             )
         self.scale.update(self._statistics(groups, self._diversity(indices, groups))["mean_square"])
         self._audited = True
@@ -473,8 +473,8 @@ def encode_rows(rows: Sequence[dict], tokenizer, max_length: int) -> tuple[list[
     dropped = len(rows) - len(encoded)
     if not encoded:
         raise StudyError(
-            f"none of the {dropped} rows fits in max_length = {max_length} tokens: raise max_length or shorten "
-            "the rows."
+            f"none of the {dropped} rows fits in max_length = {max_length} tokens: raise max_length or "
+            "shorten the rows."
         )
     if dropped:
         logger.warning(

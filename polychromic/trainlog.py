@@ -67,8 +67,8 @@ class Watch:
         if self.zeros and self.zeros % self.zero_steps == 0:
             warnings.append(
                 f"step {step}: all credits were zero for {self.zeros} diversity steps: D sees no difference "
-                "between samples, or the gate lets none through. Raise rollout_temperature or num_samples, or "
-                "check the measure."
+                "between samples, or the gate lets none through. Raise rollout_temperature or num_samples, "
+                "or check the measure."
             )
         for warning in warnings:
             logger.warning(warning)

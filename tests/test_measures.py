@@ -42,7 +42,9 @@ def test_behaviour_counts_pairs_that_differ():
 
 
 def test_semantic_is_mean_cosine_distance():
-    assert one(make_measure("semantic", encode=encode, gate=False), ["x", "y", "z"]).diversity == pytest.approx(2 / 3)
+    assert one(
+        make_measure("semantic", encode=encode, gate=False), ["x", "y", "z"]
+    ).diversity == pytest.approx(2 / 3)
 
 
 def test_surface_forms_are_the_metrics():
@@ -50,7 +52,9 @@ def test_surface_forms_are_the_metrics():
 
     texts = ["the cat sat on the mat", "the cat sat on a hat", "a dog ran"]
     assert one(make_measure("self_bleu", gate=False), texts).diversity == pytest.approx(1 - self_bleu(texts))
-    assert one(make_measure("distinct_n", n=2, gate=False), texts).diversity == pytest.approx(distinct_n(texts, 2))
+    assert one(make_measure("distinct_n", n=2, gate=False), texts).diversity == pytest.approx(
+        distinct_n(texts, 2)
+    )
 
 
 def test_what_does_not_run_is_one_kind_without_a_gate():
@@ -107,5 +111,5 @@ def test_what_is_missing_is_named():
         make_measure("novelty")
     with pytest.raises(StudyError, match="needs an encoder"):
         make_measure("semantic")
-    with pytest.raises(StudyError, match='"behaviour" needs a verifier .* "code"'):
+    with pytest.raises(StudyError, match=r'"behaviour" needs a verifier .* "code"'):
         make_measure("behaviour", verifier=object())

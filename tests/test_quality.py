@@ -70,7 +70,9 @@ def test_dco_is_its_formula(p, n):
     torch.testing.assert_close(loss[0].detach(), exact)
     # d/dlog p = -N p (1-p)^(N-1) / (1 - (1-p)^N)
     slope = gradient(loss.sum(), log_p)[0]
-    torch.testing.assert_close(slope, torch.tensor(-n * p * (1 - p) ** (n - 1), dtype=torch.float64) / exact.neg().exp())
+    torch.testing.assert_close(
+        slope, torch.tensor(-n * p * (1 - p) ** (n - 1), dtype=torch.float64) / exact.neg().exp()
+    )
 
 
 def test_dco_is_finite_where_the_target_is_certain():
@@ -94,7 +96,8 @@ def test_loss_is_a_sum_over_the_effective_batch(batch, name):
     loss = quality_loss(name, beta=0.5)
     count = int((labels[:, 1:] != -100).sum())
     halves = [
-        loss(SimpleNamespace(logits=logits[i : i + 1]), labels[i : i + 1], num_items_in_batch=count) for i in (0, 1)
+        loss(SimpleNamespace(logits=logits[i : i + 1]), labels[i : i + 1], num_items_in_batch=count)
+        for i in (0, 1)
     ]
     torch.testing.assert_close(sum(halves), loss(SimpleNamespace(logits=logits), labels))
 

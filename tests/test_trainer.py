@@ -104,7 +104,7 @@ def test_weight_zero_is_standard_lora_bit_for_bit(trained, tiny_model_dir, tiny_
 def test_diversity_changes_the_weights_but_not_the_data_order(trained):
     plain, diverse = trained("a", diversity_weight=0.0), trained("b", diversity_weight=0.3)
     assert not same(weights(plain), weights(diverse))
-    # The first diversity step is the second: the first step's loss and gradient, dropout included, are the same.
+    # The first diversity step is the second: the first one's loss and gradient are the same.
     first, other = (trainer.state.log_history[0] for trainer in (plain, diverse))
     assert (first["quality"], first["grad_norm"]) == (other["quality"], other["grad_norm"])
 
