@@ -91,7 +91,10 @@ def split(records: Sequence[Record], settings: Split, *, seed: int) -> SplitResu
             f"{len({record.group for record in records})} groups, {len(rejected)} rejected as leaks). "
             "Bring more rows, choose smaller groups, or change the shares."
         )
-    return SplitResult(parts, rejected, measure_leakage(parts, settings, rejected=len(rejected)))
+    leakage = measure_leakage(parts, settings, rejected=len(rejected))
+    if leakage["leaks"]:
+        raise AssertionError(f"split: leaks are left, {leakage['pairs_across_parts']}")
+    return SplitResult(parts, rejected, leakage)
 
 
 def part_of(record: Record, settings: Split, seed: int) -> str:

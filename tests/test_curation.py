@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -354,3 +356,11 @@ def test_no_row_is_lost_whatever_the_file_holds(tmp_path, lines, size):
     ways = sorted(row.where for row in rows if isinstance(row, BadRow))
     assert ways == sorted(row["where"] for row in result.rejected if row["record"] is None)
     write_jsonl(tmp_path / "out.jsonl", [*map(asdict, result.kept), *result.rejected])
+
+
+def test_the_documentation_knows_every_format_and_filter():
+    text = (Path(__file__).parents[1] / "docs" / "data.md").read_text(encoding="utf-8")
+    named = {row.split("`")[1] for row in text.splitlines() if row.startswith("| `")}
+    for union, key in ((AnyFilter, "filter"), (Source, "format")):
+        for model in get_args(get_args(union)[0]):
+            assert get_args(model.model_fields[key].annotation)[0] in named
