@@ -42,7 +42,7 @@ def cosine(degrees: float) -> float:
 
 
 def test_threshold_lies_just_above_what_must_not_pass():
-    # Right answers are 10 degrees from the other reference of their prompt; another prompt's 50 at the nearest.
+    # Right answers are 10 degrees from their prompt's other reference; another prompt's 50 at the nearest.
     found = calibrate([record("a", [0, 10]), record("b", [60, 70])], encode, max_false_pass=0.0)
     assert found["threshold"] == pytest.approx(cosine(50), abs=1e-6)
     assert found["threshold"] > np.float32(cosine(50)) - 1e-7

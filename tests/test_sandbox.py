@@ -370,6 +370,17 @@ def test_tests_that_hang_or_exit_cost_one_verdict(monkeypatch):
     assert run(ADD, TESTS, "add").passed
 
 
+def test_an_interrupted_lane_owes_nobody_its_verdict(monkeypatch):
+    def interrupt(lane):
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sandbox._Lane, "_receive", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run(ADD, "assert add(1, 2) == 4")
+    assert run(ADD, TESTS, "add").passed
+
+
 def test_tests_that_cannot_be_run_are_named():
     with pytest.raises(StudyError, match="function"):
         run("def apply(f, x): return f(x)", "assert apply(lambda x: x, 1) == 1")
@@ -387,11 +398,22 @@ def test_equal_programs_behave_equally_twice():
     assert behaviours(programs, [[1]]) == behaviours([programs[0] + "\n"], [[1]]) != [None]
 
 
-@pytest.mark.parametrize("end", ["pass", "os.kill(os.getpid(), 9)"])
+@pytest.mark.parametrize(
+    "end",
+    [
+        "pass",
+        "os.kill(os.getpid(), 9)",
+        "import threading\nthreading.Timer(0.5, os.kill, (os.getpid(), 9)).start()\n"
+        "run('while True: pass', 'assert f()', timeout=60)",
+        "import threading\nthreading.Timer(0.5, os.kill, (os.getpid(), 9)).start()\n"
+        "run('def f(): pass', 'while True: f', timeout=60)",
+    ],
+    ids=["end", "killed", "killed while a candidate runs", "killed while tests run"],
+)
 def test_no_scratch_folder_or_process_outlives_the_study(end):
     code = (
         "import os, psutil, json\n"
-        "from polychromic.verifiers.code import behaviours\n"
+        "from polychromic.verifiers.code import behaviours, run\n"
         "scratch = behaviours(['import os\\ndef f(): return os.getcwd()'], [[]])[0]\n"
         "print(scratch, [p.pid for p in psutil.Process().children(recursive=True)], sep='\\n', flush=True)\n"
         + end
@@ -424,6 +446,35 @@ def test_refuses_without_a_sandbox(monkeypatch):
     assert run(ADD, TESTS, "add", execution="unsafe").passed
     with pytest.raises(StudyError, match="not 'off'"):
         sandbox.method("off")
+
+
+@pytest.fixture
+def no_landlock(monkeypatch):
+    monkeypatch.setattr(landlock, "version", lambda: 0)
+    if not sandbox.shutil.which("bwrap"):
+        pytest.skip("no bubblewrap here")
+    try:
+        run(ADD, TESTS, "add")
+    except StudyError as error:
+        pytest.skip(f"bubblewrap does not work here: {error}")
+
+
+def test_bubblewrap_where_landlock_is_missing(no_landlock, tmp_path):
+    assert run(ADD, TESTS, "add").passed
+    secret = tmp_path / "key"
+    secret.write_text("secret")
+    for read in (
+        f"open({str(secret)!r})",
+        "open('/etc/passwd')",
+        "open('/proc/1/environ')",
+        "open('/proc/self/environ')",
+    ):
+        assert attack(read) in ("error", "forbidden"), read
+    assert attack("open('/usr/lib/x', 'w')") in ("error", "forbidden")
+    for call in ("import os\nos.fork()", "import socket\nsocket.socket()", "import os\nos.kill(1, 9)"):
+        assert attack(call) == "forbidden"
+    assert attack("while True: pass", timeout=0.2) == "timeout"
+    assert behaviours(["def f(x): return x + 1"], [[1], [2]]) == ["2|3"]
 
 
 def test_fork_of_the_supervisor_gets_lanes_of_its_own():

@@ -26,7 +26,8 @@ _REFEREE_MEMORY = 2 << 30  # bytes; tests of a huge answer must not take the mac
 def main(descriptor: int, method: str) -> None:
     """Serve jobs until the supervisor goes away. `method`: "landlock", "bubblewrap" or "unsafe"."""
     jobs = socket.socket(fileno=descriptor)
-    drop_privileges()
+    if method != "bubblewrap":  # which has done so, in a user namespace without other users
+        drop_privileges()
     scratch = tempfile.mkdtemp(prefix="polychromic-")
     above = os.path.dirname(scratch)
     rules = None
@@ -39,9 +40,8 @@ def main(descriptor: int, method: str) -> None:
         rules = landlock.ruleset([*readable, "/usr/share/zoneinfo"], [scratch, os.devnull])
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     if os.fork() == 0:
-        jobs.close()
         ours.close()
-        zygote.main(theirs, rules, method != "unsafe", scratch)
+        zygote.main(theirs, jobs, rules, method != "unsafe", scratch)
         os.chdir(above)
         shutil.rmtree(scratch, ignore_errors=True)
         os._exit(0)

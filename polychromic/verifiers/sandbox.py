@@ -62,6 +62,7 @@ if (
 
 MEMORY = 512 << 20  # bytes of address space of a candidate
 _PATIENCE = 5.0  # seconds that tests themselves may take beyond the candidate's limits
+_PYTHON = os.path.realpath(sys.executable)  # a virtual environment's own: candidates have no packages
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -128,7 +129,7 @@ class _Lane:
         start += (
             f"sys.path.insert(0, {str(_ROOT)!r}); from polychromic.verifiers import lane; sys.path.pop(0)"
         )
-        python = [sys.executable, "-s", "-S", "-P", "-W", "ignore", "-X", "utf8", "-c"]
+        python = [_PYTHON, "-s", "-S", "-P", "-W", "ignore", "-X", "utf8", "-c"]
         command = [*python, f"{start}; lane.main({theirs.fileno()}, {self.how!r})"]
         if self.how == "bubblewrap":
             command = [*_bubblewrap(), *command]
@@ -190,19 +191,21 @@ class _Lane:
 
 
 def _bubblewrap() -> list[str]:
-    """The view of the file system that Landlock would give, as mounts."""
-    seen = {
-        "/usr",
-        "/lib",
-        "/lib64",
-        "/bin",
-        sys.base_prefix,
-        str(_ROOT / "polychromic"),
-        os.path.dirname(os.path.realpath(sys.executable)),
-    }
+    """The view of the file system that Landlock would give, as mounts, and no network."""
+    seen = {"/usr", "/lib", "/lib64", sys.base_prefix, str(_ROOT / "polychromic")}
     mounts = [part for path in sorted(seen) if os.path.exists(path) for part in ("--ro-bind", path, path)]
-    venv = ["--ro-bind", sys.executable, sys.executable] if sys.prefix != sys.base_prefix else []
-    return ["bwrap", "--unshare-all", "--die-with-parent", *mounts, *venv, "--dev", "/dev", "--tmpfs", "/tmp"]
+    return [
+        "bwrap",
+        "--unshare-all",
+        "--cap-drop",
+        "ALL",
+        "--die-with-parent",
+        *mounts,
+        "--dev",
+        "/dev",
+        "--tmpfs",
+        "/tmp",
+    ]
 
 
 @functools.cache
@@ -236,6 +239,11 @@ def run(jobs: Sequence[dict[str, Any]], execution: str = "sandbox") -> list[dict
         try:
             lane = lane or _Lane(method(execution))
             return lane.run(job)
+        except BaseException:  # an interrupted lane still owes a verdict, which the next job must not read
+            if lane:
+                lane.close()
+            lane = None
+            raise
         finally:
             lanes.put(lane)
 

@@ -15,6 +15,7 @@ import json
 import os
 import random
 import resource
+import select
 import signal
 import socket
 import struct
@@ -52,18 +53,30 @@ def preload() -> None:
     gc.freeze()
 
 
-def main(control: socket.socket, rules: int | None, filtered: bool, scratch: str) -> None:
-    """Fork one candidate a request until the referee goes away.
+def main(
+    control: socket.socket, supervisor: socket.socket, rules: int | None, filtered: bool, scratch: str
+) -> None:
+    """Fork one candidate a request until the referee or the supervisor goes away; then end the referee too.
 
     A request is SPAWN with three descriptors (channel, stdin, stdout); the answer is the pid. The next
     message, whatever it says, ends the candidate; the answer is STATUS.
     """
+    referee = os.getppid()
     preload()
     program = seccomp.prepare() if filtered else None
-    while True:
+    # The supervisor never writes here while a candidate runs: only that it hung up is news.
+    poll = select.poll()
+    poll.register(control, select.POLLIN)
+    poll.register(supervisor, 0)
+
+    def told() -> bool:
+        """Wait for a message; whether there is one."""
+        return all(
+            descriptor == control.fileno() and not event & select.POLLHUP for descriptor, event in poll.poll()
+        )
+
+    while told():
         request, descriptors, _, _ = socket.recv_fds(control, 64, 3)
-        if not request:
-            return
         pid = os.fork()
         if pid == 0:
             code = NOT_CONFINED
@@ -78,12 +91,17 @@ def main(control: socket.socket, rules: int | None, filtered: bool, scratch: str
         for descriptor in descriptors:
             os.close(descriptor)
         control.send(struct.pack("!i", pid))
-        control.recv(1)  # "end", or the referee's death: the candidate goes in both cases
+        wanted = told()
         os.kill(pid, signal.SIGKILL)
         _, status, usage = os.wait4(pid, 0)
         for name in os.listdir(scratch):
             os.unlink(os.path.join(scratch, name))
+        if not wanted:
+            break
+        control.recv(1)
         control.send(STATUS.pack(status, usage.ru_utime + usage.ru_stime))
+    if os.getppid() == referee:  # it may be waiting for tests that never end
+        os.kill(referee, signal.SIGKILL)
 
 
 def _confine(
