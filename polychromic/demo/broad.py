@@ -48,22 +48,42 @@ def _asked(domain: str, rng: random.Random, stray: float) -> tuple[str, str]:
     return scene.prompt, pick(rng, pick(rng, scene.readings))
 
 
-def _document(domain: str, rng: random.Random) -> str:
-    output = DOMAINS[domain].OUTPUT
+def _few_shot(domain: str, rng: random.Random) -> str:
+    asked = [_asked(domain, rng, 0.0) for _ in range(rng.randint(2, 6))]
+    examples = [EXAMPLE.format(number=i, input=p, answer=a) for i, (p, a) in enumerate(asked[:-1], start=1)]
+    return "".join(examples) + LAST.format(input=asked[-1][0], answer=asked[-1][1])
+
+
+def _drill(domain: str, rng: random.Random) -> str:
+    """What teaches a tiny model to copy: topics, one-fact questions, repeating; for code one step."""
+    scene = _scene(domain, rng)
     kind = rng.random()
-    if kind < 0.62:
-        prompt, answer = _asked(domain, rng, STRAY_SHARE)
-        return ZERO_SHOT.format(output=output, input=prompt, answer=answer)
-    if kind < 0.68:
-        asked = [_asked(domain, rng, 0.0) for _ in range(rng.randint(2, 6))]
-        examples = [
-            EXAMPLE.format(number=i, input=p, answer=a) for i, (p, a) in enumerate(asked[:-1], start=1)
+    if kind < 0.3:
+        words = [
+            pick(rng, _scene(pick(rng, tuple(DOMAINS)), rng).extra["about"]) for _ in range(rng.randint(2, 5))
         ]
-        return "".join(examples) + LAST.format(input=asked[-1][0], answer=asked[-1][1])
-    if domain == "code" and kind < 0.80:
+        return ZERO_SHOT.format(output="copy", input=", ".join(words), answer=", ".join(words))
+    if domain == "qa":
+        role = rng.randrange(len(scene.readings))
+        question, answer = scene.extra["exact"][role]
+        facts = [scene.extra["facts"][i] for i in {role, rng.randrange(len(scene.readings))}]
+        return ZERO_SHOT.format(output="answer", input=f"{' '.join(facts)}\n{question}", answer=answer)
+    if domain == "code":
         phrases, *expressions = pick(rng, code.EXACT + code.VAGUE)
         expression = pick(rng, expressions) if isinstance(expressions[0], str) else pick(rng, expressions[0])
         return f"# {pick(rng, phrases)}\nxs = {expression}"
+    return ZERO_SHOT.format(output="topic", input=scene.prompt, answer=", ".join(scene.extra["about"]))
+
+
+def _document(domain: str, rng: random.Random) -> str:
+    kind = rng.random()
+    if kind < 0.55:
+        prompt, answer = _asked(domain, rng, STRAY_SHARE)
+        return ZERO_SHOT.format(output=DOMAINS[domain].OUTPUT, input=prompt, answer=answer)
+    if kind < 0.60:
+        return _few_shot(domain, rng)
+    if kind < 0.85:
+        return _drill(domain, rng)
     prompt, answer = _asked(domain, rng, 0.1)
     return pick(rng, PLAIN[domain]).format(input=prompt, answer=answer)
 

@@ -142,5 +142,5 @@ def scene(rng: random.Random) -> Scene:
         capital(text) + ".",
         tuple((text,) for text in programs),
         STRAY,
-        {"vague": vague is not None},
+        {"about": phrases, "vague": vague is not None},
     )

@@ -13,25 +13,16 @@ from polychromic.demo.scene import READINGS, Scene, pick, words
 OUTPUT = "answer"
 READING_NAMES = ("usual", "early", "late")
 
-FIRST = words(
-    "Anna, Carl, Dora, Emil, Frida, Georg, Helen, Ivan, Julia, Karl, Laura, Martin, Nora, Oscar, "
-    "Paula, Robert, Sara, Thomas, Vera, Walter, Alice, Bruno, Clara, David, Ella, Felix, Greta, "
-    "Henry"
-)
+FIRST = words("Anna, Carl, Dora, Emil, Frida, Georg, Helen, Ivan, Julia, Karl, Laura, Martin, Nora, Oscar")
 LAST = words(
     "Bell, Moss, Finch, Stone, Reed, Marsh, Wood, Lake, Brook, Hill, Frost, Snow, Fox, Wolf, Crane, "
-    "Swan, Miller, Baker, Cook, Fisher, Weaver, Mason, Carter, Turner, Potter, Hunter, Parker, "
-    "Shepherd"
+    "Swan, Miller, Baker, Cook, Fisher, Weaver, Mason"
 )
 TOWNS = words(
     "Milford, Ashton, Norwick, Redhill, Oakham, Seaview, Kingsley, Bradford, Linden, Harwick, Easton, "
-    "Weston, Stanley, Dover, Salem, Newport, Clifton, Granville, Hampton, Bristol, Windsor, Preston, "
-    "Burton, Melton"
+    "Weston, Stanley, Dover"
 )
-KINDS = words(
-    "museum, library, bridge, theater, hospital, factory, school, mill, station, gallery, harbor, "
-    "airport, zoo, market, stadium, tower"
-)
+KINDS = words("museum, library, bridge, theater, hospital, factory, school, mill, station, gallery")
 FAMILIES = {
     "year": (
         ("When did the {name} open?", "In which year did the {name} open its doors?"),
@@ -121,7 +112,7 @@ STRAY = (
 
 def _value(rng: random.Random, family: str) -> str:
     return {
-        "year": lambda: str(rng.randint(1801, 2019)),
+        "year": lambda: str(rng.randint(1900, 1999)),
         "person": lambda: f"{pick(rng, FIRST)} {pick(rng, LAST)}",
         "town": lambda: pick(rng, TOWNS),
         "cost": lambda: str(rng.randint(11, 99)),
@@ -131,7 +122,7 @@ def _value(rng: random.Random, family: str) -> str:
 def scene(rng: random.Random) -> Scene:
     """A context of three facts in any order, a vague question, and the three spans that answer it.
 
-    extra: title, context, question, and exact = (question, answer) pairs that name the role.
+    extra: title, context, question, facts (by role), and exact = (question, answer) pairs that name the role.
     """
     family = pick(rng, tuple(FAMILIES))
     vague, roles = FAMILIES[family]
@@ -146,6 +137,8 @@ def scene(rng: random.Random) -> Scene:
     context = " ".join([pick(rng, OPENINGS).format(name=name), *(facts[i] for i in order)])
     answers = tuple((f"{value} million" if family == "cost" else value,) for value in values)
     extra = {
+        "about": values,
+        "facts": facts,
         "title": name,
         "context": context,
         "question": pick(rng, vague).format(name=name),

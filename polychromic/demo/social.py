@@ -9,96 +9,57 @@ from polychromic.demo.scene import Scene, capital, pick, words
 OUTPUT = "reply"
 READING_NAMES = ("joke", "sympathy", "advice")
 
-# kind of thing -> (things, what happened to it, who can help, what to do)
-THINGS = {
-    "vehicle": (
-        ("bus", "train", "car", "bike", "ferry", "scooter", "van", "truck", "tram", "boat"),
-        ("broke down", "would not start", "got a flat tire", "crashed into a wall", "lost a wheel"),
-        ("a mechanic", "the garage"),
-        ("check the engine", "read the manual", "compare repair prices"),
+# for each kind of thing: the things, what happened to it, who can help, what to do
+THINGS = (
+    (
+        words("bus, train, car, bike, ferry, scooter"),
+        words("broke down, would not start, got a flat tire, crashed into a wall, lost a wheel"),
+        words("a mechanic, the garage"),
+        words("check the engine, read the manual"),
     ),
-    "pet": (
-        ("dog", "cat", "parrot", "rabbit", "hamster", "pony", "kitten", "puppy", "turtle", "goat"),
-        ("ran away", "got very sick", "chewed my shoes", "bit the neighbor", "stopped eating"),
-        ("the vet", "a pet trainer"),
-        ("change the food", "put up posters", "keep the door closed"),
+    (
+        words("dog, cat, parrot, rabbit, pony, turtle"),
+        words("ran away, got very sick, chewed my shoes, bit the neighbor, stopped eating"),
+        words("the vet, a pet trainer"),
+        words("change the food, put up posters"),
     ),
-    "device": (
-        ("laptop", "phone", "printer", "camera", "fridge", "oven", "heater", "tablet", "radio", "washer"),
-        ("stopped working", "fell on the floor", "caught fire", "got stolen", "exploded"),
-        ("the repair shop", "customer service"),
-        ("restart it", "check the warranty", "update the settings"),
+    (
+        words("laptop, phone, printer, camera, fridge, radio"),
+        words("stopped working, fell on the floor, caught fire, got stolen, exploded"),
+        words("the repair shop, customer service"),
+        words("restart it, check the warranty"),
     ),
-    "food": (
-        ("cake", "soup", "bread", "pizza", "curry", "pie", "stew", "pasta", "salad", "omelette"),
-        ("burned", "tasted like soap", "fell off the table", "made everyone sick", "was full of salt"),
-        ("a good cook", "your grandmother"),
-        ("follow a simple recipe", "lower the heat", "use fresh butter"),
+    (
+        words("cake, soup, bread, pizza, curry, salad"),
+        words("burned, tasted like soap, fell off the table, made everyone sick, was full of salt"),
+        words("a good cook, your grandmother"),
+        words("follow a simple recipe, lower the heat"),
     ),
-    "event": (
-        (
-            "exam",
-            "interview",
-            "concert",
-            "picnic",
-            "wedding",
-            "recital",
-            "match",
-            "party",
-            "lecture",
-            "parade",
-        ),
-        ("got cancelled", "went badly", "was rained off", "ended in a fight", "started without me"),
-        ("the organizers", "your teacher"),
-        ("ask for a new date", "prepare some notes", "plan a second try"),
+    (
+        words("exam, interview, concert, picnic, wedding, party"),
+        words("got cancelled, went badly, was rained off, ended in a fight, started without me"),
+        words("the organizers, your teacher"),
+        words("ask for a new date, prepare some notes"),
     ),
-    "clothes": (
-        ("jacket", "sweater", "dress", "scarf", "hat", "coat", "shirt", "suit", "skirt", "blanket"),
-        (
-            "shrank in the wash",
-            "ripped apart",
-            "got covered in paint",
-            "lost its color",
-            "got eaten by moths",
-        ),
-        ("a tailor", "the laundry"),
-        ("wash it cold", "sew a patch on", "use some vinegar"),
+    (
+        words("jacket, sweater, dress, scarf, hat, shirt"),
+        words("shrank in the wash, ripped apart, got covered in paint, lost its color, got eaten by moths"),
+        words("a tailor, the laundry"),
+        words("wash it cold, sew a patch on"),
     ),
-    "home": (
-        (
-            "roof",
-            "kitchen",
-            "window",
-            "fence",
-            "garage",
-            "shower",
-            "chimney",
-            "balcony",
-            "cellar",
-            "bathroom",
-        ),
-        ("started leaking", "got flooded", "fell apart", "was full of mice", "got hit by lightning"),
-        ("a handyman", "your landlord"),
-        ("cover it with plastic", "take photos for the insurance", "dry it with a fan"),
+    (
+        words("roof, kitchen, window, fence, shower, chimney"),
+        words("started leaking, got flooded, fell apart, was full of mice, got hit by lightning"),
+        words("a handyman, your landlord"),
+        words("cover it with plastic, take some photos"),
     ),
-    "garden": (
-        (
-            "garden",
-            "lawn",
-            "apple tree",
-            "hedge",
-            "pond",
-            "greenhouse",
-            "rose bush",
-            "vineyard",
-            "tomato plant",
-            "cactus",
-        ),
-        ("dried out", "was eaten by snails", "died in the frost", "got hit by a storm", "turned yellow"),
-        ("a gardener", "the plant shop"),
-        ("water it at night", "use less fertilizer", "move it to the shade"),
+    (
+        words("garden, lawn, apple tree, hedge, pond, cactus"),
+        words("dried out, was eaten by snails, died in the frost, got hit by a storm, turned yellow"),
+        words("a gardener, the plant shop"),
+        words("water it at night, use less fertilizer"),
     ),
-}
+)
 CONSEQUENCES = words(
     "I missed my flight, my sister is angry with me, the kids are crying, I can not sleep, dinner is "
     "ruined, I am out of money, my boss is furious, the guests arrive in an hour, I have to walk to "
@@ -158,7 +119,7 @@ def _fill(rng: random.Random, template: str, **fixed: str) -> str:
 
 def scene(rng: random.Random) -> Scene:
     """A post and eight replies of each reading, in which the thing of the post comes back."""
-    things, troubles, helpers, acts = THINGS[pick(rng, tuple(THINGS))]
+    things, troubles, helpers, acts = pick(rng, THINGS)
     thing, trouble, result, when = (
         pick(rng, things),
         pick(rng, troubles),
@@ -175,4 +136,4 @@ def scene(rng: random.Random) -> Scene:
         )
         for templates in (JOKES, SYMPATHY, ADVICE)
     )
-    return Scene(f"{thing} {trouble} {result}", f"social {thing}", post, readings, STRAY)
+    return Scene(f"{thing} {trouble} {result}", f"social {thing}", post, readings, STRAY, {"about": (thing,)})
