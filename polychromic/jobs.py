@@ -122,7 +122,7 @@ def aside(study: Study, job: Job) -> dict[str, Any]:
     if rule == "generate":
         return {"gpus": study.gpus_per_job}
     if rule == "judge":
-        return {"budget": study.judge.budget}
+        return _dump(study.judge, "budget", "input_price", "output_price")
     return {}
 
 
