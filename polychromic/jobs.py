@@ -89,12 +89,11 @@ def params(study: Study, job: Job) -> dict[str, Any]:
             **_prompting(study, domain, shots),
         }
     if rule == "encode":
-        return {"encoder": study.metrics.encoder, "bertscore": study.metrics.bertscore,
-                "temperature": study.sampling.temperature}
+        return {"encoder": study.metrics.encoder, "bertscore": study.metrics.bertscore, **_embedded_at(study, domain)}
     if rule == "verify":
         return {**_dump(domain, "verifier"), "encoder": study.metrics.encoder}
     if rule == "diversity":
-        return {"verifier": domain.verifier.kind}
+        return _embedded_at(study, domain)
     if rule == "quality":
         return {"verifier": domain.verifier.kind, "temperature": study.sampling.temperature}
     if rule == "judge":
@@ -322,6 +321,11 @@ def done_file(study: Study, job: Job) -> Path:
 
 def _dump(model: Any, *fields: str) -> dict[str, Any]:
     return model.model_dump(mode="json", include=set(fields) or None)
+
+
+def _embedded_at(study: Study, domain: Domain) -> dict[str, Any]:
+    """Texts are embedded at every temperature where answers are judged by similarity, else at the primary one."""
+    return {"everywhere": domain.verifier.kind == "similarity", "temperature": study.sampling.temperature}
 
 
 def _prompting(study: Study, domain: Domain, shots: int = 0) -> dict[str, Any]:

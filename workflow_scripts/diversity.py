@@ -11,4 +11,5 @@ from polychromic.metrics.frames import with_passes
 with job(snakemake) as p:
     joined = with_passes(stacked(snakemake.input.samples), pd.read_parquet(snakemake.input.passes))
     encode = Embeddings(snakemake.input.embeddings).encode
-    write_parquet(diversity_table(joined, read_prompts(snakemake.input.test), encode), snakemake.output.table)
+    at = None if p["everywhere"] else [p["temperature"]]
+    write_parquet(diversity_table(joined, read_prompts(snakemake.input.test), encode, semantic_at=at), snakemake.output.table)

@@ -1,17 +1,21 @@
-"""Sentence embeddings of an arm's texts, each text once, and their BERTScore at the primary temperature."""
+"""Sentence embeddings of an arm's texts, each text once, and BERTScore at the primary temperature."""
 
-import pandas as pd
 from _job import job, progress
 from _samples import read_prompts, stacked, write_parquet
 
-from polychromic.embedding import Encoder, save_embeddings
+from polychromic.embedding import MINILM, Encoder, save_embeddings
 from polychromic.metrics.bertscore import bertscore_table
 
 with job(snakemake) as p:
     samples = stacked(snakemake.input.samples)
-    texts = pd.concat([samples["text"], stacked(snakemake.input.samples_val)["text"]])
-    count = save_embeddings(snakemake.output.embeddings, texts, Encoder(p["encoder"]))
-    progress(f"{len(texts)} samples, {count} different texts")
+    encoder = Encoder(p["encoder"])
     temperatures = [p["temperature"]] if p["bertscore"] else []
-    scores = bertscore_table(samples, read_prompts(snakemake.input.test), temperatures, p["encoder"])
+    model = encoder if p["encoder"] == MINILM else MINILM
+    scores = bertscore_table(samples, read_prompts(snakemake.input.test), temperatures, model)
     write_parquet(scores, snakemake.output.bertscore)
+    if p["everywhere"]:
+        texts = [*samples["text"], *stacked(snakemake.input.samples_val)["text"]]
+    else:
+        texts = list(samples.loc[samples["temperature"] == p["temperature"], "text"])
+    count = save_embeddings(snakemake.output.embeddings, texts, encoder)
+    progress(f"{len(texts)} samples, {count} different texts")

@@ -12,7 +12,7 @@ with job(snakemake) as p:
         stacked(snakemake.input.samples),
         read_prompts(snakemake.input.test),
         bertscores=pd.read_parquet(snakemake.input.bertscore),
-        answer=str.strip if p["verifier"] == "answer" else None,
+        answers=p["verifier"] == "answer",
         nll=nll,
     )
     write_parquet(table, snakemake.output.table)
