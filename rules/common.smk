@@ -1,10 +1,15 @@
 # The typed study, and the stamps that decide what is stale (see polychromic/staleness.py and polychromic/jobs.py).
+import os
 import sys
 from pathlib import Path
 
 from polychromic import jobs
 from polychromic.config import parse_study, read_yaml
 from polychromic.errors import StudyError
+
+# Jobs run side by side; numerical libraries would each take all cores. A job with more threads asks for them itself.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 FILES = ["config.yaml", *map(str, workflow.overwrite_configfiles)]
 try:
