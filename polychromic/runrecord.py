@@ -28,11 +28,17 @@ def git_commit() -> str | None:
 
 
 def hardware() -> dict[str, Any]:
-    """Processor, cores and graphics cards of this machine."""
+    """Processor, cores and graphics cards of this machine; which cards this job was given, and on which node."""
     import torch
 
-    cards = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    return {"platform": platform.platform(), "processor": _processor(), "cores": os.cpu_count(), "gpus": cards}
+    return {
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+        "visible_cards": os.environ.get("CUDA_VISIBLE_DEVICES"),
+        "slurm_node": os.environ.get("SLURMD_NODENAME"),
+    }
 
 
 def _processor() -> str:

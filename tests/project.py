@@ -55,7 +55,9 @@ def copy_project(folder: Path) -> Path:
     return folder
 
 
-def command(*targets: str, profile: str = "profiles/demo", overlays: tuple[str, ...] = (), options=()) -> list[str]:
+def command(
+    *targets: str, profile: str = "profiles/demo", overlays: tuple[str, ...] = (), options=()
+) -> list[str]:
     """`snakemake` on the tiny study."""
     files = ["profiles/demo/study.yaml", "tiny.yaml", *overlays]
     snakemake = [str(Path(sys.executable).with_name("snakemake")), "--profile", profile]

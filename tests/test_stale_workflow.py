@@ -1,0 +1,143 @@
+"""What Snakemake itself would run, held against the stamps that decide it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from project import copy_project, environment
+
+from polychromic import jobs
+from polychromic.config import load_study
+
+FILES = ("profiles/demo/study.yaml", "tiny.yaml")
+
+
+def planned(project: Path, *overlays: str, targets: str = "all,data") -> dict[str, dict]:
+    """See planned.py."""
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("planned.py")), targets, *FILES, *overlays],
+        cwd=project,
+        env=environment(project),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def to_run(project: Path, *overlays: str) -> set[str]:
+    return {name for name, job in planned(project, *overlays).items() if job["runs"]}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """A project whose tiny study is done: every output is there (empty), and every done file."""
+    project = copy_project(tmp_path_factory.mktemp("finished"))
+    plan = planned(project)
+    assert all(job["runs"] for job in plan.values())
+    for name, job in plan.items():
+        for folder in job["folders"]:
+            (project / folder).mkdir(parents=True, exist_ok=True)
+        for file in map(project.joinpath, job["files"]):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
+        stamps = project / "results/tiny/.stamps"
+        shutil.copyfile(stamps / f"{name}.json", stamps / f"{name}.done.json")
+    return project
+
+
+@pytest.fixture
+def project(finished, tmp_path):
+    return shutil.copytree(finished, tmp_path / "project", symlinks=True)
+
+
+LAMBDA = {
+    "train.qa.polychromic.42", "generate.qa.polychromic.42", "encode.qa.polychromic", "verify.qa.polychromic",
+    "diversity.qa.polychromic", "quality.qa.polychromic", "judge.qa.polychromic", "analyse", "figures", "tables",
+    "report",
+}  # fmt: skip
+
+
+def test_a_finished_study_runs_nothing(finished):
+    assert to_run(finished) == set()
+
+
+def test_touch_of_every_file(project):
+    for number, path in enumerate(sorted(project.rglob("*"))):
+        os.utime(path, (2e9 - number, 2e9 - number), follow_symlinks=False)
+    assert to_run(project) == set()
+
+
+def test_results_copied_into_a_fresh_clone(project, tmp_path):
+    """No metadata of Snakemake's and new modification times everywhere; then an edit is still seen."""
+    clone = tmp_path / "clone"
+    shutil.copytree(
+        project, clone, symlinks=True, ignore=shutil.ignore_patterns("results", ".snakemake", "__pycache__")
+    )
+    shutil.copytree(project / "results", clone / "results", copy_function=shutil.copy)
+    assert not (clone / ".snakemake").exists()
+    assert to_run(clone) == set()
+    (clone / "lambda.yaml").write_text("arms: {polychromic: {objective: {weight: 0.35}}}\n")
+    assert to_run(clone, "lambda.yaml") == LAMBDA
+    assert to_run(clone) == set(), "the edit taken back"
+
+
+def test_an_intermediate_deleted_while_its_metrics_stand(project):
+    shutil.rmtree(project / "results/tiny/qa/lora/seed-42")
+    shutil.rmtree(project / "results/tiny/base")
+    assert to_run(project) == set()
+
+
+def test_an_output_deleted(project):
+    (project / "results/tiny/report.html").unlink()
+    assert to_run(project) == {"report"}
+
+
+def test_a_job_that_never_finished(project):
+    """Its outputs are there, but not its done file: it and what reads it run."""
+    (project / "results/tiny/.stamps/quality.qa.lora.done.json").unlink()
+    assert to_run(project) == {"quality.qa.lora", "analyse", "figures", "tables", "report"}
+
+
+def test_the_code_of_a_stage(project):
+    with (project / "polychromic/analysis.py").open("a") as file:
+        file.write("\n\nADDED = 1\n")
+    assert to_run(project) == {"analyse", "figures", "tables", "report"}
+
+
+def closure(edges: dict[str, set[str]]) -> dict[str, set[str]]:
+    """For every job all that lie above it."""
+    found: dict[str, set[str]] = {}
+
+    def above(job: str) -> set[str]:
+        if job not in found:
+            found[job] = set(edges[job]).union(*(above(up) for up in edges[job]))
+        return found[job]
+
+    return {job: above(job) for job in edges}
+
+
+def test_stamps_know_the_dependencies_that_snakemake_has(tmp_path):
+    """Keys travel along `jobs.upstream`: were a rule to read more than that, a change could go unseen."""
+    project = copy_project(tmp_path / "project")
+    (project / "more.yaml").write_text(
+        "domains: {social: {curation: {min_rows: 20}}}\n"
+        "arms: {half: {kind: derived, method: wise_ft, source: lora}, few_shot: {kind: prompt, shots: 2}}\n"
+    )
+    tiny = project / "tiny.yaml"
+    tiny.write_text(tiny.read_text().replace("social: null, ", "").replace("few_shot: null", ""))
+    plan = planned(project, "more.yaml", targets="all,data,paper,review")
+    study = load_study(project / "config.yaml", *(project / file for file in (*FILES, "more.yaml")))
+    of_stamps = {
+        jobs.job_name(job): {jobs.job_name(up) for up in jobs.upstream(study, job)}
+        for job in jobs.all_jobs(study)
+    }
+    of_snakemake = {name: set(job["needs"]) for name, job in plan.items()}
+    assert set(of_snakemake) == set(of_stamps)
+    assert closure(of_snakemake) == closure(of_stamps)
