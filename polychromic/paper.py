@@ -195,9 +195,13 @@ def _settings(results: Results) -> dict[str, str]:
         "GroupSize": ("objective", "samples"),
     }
     return {
-        name: " or ".join(dict.fromkeys(str(run[section][key]) for run in runs))
+        name: " or ".join(dict.fromkeys(_plain(run[section][key]) for run in runs))
         for name, (section, key) in wanted.items()
     }
+
+
+def _plain(setting: Any) -> str:
+    return f"{setting:g}" if isinstance(setting, float) else str(setting)
 
 
 def macros(values: dict[str, str]) -> str:

@@ -6,15 +6,20 @@ The report shows them under the verdict; the paper's limitations are made of the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import nan
 
 from polychromic import names
 from polychromic.results import Results
+from polychromic.verifiers.calibration import headroom_warnings
 
-FLOOR, CEILING = 0.02, 0.95
-"""Pass@1 below, or Pass@5 above: the verifier leaves no room in which arms could differ."""
-MAX_SHARE = {"truncated": 0.05, "empty": 0.01, "copied": 0.05, "extraction_failures": 0.05}
+MAX_SHARE = {
+    "truncated": 0.05,
+    "empty": 0.01,
+    "copied": 0.05,
+    "repetitive": 0.05,
+    "extraction_failures": 0.05,
+}
 """Shares of an arm's samples above which an audit count is worth a remark."""
-MAX_FALSE_PASS = 0.05
 
 
 @dataclass(frozen=True)
@@ -98,41 +103,31 @@ def _gaps(results: Results) -> list[Remark]:
 
 
 def _headroom(results: Results) -> list[Remark]:
-    found = []
-    rows = results.at_temperature(results.summary)
-    rows = rows[rows["arm"].isin([results.control, results.primary]) & rows["domain"].ne("pooled")]
-    for row in rows.itertuples():
-        where = f"{names.domain(row.domain)}, {names.arm(row.arm)}"
-        if row.metric == "pass_at_1" and row.value < FLOOR:
-            text = f"Pass@1 is {row.value:.1%}, below {FLOOR:.0%}: hardly anything passes"
-            found.append(Remark("floor", f"{where}: {text}, so arms can hardly differ.", serious=True))
-        if row.metric == "pass_at_5" and row.value > CEILING:
-            text = f"Pass@5 is {row.value:.1%}, above {CEILING:.0%}: nearly everything passes"
-            found.append(Remark("ceiling", f"{where}: {text}, so arms can hardly differ.", serious=True))
-    return found
+    """Domains in which hardly anything, or nearly everything, passes."""
+    rows = results.at_temperature(results.summary).set_index(["domain", "arm", "metric"])["value"]
+    return [
+        Remark("headroom", warning, serious=True)
+        for domain in results.domains()
+        for arm in (results.control, results.primary)
+        for warning in headroom_warnings(
+            f"{names.domain(domain)}, {names.arm(arm)}",
+            rows.get((domain, arm, "pass_at_1"), nan),
+            rows.get((domain, arm, "pass_at_5"), nan),
+        )
+    ]
 
 
 def _verifiers(results: Results) -> list[Remark]:
     found = []
     for domain, value in results.calibrations.items():
-        if value["false_pass"] > MAX_FALSE_PASS:
-            found.append(
-                Remark(
-                    "false passes",
-                    f"{names.domain(domain)}: the verifier lets {value['false_pass']:.1%} of "
-                    f"mismatched answers pass, more than {MAX_FALSE_PASS:.0%}.",
-                    serious=True,
-                )
-            )
+        for warning in value["warnings"]:
+            found.append(Remark("verifier", f"{names.domain(domain)}: {warning}", serious=True))
     for domain, value in results.leakage.items():
-        if leaks := sum(count for count in value.values() if isinstance(count, int)):
-            found.append(
-                Remark(
-                    "leakage",
-                    f"{names.domain(domain)}: {leaks} (near-)duplicates stand in two parts of the split.",
-                    serious=True,
-                )
+        if value["leaks"]:
+            text = (
+                f"{names.domain(domain)}: {value['leaks']} (near-)duplicates stand in two parts of the split."
             )
+            found.append(Remark("leakage", text, serious=True))
     return found
 
 
@@ -140,24 +135,12 @@ def _audits(results: Results) -> list[Remark]:
     found = []
     for (domain, arm), audit in results.audits.items():
         where, total = f"{names.domain(domain)}, {names.arm(arm)}", audit["samples"]
-        if audit.get("duplicate_streams"):
-            found.append(
-                Remark(
-                    "duplicate streams",
-                    f"{where}: {audit['duplicate_streams']} pairs of sample streams are "
-                    "identical: they shared their random numbers.",
-                    serious=True,
-                )
-            )
+        found += [Remark("samples", f"{where}: {warning}", serious=True) for warning in audit["warnings"]]
         for key, limit in MAX_SHARE.items():
-            if total and audit.get(key, 0) / total > limit:
-                found.append(
-                    Remark(
-                        key.replace("_", " "),
-                        f"{where}: {audit[key] / total:.1%} of {total:,} samples are counted "
-                        f"as {key.replace('_', ' ')}.",
-                    )
-                )
+            if total and audit[key] / total > limit:
+                kind = key.replace("_", " ")
+                text = f"{where}: {audit[key] / total:.1%} of {total:,} samples are counted as {kind}."
+                found.append(Remark(kind, text))
     return found
 
 

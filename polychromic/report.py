@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from pathlib import Path
@@ -14,6 +13,7 @@ import pandas as pd
 
 from polychromic import names, tables
 from polychromic.figures import FIGURES
+from polychromic.files import file_digest
 from polychromic.records import read_records
 from polychromic.remarks import plan_hashes, remarks
 from polychromic.results import (
@@ -227,7 +227,7 @@ def provenance(results: Results) -> list[dict[str, Any]]:
         {
             "path": path.relative_to(results.folder).as_posix(),
             "bytes": path.stat().st_size,
-            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "sha256": file_digest(path),
         }
         for path in sorted({*results.files, *data})
     ]

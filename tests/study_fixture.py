@@ -129,6 +129,9 @@ def make_study(
                     "empty": int(rng.integers(0, 3)),
                     "copied": int(rng.integers(0, 9)),
                     "extraction_failures": 0,
+                    "repetitive": 0,
+                    "shared_draw_seeds": 0,
+                    "warnings": [],
                 },
             )
             _write_seeds(rng, folder, domain, arm, passes, prompts)
@@ -407,7 +410,7 @@ def _write_data(rng, folder: Path, domain: str) -> None:
         "parts": {"any": left},
     }
     write_json(folder / domain / "data" / "funnel.json", funnel)
-    write_json(folder / domain / "data" / "leakage.json", {"exact": 0, "near": 0})
+    write_json(folder / domain / "data" / "leakage.json", {"leaks": 0, "rejected": 1})
     prompts = [
         Record(
             f"{domain}-{x:03d}",
@@ -426,6 +429,14 @@ def _write_data(rng, folder: Path, domain: str) -> None:
         }
         for t in range(21)
     ]
-    similarity = {"kind": "similarity", **curve[12], "curve": curve}
-    code = {"kind": "code", "true_pass": 1.0, "false_pass": 0.0}
+    judged = {
+        "n": 50,
+        "n_right": 50,
+        "n_mismatched": {"other_prompt": 250, "same_prompt": 80},
+        "warnings": [],
+    }
+    similarity = {"kind": "similarity", **curve[12], "curve": curve, **judged}
+    similarity["false_pass_by_kind"] = {"other_prompt": 0.01, "same_prompt": curve[12]["false_pass"]}
+    by_kind = {"other_prompt": 0.0, "same_prompt": 0.0}
+    code = {"kind": "code", "true_pass": 1.0, "false_pass": 0.0, "false_pass_by_kind": by_kind, **judged}
     write_json(folder / domain / "calibration.json", code if domain == "code" else similarity)

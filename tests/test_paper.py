@@ -68,7 +68,7 @@ def test_an_embedded_study_says_so_on_page_one(written):
 def test_limitations_are_what_the_files_show(study, tmp_path):
     copied = shutil.copytree(study, tmp_path / "toy")
     audit = copied / "qa" / "lora" / "audit.json"
-    audit.write_text(json.dumps({"samples": 100, "truncated": 40, "duplicate_streams": 0}))
+    audit.write_text(json.dumps(json.loads(audit.read_text()) | {"samples": 100, "truncated": 40}))
     text = (paper.write_paper(copied) / "main.tex").read_text()
     assert r"Question answering, LoRA: 40.0\% of 100 samples are counted as truncated." in text
 

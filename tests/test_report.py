@@ -142,17 +142,19 @@ def topics(results: Results) -> set[str]:
 def test_remarks_find_what_limits_a_study(study):
     results = read_results(study)
     assert {"synthetic", "power", "data"} <= topics(results)
-    assert not {"ceiling", "plan changed", "missing arm"} & topics(results)
+    assert not {"headroom", "plan changed", "missing arm", "leakage"} & topics(results)
     summary = results.summary
     high = summary.assign(value=summary["value"].where(summary["metric"] != "pass_at_5", 0.99))
-    assert "ceiling" in topics(replace(results, summary=high))
+    assert "headroom" in topics(replace(results, summary=high))
     fewer = summary.assign(n_prompts=summary["n_prompts"].where(summary["arm"] != "lora", 7))
     assert "fewer prompts" in topics(replace(results, summary=fewer))
     gone = summary[~((summary["arm"] == "few_shot") & (summary["domain"] == "qa"))]
     assert "missing arm" in topics(replace(results, summary=gone))
     changed = {"plan_sha256": "0" * 64}
     assert "plan changed" in topics(replace(results, power=changed))
-    audits = {("qa", "lora"): {"samples": 100, "truncated": 50, "duplicate_streams": 1}}
-    assert {"truncated", "duplicate streams"} <= topics(replace(results, audits=audits))
+    audit = {**results.audits["qa", "lora"], "samples": 100, "truncated": 50, "warnings": ["streams repeat"]}
+    assert {"truncated", "samples"} <= topics(replace(results, audits={("qa", "lora"): audit}))
+    assert "leakage" in topics(replace(results, leakage={"qa": {"leaks": 2}}))
+    assert "verifier" in topics(replace(results, calibrations={"qa": {"warnings": ["false passes"]}}))
     runs = [results.runs[0] | {"status": "interrupted", "warnings": ["entropy has collapsed"]}]
     assert {"unfinished run", "training"} <= topics(replace(results, runs=runs))

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from math import nan
+
+from statsmodels.stats.proportion import proportion_confint
+
 from polychromic import names
 from polychromic.figures import style
 from polychromic.figures.style import Drawing
@@ -74,33 +78,45 @@ def calibration(results: Results) -> Drawing:
     results.require("calibrations")
     domains = [domain for domain in results.domains() if domain in results.calibrations]
     figure, axes = style.domain_panels(domains)
+    told = []
     for ax, domain in zip(axes, domains, strict=True):
         value = results.calibrations[domain]
-        if value.get("curve"):
-            at = [point["threshold"] for point in value["curve"]]
-            for rate, name, colour, line in (
-                ("true_pass", "right answers pass", style.BLUE, "-"),
-                ("false_pass", "mismatched answers pass", style.RED, "--"),
-            ):
+        rates = {
+            "right answers pass": ("true_pass", style.BLUE, "o", "-", value["n_right"]),
+            "mismatched answers pass": ("false_pass", style.RED, "s", "--", _mismatched(value)),
+        }
+        for at, (name, (rate, colour, marker, line, n)) in enumerate(rates.items()):
+            x = value.get("threshold", at)
+            low, high = proportion_confint(round(value[rate] * n), n, method="wilson") if n else (nan, nan)
+            ends = style.whiskers(value[rate], low, high)
+            ax.errorbar([x], [value[rate]], ends, color=colour, marker=marker, linestyle=line, label=name)
+            text = f"{value[rate]:.1%} [{low:.1%}, {high:.1%}] of {n:,} {name}"
+            style.mark(ax, x, value[rate], text)
+            told.append(f"{names.domain(domain)}: {text}" if not at else text)
+            if "curve" in value:
+                curve = value["curve"]
                 ax.plot(
-                    at, [point[rate] for point in value["curve"]], color=colour, linestyle=line, label=name
+                    [p["threshold"] for p in curve], [p[rate] for p in curve], color=colour, linestyle=line
                 )
-                ax.plot([value["threshold"]], [value[rate]], marker="o", color=colour)
-                style.mark(ax, value["threshold"], value[rate], f"{name}: {value[rate]:.1%}")
+        if "curve" in value:
             ax.axvline(value["threshold"], color="black", linewidth=0.7, linestyle=(0, (1, 1)))
             ax.set_xlabel("similarity threshold")
         else:
-            ax.bar(
-                [0, 1], [value["true_pass"], value["false_pass"]], color=[style.BLUE, style.RED], width=0.5
-            )
             ax.set_xticks([0, 1], ["right\nanswers", "mismatched\nanswers"])
-        ax.set_ylim(0, 1.02)
+            ax.set_xlim(-0.6, 1.6)
+        ax.set_ylim(0, 1.04)
     for ax in style.left(axes):
         ax.set_ylabel("share that passes")
     style.legend(figure, axes[0], columns=2)
-    rates = "; ".join(
-        f"{names.domain(d)}: {results.calibrations[d]['true_pass']:.1%} of right and "
-        f"{results.calibrations[d]['false_pass']:.1%} of mismatched answers pass"
-        for d in domains
+    return Drawing(
+        figure,
+        "The verifiers' error rates on validation prompts, with 95 % Wilson intervals; of two kinds of "
+        "mismatched answers "
+        f"the worse is shown. {'; '.join(told)}.",
     )
-    return Drawing(figure, f"The verifiers' error rates on validation prompts. {rates}.")
+
+
+def _mismatched(value: dict) -> int:
+    """How many mismatched answers of the worse kind were judged."""
+    by_kind = value["false_pass_by_kind"]
+    return value["n_mismatched"][max(by_kind, key=by_kind.get)] if by_kind else 0
