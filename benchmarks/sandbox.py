@@ -30,8 +30,8 @@ def candidate(number: int) -> tuple[str, str]:
     if number % 20 == 7:
         return f"def f(xs, n):\n    return [{name} for x in xs]", "error"
     shift, status = (1, "failed") if number % 10 == 3 else (0, "passed")
-    body = f"    out = []\n    for {name} in xs:\n        out.append(({name} * 3 + n + {shift}) % 7)\n    return out"
-    return f"def f(xs, n):\n{body}", status
+    loop = f"    for {name} in xs:\n        out.append(({name} * 3 + n + {shift}) % 7)\n"
+    return f"def f(xs, n):\n    out = []\n{loop}    return out", status
 
 
 def main() -> None:
