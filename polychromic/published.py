@@ -66,13 +66,13 @@ STUDY: dict[str, Any] = {
         "code": {
             "output": "code",
             "sources": [
-                {"format": "mbpp", "hub": "google-research-datasets/mbpp", "config": "full", "split": "train",
-                 "part": "train"},
-                {"format": "mbpp", "hub": "google-research-datasets/mbpp", "config": "full", "split": "validation",
-                 "part": "val"},
-                {"format": "mbpp", "hub": "google-research-datasets/mbpp", "config": "full", "split": "test",
-                 "part": "test"},
+                # Benchmarks first: of two rows that tie parts together, the later one is rejected.
                 {"format": "humaneval", "hub": "openai/openai_humaneval", "split": "test", "part": "test"},
+                *(
+                    {"format": "mbpp", "hub": "google-research-datasets/mbpp", "config": "full", "split": split,
+                     "part": part}
+                    for split, part in (("test", "test"), ("validation", "val"), ("train", "train"))
+                ),
             ],
             "curation": {
                 "filters": [{"filter": "fix_text"}, {"filter": "canonical_passes"},
@@ -104,10 +104,13 @@ STUDY: dict[str, Any] = {
         "qa": {
             "output": "answer",
             "sources": [
-                {"format": "squad", "hub": "rajpurkar/squad", "split": "train", "part": "train"},
                 {"format": "squad", "hub": "rajpurkar/squad", "split": "validation", "part": "evaluation"},
+                {"format": "squad", "hub": "rajpurkar/squad", "split": "train", "part": "train"},
             ],
-            "curation": {"filters": [{"filter": "fix_text"}, {"filter": "exact_duplicates", "text": "prompt"}]},
+            "curation": {
+                "filters": [{"filter": "fix_text"}, {"filter": "answer_in_context"},
+                            {"filter": "exact_duplicates", "text": "prompt"}],
+            },
             "split": {"compare": ["prompt"]},
             "verifier": {"kind": "answer"},
             "diversity": {"form": "answer"},

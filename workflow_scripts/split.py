@@ -15,7 +15,10 @@ with job(snakemake) as p:
     reviewed = {}
     if decisions.is_file():
         records, reviewed = apply_decisions(records, read_decisions(decisions))
-        progress(f"review decisions of {decisions}: {reviewed}")
+        counts = {key: value for key, value in reviewed.items() if isinstance(value, int)}
+        progress(f"review decisions of {decisions}: {counts}")
+        for gone in reviewed["gone"]:
+            progress(f"WARNING: {decisions}: {gone}")
     result = split(records, Split.model_validate(p["split"]), seed=p["seed"])
     for part, rows in result.parts.items():
         write_records(snakemake.output[part], rows)
