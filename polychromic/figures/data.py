@@ -104,7 +104,7 @@ def calibration(results: Results) -> Drawing:
         else:
             ax.set_xticks([0, 1], ["right\nanswers", "mismatched\nanswers"])
             ax.set_xlim(-0.6, 1.6)
-        ax.set_ylim(0, 1.04)
+        ax.set_ylim(-0.03, 1.04)
     for ax in style.left(axes):
         ax.set_ylabel("share that passes")
     style.legend(figure, axes[0], columns=2)
