@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from polychromic.demo import train_base
+from polychromic.demo.base import train_base
 from polychromic.demo.broad import write_broad
 from polychromic.trainer import PolychromicConfig
 

@@ -36,7 +36,7 @@ def grouped(model, tokenizer, prompts, options) -> int:
 
 
 def generated(model, tokenizer, prompts, options, samples) -> int:
-    batch = tokenizer.pad({"input_ids": prompts}, padding_side="left", return_tensors="pt")
+    batch = tokenizer.pad({"input_ids": prompts}, padding_side="left", return_tensors="pt").to(model.device)
     drawn = model.generate(
         input_ids=batch["input_ids"],
         attention_mask=batch["attention_mask"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,7 +40,8 @@ def load_base(
     if precision not in ("fp32", "bf16", "nf4"):
         raise StudyError(f"precision {precision!r} is unknown: use fp32, bf16 or nf4.")
     if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        own = os.environ.get("LOCAL_RANK", "0")  # one of several processes of a job has its own card
+        device = f"cuda:{own}" if torch.cuda.is_available() else "cpu"
     settings = {
         "dtype": torch.float32 if precision == "fp32" else torch.bfloat16,
         "attn_implementation": attention,

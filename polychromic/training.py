@@ -114,13 +114,16 @@ def finetune(
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     checkpoint = last_complete_checkpoint(args.output_dir)
-    resumed = trainer.train(resume_from_checkpoint=checkpoint)
+    training_began = time.perf_counter()
+    result = trainer.train(resume_from_checkpoint=checkpoint)
+    training_seconds = time.perf_counter() - training_began
     trainer.save_model(str(adapter_dir))
-    if early_dir is not None:
+    if early_dir is not None and trainer.is_world_process_zero():
         shutil.copytree(Path(args.output_dir) / EARLY, early_dir, dirs_exist_ok=True)
     trainable, total = model.get_nb_trainable_parameters()
     expected = plan(trainer)
     return {
+        "processes": args.world_size,
         "steps": trainer.state.global_step,
         "epochs": trainer.state.epoch,
         "resumed_from": None if checkpoint is None else Path(checkpoint).name,
@@ -131,8 +134,12 @@ def finetune(
         "mean_target_length": trainer.target_length,
         "target_tokens": expected.target_tokens,
         "sampled_tokens": trainer.sampled_tokens,
-        "train_loss": resumed.training_loss,
-        "seconds": {"total": time.perf_counter() - began, **vars(trainer.seconds)},
+        "train_loss": result.training_loss,
+        "seconds": {
+            "total": time.perf_counter() - began,
+            "train": training_seconds,
+            **vars(trainer.seconds),
+        },
         "peak_memory_gib": _peak_memory_gib(),
         "warnings": trainer.warnings,
     }
@@ -166,7 +173,7 @@ def last_complete_checkpoint(folder: str | Path) -> str | None:
         newest = checkpoints.pop()
         if (newest / "trainer_state.json").is_file():  # the Trainer writes it last
             return str(newest)
-        shutil.rmtree(newest)
+        shutil.rmtree(newest, ignore_errors=True)  # each of several processes may be at it
     return None
 
 

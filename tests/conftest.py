@@ -36,28 +36,37 @@ def tiny_tokenizer():
 @pytest.fixture(scope="session")
 def tiny_model_dir(tmp_path_factory, tiny_tokenizer):
     """A folder with a saved tiny Qwen3 (hidden 32, 2 layers, random weights) and its tokenizer."""
+    return save_tiny(tmp_path_factory.mktemp("tiny") / "base", tiny_tokenizer, head_dim=8)
+
+
+@pytest.fixture(scope="session")
+def wide_model_dir(tmp_path_factory, tiny_tokenizer):
+    """The same with hidden 64, which 4-bit quantisation in blocks of 64 needs."""
+    return save_tiny(tmp_path_factory.mktemp("wide") / "base", tiny_tokenizer, head_dim=16)
+
+
+def save_tiny(folder, tokenizer, head_dim):
     import torch
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
     torch.manual_seed(0)
     config = Qwen3Config(
-        vocab_size=len(tiny_tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
+        vocab_size=len(tokenizer),
+        hidden_size=4 * head_dim,
+        intermediate_size=8 * head_dim,
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
-        head_dim=8,
+        head_dim=head_dim,
         max_position_embeddings=256,
         tie_word_embeddings=True,
-        eos_token_id=tiny_tokenizer.eos_token_id,
-        pad_token_id=tiny_tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
         initializer_range=0.2,
         attn_implementation="eager",
     )
-    folder = tmp_path_factory.mktemp("tiny") / "base"
     Qwen3ForCausalLM(config).save_pretrained(folder)
-    tiny_tokenizer.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     return folder
 
 

@@ -10,6 +10,8 @@ from safetensors.torch import load_file
 from polychromic.errors import StudyError
 from polychromic.measures import make_measure
 from polychromic.models import load_adapter, load_base
+from polychromic.sampling import sample_groups
+from polychromic.scoring import completion_log_probs
 from polychromic.trainer import PolychromicConfig
 from polychromic.training import finetune, last_complete_checkpoint
 
@@ -20,8 +22,8 @@ ROWS = [{"prompt": f"answer {i}?", "completion": f"{i * 7 % 10} and {i % 3}"} fo
 def run(tiny_model_dir, tmp_path):
     """finetune(...) in tmp_path/name; returns its account."""
 
-    def finetune_(name="run", rows=ROWS, settings=None, **more):
-        model, tokenizer = load_base(tiny_model_dir, attention="eager", device="cpu")
+    def finetune_(name="run", rows=ROWS, settings=None, base=tiny_model_dir, precision="fp32", **more):
+        model, tokenizer = load_base(base, precision=precision, attention="eager", device="cpu")
         common = {
             "output_dir": str(tmp_path / name / "work"),
             "per_device_train_batch_size": 4,
@@ -124,6 +126,26 @@ def test_early_stopping_uses_cross_entropy_whatever_the_quality(run):
     assert account["steps"] < 40 * 5
     with pytest.raises(StudyError, match="eval_rows"):
         run("b", patience=2)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "nf4"])
+def test_other_precisions_train_and_reload(run, wide_model_dir, tmp_path, precision):
+    """The base is loaded as it was trained on, and sampling agrees with scoring to its rounding."""
+    settings = {"bf16": True, "gradient_checkpointing": True, "max_steps": 4, "rollout_top_p": 0.9}
+    account = run(settings=settings, base=wide_model_dir, precision=precision)
+    assert account["sampled_tokens"] > 0
+    base, tokenizer = load_base(wide_model_dir, precision=precision, attention="eager", device="cpu")
+    model = load_adapter(base, tmp_path / "run" / "adapter").eval()
+    prompts = [tokenizer("answer 3?")["input_ids"], tokenizer("a")["input_ids"]]
+    groups = sample_groups(model, tokenizer, prompts, [[1, 2], [3, 4]], temperature=1.0, max_new_tokens=4)
+    scored = completion_log_probs(
+        model.get_base_model(),
+        prompts,
+        [[sample.tokens for sample in group] for group in groups],
+        temperature=1.0,
+    )
+    sampled = torch.tensor([sample.log_prob for group in groups for sample in group])
+    torch.testing.assert_close(scored.detach(), sampled, atol=0.2, rtol=0.05)
 
 
 def test_no_checkpoint(tmp_path):
