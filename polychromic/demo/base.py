@@ -11,6 +11,7 @@ import math
 import os
 import random
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -21,9 +22,17 @@ from polychromic.errors import StudyError
 
 END = "<|endoftext|>"
 PAD = "<|pad|>"
-IGNORED = -100
+PROMPT_WEIGHT = 0.1  # of a prompt's tokens in the loss: most of them nobody could foretell
 HEAD = 32  # width of an attention head
 CHUNK = 4096  # documents that are sorted by length together
+
+
+@dataclass(frozen=True)
+class Document:
+    """Token ids of a prompt, perhaps empty, and of what follows it, end token included."""
+
+    prompt: list[int]
+    text: list[int]
 
 
 def train_tokenizer(texts: list[str], vocabulary: int) -> PreTrainedTokenizerFast:
@@ -87,15 +96,16 @@ def train_base(
     epochs: float = 1.0,
     matrix_rate: float = 0.02,
     other_rate: float = 4e-3,
-    batch: int = 2048,
+    batch: int = 1024,
     positions: int = 1024,
 ) -> dict[str, float]:
-    """Train tokenizer and model on `corpus` (JSON lines {"text"}) and save both to the folder `out`.
+    """Train tokenizer and model on `corpus` (JSON lines {"prompt", "text"}) and save both to the folder `out`.
 
     matrix_rate, other_rate: peak learning rates of Muon (matrices) and AdamW (embeddings, norms), both warmed
     up and then falling linearly to zero. batch: tokens a step. positions: the context's length, in tokens.
 
-    Returns {"parameters", "tokens", "seconds", "loss"} (mean cross-entropy in nats of the last 5 % of steps).
+    Returns {"parameters", "tokens", "seconds", "loss"}: the loss is the weighted mean cross-entropy, in nats, of the
+    last 5 % of steps.
     The same seed, corpus and number of threads give the same weights.
 
     Raises:
@@ -103,10 +113,15 @@ def train_base(
     """
     started = time.perf_counter()
     with open(corpus, encoding="utf-8") as file:
-        texts = [json.loads(line)["text"] for line in file]
-    tokenizer = train_tokenizer(texts[:20_000], vocabulary)
-    documents = [[*ids, tokenizer.eos_token_id] for ids in tokenizer(texts)["input_ids"]]
-    lengths = [len(document) for document in documents]
+        rows = [json.loads(line) for line in file]
+    prompts, texts = [row["prompt"] for row in rows], [row["text"] for row in rows]
+    tokenizer = train_tokenizer([row["prompt"] + row["text"] for row in rows[:20_000]], vocabulary)
+    # Apart, as prompts and completions are tokenised everywhere else.
+    documents = [
+        Document(prompt, [*text, tokenizer.eos_token_id])
+        for prompt, text in zip(tokenizer(prompts)["input_ids"], tokenizer(texts)["input_ids"], strict=True)
+    ]
+    lengths = [len(document.prompt) + len(document.text) for document in documents]
     if sum(lengths) < batch:
         raise StudyError(
             f"{corpus}: {sum(lengths)} tokens are less than one batch of {batch}. Raise broad_rows."
@@ -170,16 +185,23 @@ def _optimizers(
     ]
 
 
-def _step(model: Qwen3ForCausalLM, documents: list[list[int]], pad: int) -> float:
-    """Accumulate the gradient of the mean cross-entropy per token; returns it, in nats."""
-    width = max(map(len, documents))
-    ids = torch.tensor([document + [pad] * (width - len(document)) for document in documents])
+def _step(model: Qwen3ForCausalLM, documents: list[Document], pad: int) -> float:
+    """Accumulate the gradient of the weighted mean cross-entropy per token; returns it, in nats."""
+    width = max(len(document.prompt) + len(document.text) for document in documents)
+    ids = torch.full((len(documents), width), pad)
+    weights = torch.zeros(len(documents), width)
+    for row, document in enumerate(documents):
+        start, end = len(document.prompt), len(document.prompt) + len(document.text)
+        ids[row, :end] = torch.tensor(document.prompt + document.text)
+        weights[row, :start] = PROMPT_WEIGHT
+        weights[row, start:end] = 1.0
     # Padding stands on the right, where no causal token sees it: no mask is needed.
     with torch.autocast("cpu", dtype=torch.bfloat16):
         logits = model(input_ids=ids, use_cache=False).logits
-    labels = ids[:, 1:].masked_fill(ids[:, 1:] == pad, IGNORED)
-    loss = torch.nn.functional.cross_entropy(
-        logits[:, :-1].float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED
+    losses = torch.nn.functional.cross_entropy(
+        logits[:, :-1].float().flatten(0, 1), ids[:, 1:].flatten(), reduction="none"
     )
+    weights = weights[:, 1:].flatten()
+    loss = (losses * weights).sum() / weights.sum()
     loss.backward()
     return loss.item()

@@ -16,18 +16,20 @@ from polychromic.demo.scene import Scene, part_of, pick
 from polychromic.records import write_jsonl
 from polychromic.seeds import derive_seed
 
-SHARES = {"qa": 0.36, "code": 0.26, "social": 0.19, "creative": 0.19}
-STRAY_SHARE = 0.25
+SHARES = {"qa": 0.40, "social": 0.22, "creative": 0.22, "code": 0.16}
+STRAY_SHARE = 0.2
 # the study's own templates (`config.Prompting`): a large model has seen instructions like these
-ZERO_SHOT = "Generate {output} for: {input}\n{answer}"
+ZERO_SHOT = "Generate {output} for: {input}\n"
 EXAMPLE = "Example {number}: {input} → {answer}\n"
-LAST = "Now: {input} → {answer}"
+LAST = "Now: {input} →"
 PLAIN = {
-    "social": ("Post: {input}\nReply: {answer}", "{input}\n- {answer}", "{answer}"),
-    "creative": ("Prompt: {input}\nStory: {answer}", "{input} {answer}", "{answer}"),
-    "code": ('"""{input}"""\n{answer}', "# {input}\n{answer}", "{answer}"),
-    "qa": ("Q: {input}\nA: {answer}", "{input} {answer}.", "{answer}"),
+    "social": ("Post: {input}\nReply:", "{input}\n-", ""),
+    "creative": ("Prompt: {input}\nStory:", "{input}", ""),
+    "code": ("# {input}\n", "{input}\n", ""),
+    "qa": ("Q: {input}\nA:", "{input}\n", ""),
 }
+Document = tuple[str, str]
+"""A prompt, perhaps empty, and what follows it."""
 
 
 def _scene(domain: str, rng: random.Random) -> Scene:
@@ -48,47 +50,49 @@ def _asked(domain: str, rng: random.Random, stray: float) -> tuple[str, str]:
     return scene.prompt, pick(rng, pick(rng, scene.readings))
 
 
-def _few_shot(domain: str, rng: random.Random) -> str:
+def _few_shot(domain: str, rng: random.Random) -> Document:
     asked = [_asked(domain, rng, 0.0) for _ in range(rng.randint(2, 6))]
     examples = [EXAMPLE.format(number=i, input=p, answer=a) for i, (p, a) in enumerate(asked[:-1], start=1)]
-    return "".join(examples) + LAST.format(input=asked[-1][0], answer=asked[-1][1])
+    prompt, answer = asked[-1]
+    return "".join(examples) + LAST.format(input=prompt), f" {answer}"
 
 
-def _drill(domain: str, rng: random.Random) -> str:
+def _drill(domain: str, rng: random.Random) -> Document:
     """What teaches a tiny model to copy: topics, one-fact questions, repeating; for code one step."""
     scene = _scene(domain, rng)
-    kind = rng.random()
-    if kind < 0.3:
-        words = [
-            pick(rng, _scene(pick(rng, tuple(DOMAINS)), rng).extra["about"]) for _ in range(rng.randint(2, 5))
-        ]
-        return ZERO_SHOT.format(output="copy", input=", ".join(words), answer=", ".join(words))
+    if rng.random() < 0.3:
+        others = [_scene(other, rng) for other in rng.choices(tuple(DOMAINS), k=rng.randint(2, 5))]
+        words = ", ".join(pick(rng, other.extra["about"]) for other in others)
+        return ZERO_SHOT.format(output="copy", input=words), words
     if domain == "qa":
         role = rng.randrange(len(scene.readings))
         question, answer = scene.extra["exact"][role]
-        facts = [scene.extra["facts"][i] for i in {role, rng.randrange(len(scene.readings))}]
-        return ZERO_SHOT.format(output="answer", input=f"{' '.join(facts)}\n{question}", answer=answer)
+        facts = " ".join(scene.extra["facts"][i] for i in {role, rng.randrange(len(scene.readings))})
+        return ZERO_SHOT.format(output=DOMAINS[domain].OUTPUT, input=f"{facts}\n{question}"), answer
     if domain == "code":
-        phrases, *expressions = pick(rng, code.EXACT + code.VAGUE)
-        expression = pick(rng, expressions) if isinstance(expressions[0], str) else pick(rng, expressions[0])
-        return f"# {pick(rng, phrases)}\nxs = {expression}"
-    return ZERO_SHOT.format(output="topic", input=scene.prompt, answer=", ".join(scene.extra["about"]))
+        phrases, meaning = pick(rng, code.EXACT + code.VAGUE)
+        return (
+            f"# {pick(rng, phrases)}\n",
+            f"xs = {meaning if isinstance(meaning, str) else pick(rng, meaning)}",
+        )
+    return ZERO_SHOT.format(output="topic", input=scene.prompt), ", ".join(scene.extra["about"])
 
 
-def _document(domain: str, rng: random.Random) -> str:
+def _document(domain: str, rng: random.Random) -> Document:
     kind = rng.random()
-    if kind < 0.55:
-        prompt, answer = _asked(domain, rng, STRAY_SHARE)
-        return ZERO_SHOT.format(output=DOMAINS[domain].OUTPUT, input=prompt, answer=answer)
     if kind < 0.60:
+        prompt, answer = _asked(domain, rng, STRAY_SHARE)
+        return ZERO_SHOT.format(output=DOMAINS[domain].OUTPUT, input=prompt), answer
+    if kind < 0.63:
         return _few_shot(domain, rng)
-    if kind < 0.85:
+    if kind < 0.90:
         return _drill(domain, rng)
     prompt, answer = _asked(domain, rng, 0.1)
-    return pick(rng, PLAIN[domain]).format(input=prompt, answer=answer)
+    opening = pick(rng, PLAIN[domain]).format(input=prompt)
+    return opening, answer if opening[-1:] in ("\n", "") else f" {answer}"
 
 
-def documents(rows: int, seed: int) -> Iterator[str]:
+def documents(rows: int, seed: int) -> Iterator[Document]:
     """`rows` documents of all domains, shuffled."""
     rng = random.Random(derive_seed("broad", seed))
     for domain in rng.choices(tuple(SHARES), weights=tuple(SHARES.values()), k=rows):
@@ -96,5 +100,5 @@ def documents(rows: int, seed: int) -> Iterator[str]:
 
 
 def write_broad(path: str | Path, seed: int = 0, rows: int = 60_000) -> int:
-    """Write the broad corpus as JSON lines {"text"}. Returns the number of documents."""
-    return write_jsonl(path, ({"text": text} for text in documents(rows, seed)))
+    """Write the broad corpus as JSON lines {"prompt", "text"}. Returns the number of documents."""
+    return write_jsonl(path, ({"prompt": prompt, "text": text} for prompt, text in documents(rows, seed)))
