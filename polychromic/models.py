@@ -137,6 +137,17 @@ def encode_completion(tokenizer, completion: str) -> list[int]:
     return [*tokenizer(completion, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
 
 
+def keep_differentiable(model) -> None:
+    """Stop bitsandbytes from repacking 4-bit weights on a CPU, before a model is trained that also samples.
+
+    On a CPU with AVX-512 BF16 the first forward in eval mode packs them for a kernel that has no backward:
+    gradients to the layers below would be lost from then on, with no more than a warning.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+
+
 @contextmanager
 def merged_adapter(model) -> Iterator[torch.nn.Module]:
     """The bare model, its float32 layers with their adapters merged, for the time of the `with` block.

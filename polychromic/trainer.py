@@ -22,7 +22,7 @@ from transformers import Trainer, TrainingArguments
 
 from polychromic.errors import StudyError
 from polychromic.measures import Measure
-from polychromic.models import check_tokenizer, encode_completion, encode_prompt
+from polychromic.models import check_tokenizer, encode_completion, encode_prompt, keep_differentiable
 from polychromic.objective import CreditScale, surrogate
 from polychromic.quality import quality_loss
 from polychromic.sampling import Completion, sample_groups
@@ -135,6 +135,7 @@ class PolychromicTrainer(Trainer):
         **kwargs,
     ):
         check_tokenizer(processing_class)
+        keep_differentiable(model)
         if args.diversity_weight > 0:
             self._check_diversity(model, args, measure)
         rows, self.dropped_rows = encode_rows(train_dataset, processing_class, args.max_length)

@@ -12,10 +12,12 @@ from polychromic.models import (
     encode_completion,
     encode_prompt,
     end_tokens,
+    keep_differentiable,
     load_adapter,
     load_base,
     merged_adapter,
 )
+from polychromic.sampling import sample_groups
 
 
 @pytest.fixture
@@ -82,6 +84,26 @@ def test_other_precisions_are_not_merged(adapted):
     adapted.to(torch.bfloat16)
     with merged_adapter(adapted) as bare:
         assert not any(getattr(module, "merged", False) for module in bare.modules())
+
+
+def test_sampling_does_not_cost_a_4bit_model_its_gradient(wide_model_dir):
+    base, tokenizer = load_base(wide_model_dir, precision="nf4", attention="eager", device="cpu")
+    torch.manual_seed(1)
+    config = LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False)
+    model = get_peft_model(base, config)
+    keep_differentiable(model)
+    ids = torch.tensor([[5, 6, 7, 8]])
+
+    def gradients():
+        model.zero_grad()
+        model(ids, labels=ids).loss.backward()
+        return [parameter.grad.clone() for parameter in model.parameters() if parameter.requires_grad]
+
+    before = gradients()
+    sample_groups(model, tokenizer, [[5, 6]], [[1, 2]], temperature=1.0, max_new_tokens=3)
+    model.train()
+    for first, second in zip(before, gradients(), strict=True):
+        torch.testing.assert_close(first, second)
 
 
 def test_tokenizer_needs_end_and_pad(tiny_tokenizer):
