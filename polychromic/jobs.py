@@ -118,8 +118,6 @@ def aside(study: Study, job: Job) -> dict[str, Any]:
     rule, _ = job
     if rule == "train":
         return {"price_per_gpu_hour": study.cost.price_per_gpu_hour}
-    if rule == "generate":
-        return {"gpus": study.gpus_per_job}
     if rule == "judge":
         return _dump(study.judge, "budget", "input_price", "output_price")
     return {}

@@ -25,8 +25,8 @@ from polychromic.files import write_atomic
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "polychromic"
-# Scripts' helper for logs, messages and done files: it cannot change a result.
-PLUMBING = ("_job",)
+# Scripts' helpers for logs, done files, cards and processes: they cannot change a result.
+PLUMBING = ("_job", "_processes")
 LONG_AGO = 1
 
 

@@ -25,6 +25,7 @@ PROMPTED = [arm for arm in ARMS if STUDY.arms[arm].kind == "prompt"]
 TRAINED = [arm for arm in ARMS if STUDY.arms[arm].kind == "train"]
 DERIVED = [arm for arm in ARMS if STUDY.arms[arm].kind == "derived"]
 ON_GPU = dict(gpu=STUDY.gpus_per_job) if STUDY.gpus_per_job else {}
+ON_ONE_GPU = dict(gpu=1) if STUDY.gpus_per_job else {}
 STAMPS = jobs.Stamps(
     STUDY, Path(workflow.basedir) / "workflow_scripts", Path(workflow.basedir) / "requirements.lock"
 )

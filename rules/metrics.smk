@@ -16,7 +16,7 @@ rule encode:
     benchmark:
         f"{R}/benchmarks/encode.{{domain}}.{{arm}}.tsv"
     resources:
-        **ON_GPU,
+        **ON_ONE_GPU,
     message:
         "encode {wildcards.domain}, {wildcards.arm}"
     script:

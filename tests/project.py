@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -21,26 +22,47 @@ COPIED = (
     "workflow_scripts",
 )
 
+# One domain, the primary arm and its control, one seed: every stage, in the least time.
 TINY = """
-# One domain, the primary arm and its control, one seed: every stage in the least time. Its numbers mean nothing.
 study: tiny
 seeds: [42]
-world: {raw_rows: 120, broad_rows: 1000, hidden: 32, layers: 1, vocabulary: 400}
-training: {epochs: 1, checkpoint_every: 2}
-sampling: {samples: 3, frontier: [], test_prompts: 6, validation_prompts: 2}
-metrics: {k: [1, 3], bertscore: false}
-plan: {replicates: 100}
-domains: {social: null, code: null, creative: null, qa: {curation: {min_rows: 20}, max_new_tokens: 6}}
+gpus_per_job: 0
+model: {{name: {model}, precision: fp32, attention: eager, chat: false}}
+training: {{epochs: 1, batch_size: 4, accumulation: 1, gradient_checkpointing: false, checkpoint_every: 2}}
+sampling: {{samples: 3, frontier: [], test_prompts: 6, validation_prompts: 2}}
+metrics: {{k: [1, 3], bertscore: false}}
+plan: {{replicates: 100}}
+domains:
+  social: null
+  code: null
+  creative: null
+  qa:
+    sources: [{{format: squad, path: data/raw/questions.jsonl}}]
+    curation: {{min_rows: 20}}
+    max_new_tokens: 4
 arms:
   zero_shot: null
   few_shot: null
   polychromic_literal: null
-  polychromic: {objective: {prompts: 2, samples: 2, every: 2, max_new_tokens: 6}}
+  polychromic: {{objective: {{prompts: 2, samples: 2, every: 2, max_new_tokens: 4}}}}
 """
 
 
-def copy_project(folder: Path) -> Path:
-    """The project's own files, as a clone would have them, and `tiny.yaml`."""
+def questions() -> str:
+    """Forty questions, of a few words each."""
+    rows = []
+    for number in range(40):
+        place, thing = ("mat", "sofa", "roof", "wall")[number % 4], ("cat", "dog", "fox")[number % 3]
+        context = f"A {thing} no. {number} sat on the {place}."
+        row = {"id": f"q{number}", "title": f"tale {number}", "context": context}
+        rows.append(
+            {**row, "question": f"Where did no. {number} sit?", "answers": {"text": [f"the {place}"]}}
+        )
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+def copy_project(folder: Path, model: Path | str = "models/none") -> Path:
+    """The project's own files, as a clone would have them, and `tiny.yaml`, a study of `model`."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in COPIED:
         source, target = REPOSITORY / name, folder / name
@@ -51,7 +73,9 @@ def copy_project(folder: Path) -> Path:
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copyfile(source, target)
-    (folder / "tiny.yaml").write_text(TINY)
+    (folder / "tiny.yaml").write_text(TINY.format(model=model))
+    (folder / "data/raw").mkdir(parents=True)
+    (folder / "data/raw/questions.jsonl").write_text(questions())
     return folder
 
 
@@ -59,7 +83,7 @@ def command(
     *targets: str, profile: str = "profiles/demo", overlays: tuple[str, ...] = (), options=()
 ) -> list[str]:
     """`snakemake` on the tiny study."""
-    files = ["profiles/demo/study.yaml", "tiny.yaml", *overlays]
+    files = ["tiny.yaml", *overlays]
     snakemake = [str(Path(sys.executable).with_name("snakemake")), "--profile", profile]
     return [*snakemake, "--configfile", *files, *options, "--", *targets]
 

@@ -1,7 +1,8 @@
 """A real SLURM on the loopback interface: node `n1` with CPUs and node `n2` with two (fake) GPUs.
 
 Needs Debian's slurmctld, slurmd, slurm-client and munge, and root; ready in one or two seconds. No accounting
-database, so `squeue` is what tells a job's state.
+database, so `squeue` is what tells a job's state. While it runs, /etc/slurm/slurm.conf is a link to its
+configuration: the plugin starts `srun` without SLURM_CONF.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+ETC = Path("/etc/slurm")
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "munged")
 
 SLURM_CONF = """
@@ -56,8 +58,8 @@ PartitionName=gpu Nodes=n2 MaxTime=INFINITE
 
 
 @contextlib.contextmanager
-def slurm(root: Path) -> Iterator[dict[str, str]]:
-    """Run a cluster that keeps its files under `root`; yields the environment that its commands need.
+def slurm(root: Path) -> Iterator[None]:
+    """Run a cluster that keeps its files under `root`.
 
     Raises:
         RuntimeError: a program is missing, or the nodes do not come up; with the remedy or the logs.
@@ -69,6 +71,10 @@ def slurm(root: Path) -> Iterator[dict[str, str]]:
         )
     if os.geteuid() != 0:
         raise RuntimeError("a SLURM of one's own needs root: run these tests as root, or in a container")
+    if (ETC / "slurm.conf").exists():
+        raise RuntimeError(
+            f"{ETC}/slurm.conf is there: this machine has a SLURM already, or another test runs one"
+        )
     host = socket.gethostname().split(".")[0]
     ports = dict(zip(("port", "n1", "n2"), _free_ports(3), strict=True))
     conf = root / "slurm.conf"
@@ -76,18 +82,22 @@ def slurm(root: Path) -> Iterator[dict[str, str]]:
     (root / "gres.conf").write_text(f"NodeName=n2 Name=gpu Type=a100 File={root}/card[0-1]\n")
     for number in range(2):
         os.mknod(root / f"card{number}", 0o600 | 0o020000, os.makedev(1, 3))
-    env = {**os.environ, "SLURM_CONF": str(conf), "PATH": f"{os.environ['PATH']}:/usr/sbin"}
+    env = {**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin"}
     processes: list[subprocess.Popen] = []
+    ETC.mkdir(exist_ok=True)
     try:
+        for name in ("slurm.conf", "gres.conf"):
+            (ETC / name).unlink(missing_ok=True)
+            (ETC / name).symlink_to(root / name)
         processes.append(_munge(root, env))
         for command in (["slurmctld", "-D"], ["slurmd", "-D", "-N", "n1"], ["slurmd", "-D", "-N", "n2"]):
             quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
             processes.append(subprocess.Popen(command, env=env, **quiet))
-        _wait_until_idle(env, root)
-        yield env
+        _wait_until_idle(root)
+        yield
     finally:
         if len(processes) > 1:
-            subprocess.run(["scancel", "--user=root"], env=env, timeout=20, check=False, capture_output=True)
+            subprocess.run(["scancel", "--user=root"], timeout=20, check=False, capture_output=True)
             time.sleep(0.5)
         for process in reversed(processes):
             process.send_signal(signal.SIGTERM)
@@ -96,6 +106,8 @@ def slurm(root: Path) -> Iterator[dict[str, str]]:
                 process.wait(10)
             except subprocess.TimeoutExpired:
                 process.kill()
+        for name in ("slurm.conf", "gres.conf"):
+            (ETC / name).unlink(missing_ok=True)
 
 
 def _munge(root: Path, env: dict[str, str]) -> subprocess.Popen:
@@ -116,11 +128,11 @@ def _munge(root: Path, env: dict[str, str]) -> subprocess.Popen:
     return process
 
 
-def _wait_until_idle(env: dict[str, str], root: Path) -> None:
+def _wait_until_idle(root: Path) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         states = subprocess.run(
-            ["sinfo", "-h", "-N", "-o", "%T"], env=env, capture_output=True, text=True, check=False
+            ["sinfo", "-h", "-N", "-o", "%T"], capture_output=True, text=True, check=False
         )
         if states.stdout.split() == ["idle", "idle"]:
             return

@@ -15,13 +15,13 @@ from project import copy_project, environment
 from polychromic import jobs
 from polychromic.config import load_study
 
-FILES = ("profiles/demo/study.yaml", "tiny.yaml")
+DEMO = "profiles/demo/study.yaml"
 
 
-def planned(project: Path, *overlays: str, targets: str = "all,data") -> dict[str, dict]:
+def planned(project: Path, *overlays: str, study="tiny.yaml", targets="all,data") -> dict[str, dict]:
     """See planned.py."""
     done = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("planned.py")), targets, *FILES, *overlays],
+        [sys.executable, str(Path(__file__).with_name("planned.py")), targets, study, *overlays],
         cwd=project,
         env=environment(project),
         capture_output=True,
@@ -59,8 +59,8 @@ def project(finished, tmp_path):
 
 LAMBDA = {
     "train.qa.polychromic.42", "generate.qa.polychromic.42", "encode.qa.polychromic", "verify.qa.polychromic",
-    "diversity.qa.polychromic", "quality.qa.polychromic", "judge.qa.polychromic", "analyse", "figures", "tables",
-    "report",
+    "diversity.qa.polychromic", "quality.qa.polychromic", "judge.qa.polychromic", "analyse", "figures",
+    "tables", "report",
 }  # fmt: skip
 
 
@@ -90,7 +90,7 @@ def test_results_copied_into_a_fresh_clone(project, tmp_path):
 
 def test_an_intermediate_deleted_while_its_metrics_stand(project):
     shutil.rmtree(project / "results/tiny/qa/lora/seed-42")
-    shutil.rmtree(project / "results/tiny/base")
+    shutil.rmtree(project / "results/tiny/qa/data")
     assert to_run(project) == set()
 
 
@@ -126,14 +126,9 @@ def closure(edges: dict[str, set[str]]) -> dict[str, set[str]]:
 def test_stamps_know_the_dependencies_that_snakemake_has(tmp_path):
     """Keys travel along `jobs.upstream`: were a rule to read more than that, a change could go unseen."""
     project = copy_project(tmp_path / "project")
-    (project / "more.yaml").write_text(
-        "domains: {social: {curation: {min_rows: 20}}}\n"
-        "arms: {half: {kind: derived, method: wise_ft, source: lora}, few_shot: {kind: prompt, shots: 2}}\n"
-    )
-    tiny = project / "tiny.yaml"
-    tiny.write_text(tiny.read_text().replace("social: null, ", "").replace("few_shot: null", ""))
-    plan = planned(project, "more.yaml", targets="all,data,paper,review")
-    study = load_study(project / "config.yaml", *(project / file for file in (*FILES, "more.yaml")))
+    (project / "derived.yaml").write_text("arms: {half: {kind: derived, method: wise_ft, source: lora}}\n")
+    plan = planned(project, "derived.yaml", study=DEMO, targets="all,data,paper,review")
+    study = load_study(*(project / file for file in ("config.yaml", DEMO, "derived.yaml")))
     of_stamps = {
         jobs.job_name(job): {jobs.job_name(up) for up in jobs.upstream(study, job)}
         for job in jobs.all_jobs(study)

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from _processes import IS_WORKER, take_cards
+
 from polychromic.errors import StudyError
 from polychromic.files import write_atomic
 from polychromic.staleness import PACKAGE, ROOT
@@ -28,6 +30,10 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
     # Read once: a plan made meanwhile with other settings may rewrite the file.
     text = Path(snakemake.input.stamp).read_text(encoding="utf-8")
     stamp = json.loads(text)
+    settings = {**stamp["params"], **stamp["aside"]}
+    if IS_WORKER:  # the job's first process keeps the log and writes the done file
+        yield settings
+        return
     console = os.fdopen(os.dup(2), "w", buffering=1)
     log = open(snakemake.log[0], "w", buffering=1, encoding="utf-8")  # noqa: SIM115 - lives as long as the process
     os.dup2(log.fileno(), 1)
@@ -36,7 +42,8 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
     global _console
     _console = (console, name)
     try:
-        yield {**stamp["params"], **stamp["aside"]}
+        take_cards(snakemake.resources.get("gpu", 0))
+        yield settings
         _refuse_unstamped_code(stamp["code"])
     except StudyError as error:
         print(f"ERROR: {error}")

@@ -1,10 +1,12 @@
 """Draw n completions a prompt at every temperature, from a base model with or without an adapter."""
 
 import math
+from pathlib import Path
 
 import pandas as pd
 from _job import job, progress
 from _model import load_base_model
+from _processes import RANK, WORLD, run_on_each_card
 from _samples import write_parquet
 
 from polychromic.metrics.likelihood import reference_nll
@@ -17,7 +19,16 @@ from polychromic.splitting import evaluation_prompts
 
 COLUMNS = ["prompt_id", "temperature", "sample", "seed", "text", "tokens", "finish"]
 
-with job(snakemake) as p:
+
+
+def parts():
+    """(part, records asked for, file) of what is sampled."""
+    yield "test", "test_prompts", snakemake.output.samples
+    yield "val", "validation_prompts", snakemake.output.samples_val
+
+
+def generate(p):
+    """This process's share of the prompts; the first process also reads how likely the references are."""
     model, tokenizer = load_base_model(snakemake, p["model"])
     if p["trained"]:
         model = load_adapter(model, snakemake.input.adapter)
@@ -65,7 +76,7 @@ with job(snakemake) as p:
                 for sample, c in enumerate(group):
                     rows.append((record.id, temperature, sample, c.seed, c.text, len(c.tokens), c.finish))
             progress(f"{part}: T = {temperature}, {len(records)} prompts x {sampling['samples']} samples")
-        return pd.DataFrame(rows, columns=COLUMNS)
+        return in_order(pd.DataFrame(rows, columns=COLUMNS))
 
     def reference_likelihood(records):
         rows = [(encoded_prompt(record), encode_completion(tokenizer, record.target)) for record in records]
@@ -75,13 +86,38 @@ with job(snakemake) as p:
         table = [(record.id, *found.get(i, (math.nan, len(rows[i][1])))) for i, record in enumerate(records)]
         return pd.DataFrame(table, columns=["prompt_id", "nll", "tokens"])
 
-    for part, count, target in (
-        ("test", sampling["test_prompts"], snakemake.output.samples),
-        ("val", sampling["validation_prompts"], snakemake.output.samples_val),
-    ):
+    for part, setting, target in parts():
+        count = sampling[setting]
         records = evaluation_prompts(read_records(snakemake.input[part]), count, p["split_seed"])
         if len(records) < count:
             progress(f"{part}: {count} prompts asked for, {len(records)} there are")
-        write_parquet(draw(records, part), target)
-        if part == "test":
+        write_parquet(draw(records[RANK::WORLD], part), shard(target, RANK) if WORLD > 1 else target)
+        if part == "test" and RANK == 0:
+            # Not shared out: padding differs between batches, and with it the last bit.
             write_parquet(reference_likelihood(records), snakemake.output.reference_nll)
+
+
+def shard(target, rank):
+    return f"{target}.shard-{rank}"
+
+
+def join_shards(count):
+    for _, _, target in parts():
+        files = [Path(shard(target, rank)) for rank in range(count)]
+        frames = [pd.read_parquet(file) for file in files]
+        filled = [frame for frame in frames if len(frame)] or frames[:1]  # an empty one has no column types
+        write_parquet(in_order(pd.concat(filled)), target)
+        for file in files:
+            file.unlink()
+
+
+def in_order(samples):
+    return samples.sort_values(["temperature", "prompt_id", "sample"], ignore_index=True)
+
+
+with job(snakemake) as p:
+    cards = snakemake.resources.get("gpu", 1)
+    if run_on_each_card(cards, __real_file__):
+        join_shards(cards)
+    else:
+        generate(p)

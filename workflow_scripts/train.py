@@ -8,10 +8,12 @@ import time
 from pathlib import Path
 
 from _job import job, progress
+from _processes import RANK, WORLD, run_on_each_card
 
 logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
 
-with job(snakemake) as p:
+
+def train(p):
     import torch
     from _model import load_base_model
     from _verifier import build_verifier
@@ -79,6 +81,8 @@ with job(snakemake) as p:
         disable_tqdm=True,
         report_to="none",
         use_cpu=not torch.cuda.is_available(),
+        ddp_backend="gloo" if WORLD > 1 and not torch.cuda.is_available() else None,
+        ddp_find_unused_parameters=False,
         bf16=p["model"]["precision"] != "fp32",
         quality=o["quality"],
         quality_beta=o["quality_beta"],
@@ -107,6 +111,8 @@ with job(snakemake) as p:
         early_dir=f"{snakemake.output.adapter}/early",
         patience=t["early_stopping"],
     )
+    if RANK > 0:
+        return
     shutil.copyfile(checkpoints / "train_log.jsonl", snakemake.output.log)
     write_run_record(
         snakemake.output.record,
@@ -118,3 +124,8 @@ with job(snakemake) as p:
     )
     shutil.rmtree(snakemake.params.checkpoints)
     progress(f"{account['steps']} steps, {account['seconds']['total']:.0f} s, loss {account['train_loss']:.3f}")
+
+
+with job(snakemake) as p:
+    if not run_on_each_card(p["gpus"], __real_file__):
+        train(p)
