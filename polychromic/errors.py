@@ -2,6 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+
 
 class StudyError(ValueError):
     """Bad config, bad row, missing model, no sandbox: the message names file, row or key, and the remedy."""
+
+
+def what_to_do(error: OSError) -> str | None:
+    """A full disk or a folder that cannot be written to, in words; None for any other trouble."""
+    remedies = {
+        errno.ENOSPC: "the disk is full: free some space",
+        errno.EDQUOT: "your quota is used up: free some space",
+        errno.EROFS: "the file system is read-only: make it writable, or run from another folder",
+        errno.EACCES: "no permission: make it writable, or run from another folder",
+    }
+    remedy = remedies.get(error.errno)
+    return remedy and f"{error.filename or 'results'}: {remedy}, then give the same command again."

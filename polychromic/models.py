@@ -58,7 +58,7 @@ def load_base(
     try:
         tokenizer = AutoTokenizer.from_pretrained(name_or_path, revision=revision)
         model = AutoModelForCausalLM.from_pretrained(
-            name_or_path, revision=revision, device_map={"": device}, **settings
+            name_or_path, revision=revision, device_map={"": device}, use_safetensors=True, **settings
         )
     except (OSError, ValueError) as error:
         raise StudyError(

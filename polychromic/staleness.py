@@ -25,8 +25,13 @@ from polychromic.files import write_atomic
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "polychromic"
-# Scripts' helpers for logs, done files, cards and processes: they cannot change a result.
-PLUMBING = ("_job", "_processes")
+# Logs, done files, cards, processes, and what is written down about a run: none of it can change a result.
+PLUMBING = {
+    "workflow_scripts/_job.py",
+    "workflow_scripts/_processes.py",
+    "polychromic/modelcard.py",
+    "polychromic/runrecord.py",
+}
 LONG_AGO = 1
 
 
@@ -103,11 +108,11 @@ def _imports(path: Path) -> tuple[frozenset[Path], frozenset[str]]:
                 local.update(_module_files(name))
                 local.update(_behind_lazy_package(name))
             elif (beside := path.with_name(f"{name}.py")).is_file():
-                if name not in PLUMBING:
-                    local.add(beside)
+                local.add(beside)
             else:
                 foreign.add(name.split(".")[0])
-    return frozenset(local), frozenset(foreign)
+    used = {file for file in local if str(file.relative_to(ROOT)) not in PLUMBING}
+    return frozenset(used), frozenset(foreign)
 
 
 @cache

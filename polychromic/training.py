@@ -117,9 +117,10 @@ def finetune(
     training_began = time.perf_counter()
     result = trainer.train(resume_from_checkpoint=checkpoint)
     training_seconds = time.perf_counter() - training_began
-    trainer.save_model(str(adapter_dir))
-    if early_dir is not None and trainer.is_world_process_zero():
-        shutil.copytree(Path(args.output_dir) / EARLY, early_dir, dirs_exist_ok=True)
+    if trainer.is_world_process_zero():
+        model.save_pretrained(str(adapter_dir))  # the Trainer's own way would add a pickle of its arguments
+        if early_dir is not None:
+            shutil.copytree(Path(args.output_dir) / EARLY, early_dir, dirs_exist_ok=True)
     trainable, total = model.get_nb_trainable_parameters()
     expected = plan(trainer)
     return {

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from polychromic import jobs
 from polychromic.config import parse_study, read_yaml
-from polychromic.errors import StudyError
+from polychromic.errors import StudyError, what_to_do
 
 # Jobs run side by side; numerical libraries would each take all cores. A job with more threads asks for them itself.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -39,8 +39,11 @@ wildcard_constraints:
 
 if workflow.is_main_process:
     # Before Snakemake looks at any file, so that it sees these as they are now.
-    jobs.register_plan(STUDY)
-    jobs.refresh_stamps(STUDY, STAMPS)
+    try:
+        jobs.register_plan(STUDY)
+        jobs.refresh_stamps(STUDY, STAMPS)
+    except OSError as error:
+        sys.exit(f"Error: {what_to_do(error) or error}")
 
 
 def stamp(rule, *wildcards):

@@ -49,9 +49,9 @@ arms:
 
 
 def questions() -> str:
-    """Forty questions, of a few words each."""
+    """Eighty questions, of a few words each."""
     rows = []
-    for number in range(40):
+    for number in range(80):
         place, thing = ("mat", "sofa", "roof", "wall")[number % 4], ("cat", "dog", "fox")[number % 3]
         context = f"A {thing} no. {number} sat on the {place}."
         row = {"id": f"q{number}", "title": f"tale {number}", "context": context}

@@ -7,18 +7,18 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from _processes import IS_WORKER, take_cards
 
-from polychromic.errors import StudyError
+from polychromic.errors import StudyError, what_to_do
 from polychromic.files import write_atomic
-from polychromic.staleness import PACKAGE, ROOT
+from polychromic.staleness import PACKAGE, PLUMBING, ROOT
 
 # What this module itself loads.
-PLUMBING = {f"{PACKAGE}/{name}.py" for name in ("__init__", "errors", "files", "staleness")}
+OWN = {f"{PACKAGE}/{name}.py" for name in ("__init__", "errors", "files", "staleness")}
 
 
 @contextmanager
@@ -50,12 +50,11 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
         console.write(f"\n[{name}] {error}\n\n")
         sys.exit(1)
     except OSError as error:
-        traceback.print_exc()
-        remedy = {28: "The disk is full: free some space", 30: "The folder is read-only: make it writable",
-                  13: "Permission denied: make it writable"}.get(error.errno)
-        if remedy is None:
+        if (message := what_to_do(error)) is None:
             raise
-        console.write(f"\n[{name}] {error.filename or 'results'}: {remedy}, and run the same command again.\n\n")
+        console.write(f"\n[{name}] {message}\n\n")
+        with suppress(OSError):
+            traceback.print_exc()
         sys.exit(1)
     except BaseException:
         traceback.print_exc()
@@ -69,7 +68,7 @@ def _refuse_unstamped_code(code: dict[str, str]) -> None:
     """A job may have loaded only code that its stamp knows, else an edit of that code would go unseen."""
     files = {Path(module.__file__) for name, module in list(sys.modules.items())
              if name.split(".")[0] == PACKAGE and getattr(module, "__file__", None)}
-    unknown = {str(file.relative_to(ROOT)) for file in files} - set(code) - PLUMBING
+    unknown = {str(file.relative_to(ROOT)) for file in files} - set(code) - PLUMBING - OWN
     if unknown:
         raise StudyError(f"used {', '.join(sorted(unknown))}, which the job's stamp does not know: correct "
                          "unused_code in polychromic/jobs.py")

@@ -20,6 +20,7 @@ def train(p):
     from peft import LoraConfig
 
     from polychromic.measures import make_measure
+    from polychromic.modelcard import write_model_card
     from polychromic.prompts import render
     from polychromic.records import read_records
     from polychromic.runrecord import write_run_record
@@ -122,6 +123,8 @@ def train(p):
         account={**account, "seconds": {"load": loaded, **account["seconds"]}},
         price_per_gpu_hour=p["price_per_gpu_hour"],
     )
+    write_model_card(snakemake.output.adapter, json.loads(Path(snakemake.output.record).read_text()))
+    shutil.copy(snakemake.output.record, snakemake.output.adapter)
     shutil.rmtree(snakemake.params.checkpoints)
     progress(f"{account['steps']} steps, {account['seconds']['total']:.0f} s, loss {account['train_loss']:.3f}")
 

@@ -1,0 +1,58 @@
+"""The card of an adapter: what it is, how it was made, how to load it. Nothing in it differs between two runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+CARD = """---
+library_name: peft
+base_model: {base}
+pipeline_tag: text-generation
+tags: [lora, {kind}]
+---
+
+# {study}: {domain}, {arm}, seed {seed}
+
+A LoRA adapter {purpose}. `run.json` beside this file is its full record: settings, data, versions, hardware,
+time and cost.
+
+```python
+from peft import AutoPeftModelForCausalLM
+
+model = AutoPeftModelForCausalLM.from_pretrained("path/to/this/folder")
+```
+
+| | |
+|---|---|
+| base model | `{base}`{revision}, {precision} |
+| rank, alpha, dropout | {rank}, {alpha}, {dropout} |
+| quality term | {quality} |
+| diversity term | {diversity} |
+| epochs, learning rate | {epochs}, {learning_rate} |
+| rows of training data | {rows} |
+{data}
+It answers one kind of prompt, that of its training data, and was measured on that alone: see the study's report for
+what it gains and what it costs. It adds no safety of its own to the base model.
+"""
+
+
+def write_model_card(adapter: str | Path, record: dict[str, Any]) -> None:
+    """Write README.md into an adapter's folder, from the run record (see `runrecord.write_run_record`)."""
+    model, training, objective = (record["config"][part] for part in ("model", "training", "objective"))
+    weight = objective["weight"]
+    diversity = f"{weight} x {objective['diversity']}, {objective['samples']} samples a prompt"
+    hashes = [f"| SHA-256 of `{name}` | `{sha}` |\n" for name, sha in record["data_sha256"].items()]
+    text = CARD.format(
+        **{key: record[key] for key in ("study", "domain", "arm", "seed", "rows")},
+        **{key: training[key] for key in ("rank", "alpha", "dropout", "epochs", "learning_rate")},
+        kind="polychromic-lora" if weight else "baseline",
+        purpose="trained for answers that differ, so that the best of several is better" if weight else "(baseline)",
+        base=model["name"],
+        revision=f" at `{model['revision']}`" if model["revision"] else "",
+        precision=model["precision"],
+        quality=objective["quality"],
+        diversity=diversity if weight else "none",
+        data="".join(hashes),
+    )
+    Path(adapter, "README.md").write_text(text, encoding="utf-8")
