@@ -74,19 +74,21 @@ def leave_one_out_credits(measure: Callable[[Sequence[int]], float], n: int) -> 
 def surrogate(
     log_probs: torch.Tensor, credits: torch.Tensor, *, samples_per_prompt: int, prompts: float, length: float
 ) -> torch.Tensor:
-    """The loss whose autograd is the gradient of -E[D]: -(1/prompts) sum (credit / samples_per_prompt) * log
-    pi / length.
+    """The loss whose autograd is the gradient of -E[D]: -(1/prompts) sum (2/N) * credit * log pi / length.
+
+    A credit is 2/N times how far a sample stands out, m_i - D of the others. With credits divided by their own spread,
+    2/N puts that factor back, so that the term's weight means the same for every N.
 
     Args:
         log_probs: [rows], summed over the tokens of a completion, end token included.
-        credits: [rows], a constant (detached here). Rows of one prompt that are the same token sequence may
-            be merged into one, with their credits added.
-        samples_per_prompt: N; with credits of unit scale, this makes the term a mean over samples.
+        credits: [rows], a constant (detached here), of unit scale. Rows of one prompt that are the same token
+            sequence may be merged into one, with their credits added.
+        samples_per_prompt: N.
         prompts: number of prompts that the mean is over.
         length: S, a constant of the run in tokens (mean target length): puts the term on the footing of a
             token mean.
     """
-    return -(credits.detach() * log_probs).sum() / (samples_per_prompt * prompts * length)
+    return -2 * (credits.detach() * log_probs).sum() / (samples_per_prompt * prompts * length)
 
 
 class CreditScale:

@@ -31,7 +31,7 @@ def enumerated(logits, n, diversity, credits):
         log_probs = log_p[list(group)]
         probability = log_probs.sum().exp()
         expected = expected + probability * diversity(group)
-        loss = surrogate(log_probs, credits(group), samples_per_prompt=1, prompts=1, length=1)
+        loss = surrogate(log_probs, credits(group), samples_per_prompt=2, prompts=1, length=1)  # 2/N = 1
         (gradient,) = torch.autograd.grad(loss, logits, retain_graph=True)
         estimate = estimate - probability.detach() * gradient
     (truth,) = torch.autograd.grad(expected, logits)
