@@ -2,9 +2,10 @@
 
     python -m benchmarks.kills --folder /tmp/kills [--kills 30] [--seed 0]
 
-Each kill is a SIGKILL after a random time, sent in turn to Snakemake alone, to a job's process alone, or to the
-whole process group. Resuming is what docs/reproducibility.md says: end survivors, `--unlock`, and the same
-command again. In the end samples, metrics, tables, figures and verdict must have the bytes of the undisturbed run.
+Each kill is a SIGKILL after a random time, sent in turn to Snakemake alone, to a job's process alone, or to
+the whole process group. Resuming is what docs/reproducibility.md says: end survivors, `--unlock`, the same
+command again. In the end samples, metrics, tables, figures and verdict must have the bytes of the undisturbed
+run.
 """
 
 from __future__ import annotations

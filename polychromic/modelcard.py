@@ -1,4 +1,4 @@
-"""The card of an adapter: what it is, how it was made, how to load it. Nothing in it differs between two runs."""
+"""The card of an adapter: what it is, how it was made, how to load it. The same in two equal runs."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ tags: [lora, {kind}]
 
 # {study}: {domain}, {arm}, seed {seed}
 
-A LoRA adapter {purpose}. `run.json` beside this file is its full record: settings, data, versions, hardware,
-time and cost.
+A LoRA adapter {purpose}.
+`run.json` beside this file is its full record: settings, data, versions, hardware, time and cost.
 
 ```python
 from peft import AutoPeftModelForCausalLM
@@ -32,8 +32,8 @@ model = AutoPeftModelForCausalLM.from_pretrained("path/to/this/folder")
 | epochs, learning rate | {epochs}, {learning_rate} |
 | rows of training data | {rows} |
 {data}
-It answers one kind of prompt, that of its training data, and was measured on that alone: see the study's report for
-what it gains and what it costs. It adds no safety of its own to the base model.
+It answers one kind of prompt, that of its training data, and was measured on that alone: see the study's
+report for what it gains and what it costs. It adds no safety of its own to the base model.
 """
 
 
@@ -47,7 +47,9 @@ def write_model_card(adapter: str | Path, record: dict[str, Any]) -> None:
         **{key: record[key] for key in ("study", "domain", "arm", "seed", "rows")},
         **{key: training[key] for key in ("rank", "alpha", "dropout", "epochs", "learning_rate")},
         kind="polychromic-lora" if weight else "baseline",
-        purpose="trained for answers that differ, so that the best of several is better" if weight else "(baseline)",
+        purpose="trained for answers that differ, so that the best of several is better"
+        if weight
+        else "(baseline)",
         base=model["name"],
         revision=f" at `{model['revision']}`" if model["revision"] else "",
         precision=model["precision"],

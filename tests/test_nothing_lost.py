@@ -28,7 +28,7 @@ def checksums(folder: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("victim", ["snakemake", "job"])
 def test_a_killed_training_goes_on_from_its_checkpoint(victim, tmp_path, tiny_model_dir):
-    """kill -9 while it trains; then the documented way back. The adapter has the bytes of an undisturbed run."""
+    """kill -9 while it trains, then the documented way back: the bytes of an undisturbed run."""
     projects = {}
     for name in ("undisturbed", "killed"):
         projects[name] = copy_project(tmp_path / name, tiny_model_dir)
@@ -41,7 +41,8 @@ def test_a_killed_training_goes_on_from_its_checkpoint(victim, tmp_path, tiny_mo
     running = start(project, snakemake)
     deadline = time.monotonic() + 300
     while not list(project.glob("results/tiny/.checkpoints/*/*/checkpoint-*/trainer_state.json")):
-        assert running.poll() is None and time.monotonic() < deadline, (project / "snakemake.log").read_text()
+        assert running.poll() is None, (project / "snakemake.log").read_text()
+        assert time.monotonic() < deadline
         time.sleep(0.1)
     (running if victim == "snakemake" else running_jobs(running)[-1]).kill()
     resume(project, running, snakemake)

@@ -88,6 +88,8 @@ def test_ctrl_c_cancels_the_jobs(cluster, project):
         env=environment(project),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        # Whoever runs the tests in the background has them ignore Ctrl-C, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     wait_for(lambda: any(job["state"] == "RUNNING" for job in submitted(known=before)))
     started.send_signal(signal.SIGINT)
