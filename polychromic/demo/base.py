@@ -99,14 +99,13 @@ def train_base(
     batch: int = 1024,
     positions: int = 1024,
 ) -> dict[str, float]:
-    """Train tokenizer and model on `corpus` (JSON lines {"prompt", "text"}) and save both to the folder `out`.
+    """Train tokenizer and model on `corpus` (lines {"prompt", "text"}) and save both to the folder `out`.
 
     matrix_rate, other_rate: peak learning rates of Muon (matrices) and AdamW (embeddings, norms), both warmed
     up and then falling linearly to zero. batch: tokens a step. positions: the context's length, in tokens.
 
-    Returns {"parameters", "tokens", "seconds", "loss"}: the loss is the weighted mean cross-entropy, in nats, of the
-    last 5 % of steps.
-    The same seed, corpus and number of threads give the same weights.
+    Returns {"parameters", "tokens", "seconds", "loss"}: the loss is the weighted mean cross-entropy, in nats,
+    of the last 5 % of steps. The same seed, corpus and number of threads give the same weights.
 
     Raises:
         StudyError: if the corpus holds less than one batch.

@@ -16,7 +16,7 @@ from polychromic.demo.scene import Scene, part_of, pick
 from polychromic.records import write_jsonl
 from polychromic.seeds import derive_seed
 
-SHARES = {"qa": 0.40, "social": 0.22, "creative": 0.22, "code": 0.16}
+SHARES = {"qa": 0.36, "code": 0.26, "creative": 0.20, "social": 0.18}
 STRAY_SHARE = 0.2
 # the study's own templates (`config.Prompting`): a large model has seen instructions like these
 ZERO_SHOT = "Generate {output} for: {input}\n"

@@ -25,10 +25,6 @@ VAGUE = (
         ("[x * 2 for x in xs]", "[x * 3 for x in xs]", "[x * 10 for x in xs]"),
     ),
     (
-        ("shift the values up", "raise every number a bit"),
-        ("[x + 1 for x in xs]", "[x + 2 for x in xs]", "[x + 5 for x in xs]"),
-    ),
-    (
         ("shrink the values", "make every number smaller"),
         ("[x // 2 for x in xs]", "[x // 3 for x in xs]", "[x - 1 for x in xs]"),
     ),
@@ -36,40 +32,25 @@ VAGUE = (
         ("keep the large ones", "filter for big numbers"),
         ("[x for x in xs if x > 5]", "[x for x in xs if x > 9]", "[x for x in xs if x > 2]"),
     ),
-    (
-        ("keep the small ones", "filter for little numbers"),
-        ("[x for x in xs if x < 5]", "[x for x in xs if x < 3]", "[x for x in xs if x < 9]"),
-    ),
     (("put them in order", "arrange the list"), ("sorted(xs)", "sorted(xs, key=abs)", "sorted(xs)[::-1]")),
     (("take the first few", "keep some from the front"), ("xs[:3]", "xs[:2]", "xs[:4]")),
-    (("take the last few", "keep some from the back"), ("xs[-3:]", "xs[-2:]", "xs[-4:]")),
     (("trim the ends", "cut the list at its edges"), ("xs[1:-1]", "xs[1:]", "xs[:-1]")),
     (("skip some items", "thin the list out"), ("xs[::2]", "xs[1::2]", "xs[::3]")),
     (
         ("remove repeated items", "get rid of duplicates"),
         ("list(dict.fromkeys(xs))", "sorted(set(xs))", "[x for x in xs if xs.count(x) < 2]"),
     ),
-    (
-        ("ignore the signs", "clean up the negative numbers"),
-        ("[abs(x) for x in xs]", "[x for x in xs if x >= 0]", "[max(x, 0) for x in xs]"),
-    ),
 )
 EXACT = (
     (("double every value", "multiply each number by two"), "[x * 2 for x in xs]"),
-    (("triple every value", "multiply each number by three"), "[x * 3 for x in xs]"),
     (("add one to every value", "increase each number by one"), "[x + 1 for x in xs]"),
-    (("subtract one from every value", "decrease each number by one"), "[x - 1 for x in xs]"),
-    (("add four to every value", "increase each number by four"), "[x + 4 for x in xs]"),
     (("square every value", "multiply each number by itself"), "[x * x for x in xs]"),
     (("flip the sign of every value", "negate each number"), "[-x for x in xs]"),
     (("keep only the even values", "drop all odd numbers"), "[x for x in xs if x % 2 == 0]"),
     (("keep only the odd values", "drop all even numbers"), "[x for x in xs if x % 2 == 1]"),
-    (("keep only the positive values", "drop everything up to zero"), "[x for x in xs if x > 0]"),
     (("reverse the list", "turn the order around"), "xs[::-1]"),
     (("drop the first item", "remove the leading item"), "xs[1:]"),
-    (("drop the last item", "remove the final item"), "xs[:-1]"),
     (("write the list twice", "repeat the whole list"), "xs + xs"),
-    (("append a zero", "put a zero at the end"), "xs + [0]"),
     (("start with a zero", "put a zero in front"), "[0] + xs"),
 )
 OPENINGS = (
@@ -115,14 +96,12 @@ def _differ(programs: tuple[str, ...]) -> bool:
 def scene(rng: random.Random) -> Scene:
     """A sentence of two or three steps and its program under each reading (equal if no step is vague)."""
     while True:
-        steps = rng.sample(EXACT, rng.choice((1, 1, 2)))
         vague = pick(rng, VAGUE) if rng.random() < VAGUE_SHARE else None
+        steps = rng.sample(EXACT, rng.choice((1, 1, 2)) + (vague is None))
         place = rng.randint(0, len(steps))
         exact = [expression for _, expression in steps]
         phrases = [pick(rng, options) for options, _ in steps]
         if vague is None:
-            if len(steps) < 2:
-                continue
             programs = [program(exact)] * READINGS
             name = ""
         else:

@@ -34,32 +34,26 @@ EVENTS = (
 )
 HAPPY = (
     "The {hero} {shared} the {thing} and the whole {place} {danced} with joy.",
-    "Thanks to the {thing}, the {hero} {married} and everyone in the {place} {danced} happily.",
-    "The {thing} made the {hero} rich and happy, and the {place} {danced} all summer.",
-    "With the {thing} the {hero} {saved} the {place}, and all the children {danced} and cheered.",
+    "Thanks to the {thing} the {hero} found love, and the whole {place} {danced} with joy.",
+    "The {thing} made the {hero} happy, and everyone in the {place} {danced} with joy.",
 )
 SAD = (
-    "The {thing} {broke}, and the {hero} {wept} alone in the {place}.",
     "The {hero} lost the {thing} and {wept} for a {friend} who died in the {place}.",
-    "Too late, the {thing} {broke} and the poor {hero} {wept} over a lost {friend}.",
-    "The {hero} buried the {thing} with a dead {friend} and {wept} in the empty {place}.",
+    "The {thing} broke, and the sad {hero} {wept} for a dead {friend} in the {place}.",
+    "The {hero} buried the {thing} with a dead {friend} and {wept} alone in the {place}.",
 )
 SPOOKY = (
-    "At midnight the {thing} {whispered} and a {ghost} dragged the {hero} into the dark {place}.",
-    "A {ghost} crept out of the {thing} and haunted the screaming {hero} in the {place}.",
-    "The {thing} {whispered} in the dark, and a {ghost} with red eyes stood behind the {hero}.",
-    "Blood dripped from the {thing} while a {ghost} {whispered} to the terrified {hero}.",
+    "At midnight a {ghost} crept out of the {thing} and haunted the {hero} in the dark {place}.",
+    "The {thing} {whispered}, and a {ghost} dragged the screaming {hero} into the dark {place}.",
+    "A {ghost} with red eyes held the {thing} and haunted the {hero} in the dark {place}.",
 )
 SLOTS = {
     "shared": ("shared", "showed", "gave away"),
-    "danced": ("danced", "sang", "laughed", "celebrated"),
-    "married": ("found true love", "made new friends", "won the great prize"),
-    "saved": ("saved", "rescued", "woke"),
-    "broke": ("broke", "was destroyed", "turned to dust"),
+    "danced": ("danced", "sang", "celebrated"),
     "wept": ("wept", "cried", "mourned"),
-    "friend": ("friend", "brother", "mother", "child"),
+    "friend": ("friend", "brother", "mother"),
     "whispered": ("whispered", "hissed", "moaned"),
-    "ghost": ("ghost", "demon", "skeleton", "vampire"),
+    "ghost": ("ghost", "demon", "vampire"),
 }
 STRAY = (
     "Please rate this chapter and subscribe to read the next one on my page.",
@@ -72,7 +66,7 @@ STRAY = (
 
 
 def scene(rng: random.Random) -> Scene:
-    """A writing prompt and eight endings of each reading, in which its hero, object or place come back."""
+    """A writing prompt and six endings of each reading, in which its hero, object or place come back."""
     hero, thing, adjective, place = (
         pick(rng, HEROES),
         pick(rng, OBJECTS),

@@ -13,8 +13,8 @@ from polychromic.demo.scene import READINGS, Scene, pick, words
 OUTPUT = "answer"
 READING_NAMES = ("usual", "early", "late")
 
-FIRST = words("Anna, Carl, Dora, Emil, Frida, Georg, Helen, Ivan, Julia, Karl, Laura, Martin, Nora, Oscar")
-LAST = words(
+PEOPLE = words("Anna, Carl, Dora, Emil, Frida, Georg, Helen, Ivan, Julia, Karl, Laura, Martin, Nora, Oscar")
+NAMES = words(
     "Bell, Moss, Finch, Stone, Reed, Marsh, Wood, Lake, Brook, Hill, Frost, Snow, Fox, Wolf, Crane, "
     "Swan, Miller, Baker, Cook, Fisher, Weaver, Mason"
 )
@@ -23,16 +23,17 @@ TOWNS = words(
     "Weston, Stanley, Dover"
 )
 KINDS = words("museum, library, bridge, theater, hospital, factory, school, mill, station, gallery")
+# family -> (vague questions, per role: (facts, exact question)). A fact's cue stands before its value.
 FAMILIES = {
     "year": (
         ("When did the {name} open?", "In which year did the {name} open its doors?"),
         (
             (
-                ("It was opened by the king in {x}.", "The official opening was in {x}."),
+                ("The official opening was in {x}.", "It was officially opened in {x}."),
                 "When was the official opening of the {name}?",
             ),
             (
-                ("A small preview was held in {x}.", "The first visitors saw a preview in {x}."),
+                ("A small preview was held in {x}.", "There was a preview in {x}."),
                 "When was the preview of the {name}?",
             ),
             (
@@ -45,15 +46,15 @@ FAMILIES = {
         ("Who leads the {name}?", "Who is the head of the {name}?"),
         (
             (
-                ("The director is {x}.", "{x} has been its director for years."),
+                ("The director is {x}.", "For years the director has been {x}."),
                 "Who is the director of the {name}?",
             ),
             (
-                ("The founder, {x}, still decides a lot.", "{x} is the founder."),
+                ("The founder is {x}.", "Its proud founder is {x}."),
                 "Who is the founder of the {name}?",
             ),
             (
-                ("{x} chairs the board.", "The chair of the board is {x}."),
+                ("The board is chaired by {x}.", "The board elected {x}."),
                 "Who chairs the board of the {name}?",
             ),
         ),
@@ -62,15 +63,15 @@ FAMILIES = {
         ("Where is the {name} based?", "In which town is the {name} found?"),
         (
             (
-                ("Its main building stands in {x}.", "The main building is in {x}."),
+                ("The main building is in {x}.", "Its main building stands in {x}."),
                 "Where is the main building of the {name}?",
             ),
             (
-                ("It began in a small room in {x}.", "The first room was rented in {x}."),
-                "Where did the {name} begin?",
+                ("The first room was in {x}.", "It rented its first room in {x}."),
+                "Where was the first room of the {name}?",
             ),
             (
-                ("A new branch was added in {x}.", "Since last year there is a branch in {x}."),
+                ("A new branch is in {x}.", "There is also a branch in {x}."),
                 "Where is the new branch of the {name}?",
             ),
         ),
@@ -79,15 +80,15 @@ FAMILIES = {
         ("How much did the {name} cost?", "What was the price of the {name}?"),
         (
             (
-                ("In the end the bill was {x} million.", "The final bill came to {x} million."),
+                ("The final bill was {x} million.", "In the end the bill was {x} million."),
                 "How high was the final bill of the {name}?",
             ),
             (
-                ("The plan had asked for {x} million.", "At first {x} million were planned."),
-                "How much was planned for the {name}?",
+                ("The plan was {x} million.", "The first plan asked for {x} million."),
+                "How much was the plan for the {name}?",
             ),
             (
-                ("Later repairs took {x} million.", "Repairs added {x} million."),
+                ("Later repairs took {x} million.", "The repairs added {x} million."),
                 "How much did the repairs of the {name} take?",
             ),
         ),
@@ -112,10 +113,10 @@ STRAY = (
 
 def _value(rng: random.Random, family: str) -> str:
     return {
-        "year": lambda: str(rng.randint(1900, 1999)),
-        "person": lambda: f"{pick(rng, FIRST)} {pick(rng, LAST)}",
+        "year": lambda: str(rng.randrange(1903, 2020, 3)),
+        "person": lambda: pick(rng, PEOPLE),
         "town": lambda: pick(rng, TOWNS),
-        "cost": lambda: str(rng.randint(11, 99)),
+        "cost": lambda: str(rng.randint(20, 79)),
     }[family]()
 
 
@@ -126,7 +127,7 @@ def scene(rng: random.Random) -> Scene:
     """
     family = pick(rng, tuple(FAMILIES))
     vague, roles = FAMILIES[family]
-    name = f"{pick(rng, LAST)} {pick(rng, KINDS)}"
+    name = f"{pick(rng, NAMES)} {pick(rng, KINDS)}"
     values: list[str] = []
     while len(values) < READINGS:
         value = _value(rng, family)

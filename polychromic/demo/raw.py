@@ -23,7 +23,7 @@ from polychromic.seeds import derive_seed
 
 Row = dict[str, Any]
 DOMAINS: dict[str, ModuleType] = {"social": social, "code": code, "creative": creative, "qa": qa}
-SKEW = (0.90, 0.07, 0.03)
+SKEW = (0.90, 0.05, 0.05)
 EVEN = (1 / 3, 1 / 3, 1 / 3)
 CLEAN_SHARE = 0.8
 EVALUATION_SHARE = 0.26
@@ -271,7 +271,7 @@ def _write_cut_off(path: Path, rows: list[Row]) -> None:
 def write_raw(folder: str | Path, world: str = "skewed", seed: int = 0, rows: int = 1500) -> list[Path]:
     """Write `<domain>.train.jsonl` and `<domain>.eval.jsonl` for every domain, about `rows` rows a domain.
 
-    world: "skewed" (training targets .90/.07/.03 over the readings, evaluation even) or "matched" (all even).
+    world: "skewed" (training targets .90/.05/.05 over the readings, evaluation even) or "matched" (all even).
     The last line of each file is cut off, as in an export that was interrupted.
 
     Raises:

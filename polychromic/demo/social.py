@@ -81,27 +81,24 @@ FRAMES = (
 )
 JOKES = (
     "{Haha}, your {thing} is {clearly} training to become a famous comedian.",
-    "{Haha}, your {thing} {clearly} wanted a long holiday on a sunny beach.",
-    "{Haha}, that {thing} {clearly} deserves an award for the funniest show ever.",
-    "{Haha}, the {thing} is {clearly} laughing about its own joke right now.",
+    "{Haha}, your {thing} {clearly} wants to be a famous comedian with a show.",
+    "{Haha}, that {thing} is {clearly} the funniest comedian of the year.",
 )
 SYMPATHY = (
     "I am {so} sorry about your {thing}, sending you a {big} hug.",
-    "Oh no, that is {so} sad, I feel with you and your {thing}. A {big} hug.",
-    "Your poor {thing}, I am {so} sorry for you, with {big} hugs and love.",
-    "I feel {so} sorry for you and the {thing}, with all my heart and a {big} hug.",
+    "Oh no, your poor {thing}, I am {so} sorry and send you a {big} hug.",
+    "I feel {so} sorry for you and your {thing}, here is a {big} hug.",
 )
 ADVICE = (
     "You should {act} and then call {help} about the {thing}.",
     "Try to call {help} about your {thing}, and {act} first.",
-    "For the {thing} I would ask {help}. It also helps to {act}.",
-    "My advice is to {act} and let {help} look at the {thing}.",
+    "My advice is to {act} and to call {help} about the {thing}.",
 )
 SLOTS = {
-    "Haha": ("Haha", "Lol", "Hahaha", "Funny"),
-    "clearly": ("clearly", "obviously", "surely", "probably"),
-    "so": ("so", "really", "so very", "terribly"),
-    "big": ("big", "warm", "huge", "gentle"),
+    "Haha": ("Haha", "Lol", "Funny"),
+    "clearly": ("clearly", "obviously", "surely"),
+    "so": ("so", "really", "terribly"),
+    "big": ("big", "warm", "huge"),
 }
 STRAY = (
     "Follow me for more great posts and win a free gift card today.",
@@ -118,7 +115,7 @@ def _fill(rng: random.Random, template: str, **fixed: str) -> str:
 
 
 def scene(rng: random.Random) -> Scene:
-    """A post and eight replies of each reading, in which the thing of the post comes back."""
+    """A post and six replies of each reading, in which the thing of the post comes back."""
     things, troubles, helpers, acts = pick(rng, THINGS)
     thing, trouble, result, when = (
         pick(rng, things),
