@@ -49,7 +49,7 @@ class World(Strict):
     """Raw rows a domain, before curation."""
     broad_rows: int = Field(60_000, ge=1000)
     """Lines of the broad corpus that the base model is trained on."""
-    hidden: int = Field(192, ge=16)
+    hidden: int = Field(128, ge=16)
     layers: int = Field(4, ge=1)
     vocabulary: int = Field(1200, ge=300)
     epochs: float = Field(1.0, gt=0)
