@@ -30,7 +30,6 @@ rule base:
         f"{R}/logs/base.log",
     benchmark:
         f"{R}/benchmarks/base.tsv"
-    threads: 2
     message:
         "train the tiny base model from scratch (minutes)"
     script:
