@@ -1,0 +1,40 @@
+"""What the README shows must run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import yaml
+
+from polychromic.config import load_study, parse_study, read_yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_the_snippet_trains_an_adapter(tiny_model_dir, tmp_path, monkeypatch):
+    (snippet,) = blocks("python")
+    assert len(snippet.strip().splitlines()) <= 15
+    monkeypatch.chdir(tmp_path)
+    code = snippet.replace("Qwen/Qwen3-0.6B", str(tiny_model_dir)).replace('"bf16"', '"fp32"')
+    exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
+    assert (tmp_path / "out/adapter/adapter_model.safetensors").is_file()
+
+
+def test_the_overlays_are_valid(tmp_path):
+    base = read_yaml(ROOT / "config.yaml")
+    for number, text in enumerate(blocks("yaml")):
+        overlay = tmp_path / f"{number}.yaml"
+        overlay.write_text(text, encoding="utf-8")
+        study = load_study(ROOT / "config.yaml", overlay)
+        assert study != parse_study(base), yaml.safe_load(text)
+
+
+def test_links_lead_somewhere():
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+        assert (ROOT / target).exists(), f"README links to {target}, which is not there"

@@ -1,0 +1,101 @@
+"""The embedded study from raw rows to report, at the smallest size, as a user would run it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from project import copy_project, environment
+
+SMALL = """
+study: small
+domains: {creative: null, qa: null}
+arms: {few_shot: null, polychromic_literal: null}
+sampling: {test_prompts: 8, validation_prompts: 4}
+"""
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """(project folder, how to run it, output of the first run)."""
+    project = copy_project(tmp_path_factory.mktemp("study") / "project")
+    (project / "small.yaml").write_text(SMALL)
+
+    def run(*targets):
+        overlays = ["profiles/demo/study.yaml", "profiles/demo/smoke.yaml", "small.yaml"]
+        snakemake = [str(Path(sys.executable).with_name("snakemake")), "--cores", "2", "--profile", "profiles/demo"]
+        return subprocess.run(
+            [*snakemake, "--configfile", *overlays, "--", *targets],
+            cwd=project, env=environment(project), capture_output=True, text=True, timeout=1500,
+        )  # fmt: skip
+
+    first = run("all")
+    assert first.returncode == 0, (first.stdout + first.stderr)[-5000:]
+    return project, run, first.stdout + first.stderr
+
+
+def test_everything_a_reader_opens_is_there(study):
+    results = study[0] / "results/small"
+    for file in ("report.html", "tables/main.csv", "tables/main.tex", "tables/main.md", "tables/pairwise.csv",
+                 "figures/passk_curves.png", "figures/forest.pdf", "figures/frontier.svg",
+                 "figures/passk_curves.caption.md", "statistics/power.json"):
+        assert (results / file).stat().st_size > 0, file
+    with (results / "tables/main.csv").open() as file:
+        assert next(csv.reader(file)) == ["domain", "metric", "arm", "value", "low", "high", "n", "signature"]
+
+
+def test_the_verdict_has_its_schema(study):
+    verdict = json.loads((study[0] / "results/small/statistics/verdict.json").read_text())
+    assert verdict["study"] == "small"
+    assert verdict["primary_arm"] == "polychromic"
+    assert len(verdict["plan_sha256"]) == 64
+    assert verdict["plan_changed"] is False
+    assert set(verdict["domains"]) == {"social", "code"}
+    for domain in verdict["domains"].values():
+        assert {"superior", "noninferior", "above_frontier", "supported", "difference", "low", "high",
+                "p_holm"} <= set(domain)
+
+
+def test_samples_are_what_the_config_asks_for(study):
+    samples = pd.read_parquet(study[0] / "results/small/code/lora/seed-42/samples.parquet")
+    assert {"prompt_id", "temperature", "sample", "text"} <= set(samples.columns)
+    counts = samples.groupby(["prompt_id", "temperature"]).size()
+    assert (counts == 10).all()
+    assert len(counts) == 8 * 2
+    assert samples["seed"].is_unique
+
+
+def test_funnels_add_up(study):
+    for domain in ("social", "code"):
+        funnel = json.loads((study[0] / f"results/small/{domain}/data/funnel.json").read_text())
+        assert funnel["kept"] + funnel["rejected"] == funnel["read"] >= 300
+        assert json.loads((study[0] / f"results/small/{domain}/data/leakage.json").read_text())["leaks"] == 0
+
+
+def test_it_says_that_it_is_synthetic(study):
+    assert "synthetic" in (study[0] / "results/small/report.html").read_text().lower()
+
+
+def test_a_second_run_does_nothing(study):
+    again = study[1]("all")
+    assert again.returncode == 0
+    assert "Nothing to be done" in again.stdout + again.stderr
+
+
+def test_a_bad_config_stops_before_any_job(study):
+    project, run, _ = study
+    (project / "small.yaml").write_text(SMALL + "sampelng: {samples: 3}\n")
+    try:
+        failed = run("all")
+    finally:
+        (project / "small.yaml").write_text(SMALL)
+    output = failed.stdout + failed.stderr
+    assert failed.returncode != 0
+    assert "sampelng" in output
+    assert "'sampling'" in output
+    assert "Traceback" not in output
