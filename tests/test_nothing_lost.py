@@ -26,18 +26,26 @@ def checksums(folder: Path) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("victim", ["snakemake", "job"])
-def test_a_killed_training_goes_on_from_its_checkpoint(victim, tmp_path, tiny_model_dir):
-    """kill -9 while it trains, then the documented way back: the bytes of an undisturbed run."""
-    projects = {}
-    for name in ("undisturbed", "killed"):
-        projects[name] = copy_project(tmp_path / name, tiny_model_dir)
-        (projects[name] / "longer.yaml").write_text("training: {epochs: 12}\n")
-    snakemake = command(ADAPTER, overlays=("longer.yaml",), options=("--cores", "1"))
-    done = run(projects["undisturbed"], ADAPTER, overlays=("longer.yaml",), options=("--cores", "1"))
-    assert done.returncode == 0, done.stdout[-3000:]
+def trainable(folder: Path, model: Path) -> Path:
+    project = copy_project(folder, model)
+    (project / "longer.yaml").write_text("training: {epochs: 4}\n")
+    return project
 
-    project = projects["killed"]
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, tiny_model_dir) -> dict[str, str]:
+    """Checksums of the adapter of a run that nobody killed."""
+    project = trainable(tmp_path_factory.mktemp("undisturbed") / "project", tiny_model_dir)
+    done = run(project, ADAPTER, overlays=("longer.yaml",), options=("--cores", "1"))
+    assert done.returncode == 0, done.stdout[-3000:]
+    return checksums(project / ADAPTER)
+
+
+@pytest.mark.parametrize("victim", ["snakemake", pytest.param("job", marks=pytest.mark.slow)])
+def test_a_killed_training_goes_on_from_its_checkpoint(victim, undisturbed, tmp_path, tiny_model_dir):
+    """kill -9 while it trains, then the documented way back: the bytes of an undisturbed run."""
+    project = trainable(tmp_path / "project", tiny_model_dir)
+    snakemake = command(ADAPTER, overlays=("longer.yaml",), options=("--cores", "1"))
     running = start(project, snakemake)
     deadline = time.monotonic() + 300
     while not list(project.glob("results/tiny/.checkpoints/*/*/checkpoint-*/trainer_state.json")):
@@ -49,7 +57,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint(victim, tmp_path, tiny_mo
     assert not (project / ADAPTER / "adapter_model.safetensors").exists()
     assert start(project, snakemake).wait() == 0, (project / "snakemake.log").read_text()[-3000:]
 
-    assert checksums(project / ADAPTER) == checksums(projects["undisturbed"] / ADAPTER) != {}
+    assert checksums(project / ADAPTER) == undisturbed != {}
     record = json.loads((project / ADAPTER).with_name("run.json").read_text())
     assert record["resumed_from"].startswith("checkpoint-")
     assert not list(project.glob("results/tiny/.checkpoints/*")), "checkpoints are cleaned up after success"
