@@ -45,7 +45,7 @@ def bert_score(
 
     Zhang et al. 2020 (arXiv 1904.09675, section 3): P is the mean over the prediction's tokens of the
     largest cosine to a token of the reference, R the same the other way round, F1 = 2 P R / (P + R); no idf
-    weights, not rescaled. NaN without references or where all are blank; 0 for a blank prediction.
+    weights, not rescaled. NaN without references or where all are blank; 0 for a blank prediction, or one without a known token.
 
     model: "minilm", or an `Encoder` of it, whose pass over the texts gives their sentence vectors too; its
     last layer is used, and the values are those of the package bert-score to 1e-5 (pair by pair), up to 256
@@ -82,6 +82,9 @@ def _minilm_f1(pairs: list[tuple[str, str]], encoder: Encoder) -> list[float]:
     states = dict(zip(texts, map(_unit, encoder.encode_tokens(texts)), strict=True))
     values = []
     for other, text in pairs:
+        if min(len(states[text]), len(states[other])) < 3:  # no token that the model knows: as blank
+            values.append(0.0)
+            continue
         cosines = states[text] @ states[other].T
         # As in the package, [CLS] and [SEP] (first and last) may be matched but are not averaged over.
         precision, recall = cosines.max(axis=1)[1:-1].mean(), cosines.max(axis=0)[1:-1].mean()
