@@ -79,9 +79,8 @@ def main() -> int:
             file.touch()
         shutil.copyfile(stamps / f"{name}.json", stamps / f"{name}.done.json")
     cpu, wall, left = plan(project, "seeds-3.yaml")
-    print(
-        f"no-op of the published study ({len(all_jobs(study))} jobs): {cpu:.1f} s of CPU, {wall:.1f} s; {left} to run"
-    )
+    count = len(all_jobs(study))
+    print(f"no-op of the published study ({count} jobs): {cpu:.1f} s of CPU, {wall:.1f} s; {left} to run")
 
     starts = {}
     for script in sorted((project / "workflow_scripts").glob("[a-z]*.py")):
