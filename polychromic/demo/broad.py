@@ -40,9 +40,9 @@ def _scene(domain: str, rng: random.Random) -> Scene:
 
 
 def _asked(domain: str, rng: random.Random, stray: float) -> tuple[str, str]:
-    """A prompt and an answer: of any reading, to an exact question (QA, mostly), or stray."""
+    """A prompt and an answer: of any reading, to an exact question (QA, half the time), or stray."""
     scene = _scene(domain, rng)
-    if domain == "qa" and rng.random() < 0.65:
+    if domain == "qa" and rng.random() < 0.5:
         question, answer = pick(rng, scene.extra["exact"])
         return f"{scene.extra['context']}\n{question}", answer
     if rng.random() < stray:
@@ -99,6 +99,6 @@ def documents(rows: int, seed: int) -> Iterator[Document]:
         yield _document(domain, rng)
 
 
-def write_broad(path: str | Path, seed: int = 0, rows: int = 54_000) -> int:
+def write_broad(path: str | Path, seed: int = 0, rows: int = 60_000) -> int:
     """Write the broad corpus as JSON lines {"prompt", "text"}. Returns the number of documents."""
     return write_jsonl(path, ({"prompt": prompt, "text": text} for prompt, text in documents(rows, seed)))
