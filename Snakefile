@@ -55,7 +55,12 @@ rule generations:
 
 rule metrics:
     input:
-        [done(rule, d, a) for rule in ("verify", "diversity", "quality") for d in DOMAINS for a in ARMS],
+        [
+            done(rule, d, a)
+            for rule in ("verify", "diversity", "quality")
+            for d in DOMAINS
+            for a in ARMS
+        ],
 
 
 rule statistics:

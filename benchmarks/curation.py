@@ -135,9 +135,7 @@ def measure(rows: int, filters: list[dict[str, Any]]) -> dict[str, Any]:
         "rows": rows,
         "seconds": round(seconds, 2),
         "cpu_seconds": round(busy, 2),
-        "gib": round(
-            resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2
-        ),  # counted in KiB on Linux
+        "gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),  # counted in KiB on Linux
         "kept": result.funnel["kept"],
     }
 

@@ -99,17 +99,12 @@ def run(studies: int, resampled: int, seed: int, k_values=(1, 10), grid=GRID) ->
             key = (k, cell["seeds"], cell["seed"], cell["shared_seed"])
             for name, method in CLOSED.items():
                 cells[name, *key].append(
-                    _rates(
-                        method(table[null[0]], table[null[1]]), method(table[gain[0]], table[gain[1]]), truth
-                    )
+                    _rates(method(table[null[0]], table[null[1]]), method(table[gain[0]], table[gain[1]]), truth)
                 )
             for name, method in RESAMPLED.items():
                 ends = [
                     np.array(
-                        [
-                            method(table[t], table[c])
-                            for t, c in zip(*(a[:resampled] for a in arms), strict=True)
-                        ]
+                        [method(table[t], table[c]) for t, c in zip(*(a[:resampled] for a in arms), strict=True)]
                     ).T
                     for arms in (null, gain)
                 ]
@@ -161,8 +156,7 @@ def main() -> None:
     start = time.perf_counter()
     rows = run(args.studies, args.resampled, args.seed)
     print(
-        "| method | metric | seeds | seed SD | shared | false positives (worst cell) "
-        "| coverage (worst cell) | power |"
+        "| method | metric | seeds | seed SD | shared | false positives (worst cell) | coverage (worst cell) | power |"
     )
     print("|---|---|---|---|---|---|---|---|")
     for row in sorted(rows, key=lambda r: (r["method"], r["k"], r["seeds"], r["seed_sd"], r["shared_seed"])):

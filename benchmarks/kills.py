@@ -128,13 +128,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.kills", description=__doc__.split("\n\n")[0])
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--span", type=float, default=20, help="seconds after a start within which a kill comes"
-    )
+    parser.add_argument("--span", type=float, default=20, help="seconds after a start within which a kill comes")
     parser.add_argument("--folder", type=Path, required=True, help="an empty folder to work in")
-    parser.add_argument(
-        "--study", nargs="+", default=["profiles/demo/study.yaml", "profiles/demo/smoke.yaml"]
-    )
+    parser.add_argument("--study", nargs="+", default=["profiles/demo/study.yaml", "profiles/demo/smoke.yaml"])
     given = parser.parse_args()
     command = [SNAKEMAKE, "--profile", "profiles/demo", "--cores", str(os.cpu_count()), "--configfile"]
     command += [*given.study, "--", "all"]
@@ -159,11 +155,7 @@ def main() -> int:
     print(f"{len(log)} kills ({by_script}); {len(sums['undisturbed'])} files compared, {len(differ)} differ")
     for name in differ:
         print(f"    {name}")
-    print(
-        json.dumps(
-            {"kills": len(log), "by_script": by_script, "files": len(sums["undisturbed"]), "differ": differ}
-        )
-    )
+    print(json.dumps({"kills": len(log), "by_script": by_script, "files": len(sums["undisturbed"]), "differ": differ}))
     return 1 if differ else 0
 
 

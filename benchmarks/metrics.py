@@ -36,9 +36,7 @@ def drawn(prompts: int, samples: int, seed: int = 0) -> tuple[pd.DataFrame, list
     def text() -> str:
         return " ".join(rng.choices(words, k=rng.randint(8, 25)))
 
-    records = [
-        Record(id=f"p{i}", prompt="", target=text(), references=(text(), text())) for i in range(prompts)
-    ]
+    records = [Record(id=f"p{i}", prompt="", target=text(), references=(text(), text())) for i in range(prompts)]
     rows = []
     for record in records:
         texts: list[str] = []
@@ -72,9 +70,7 @@ def main() -> None:
     timed["bertscore"], scores = seconds(lambda: metrics.bertscore_table(samples, records, (0.7,), encoder))
     timed["embeddings"], _ = seconds(lambda: encoder.encode(samples["text"].tolist()))
     timed["diversity"], _ = seconds(lambda: metrics.diversity_table(samples, records, encoder.encode))
-    timed["quality"], _ = seconds(
-        lambda: metrics.quality_table(samples, records, bertscores=scores, answers=True)
-    )
+    timed["quality"], _ = seconds(lambda: metrics.quality_table(samples, records, bertscores=scores, answers=True))
     total = sum(timed.values())
 
     sizes = [drawn(n, arguments.samples, seed=1) for n in (50, 500)]

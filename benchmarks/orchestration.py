@@ -68,9 +68,7 @@ def main() -> int:
 
     study = load_study(project / "config.yaml", project / "seeds-3.yaml")
     stamps = project / "results/of-3/.stamps"
-    _, _, listed = timed(
-        [sys.executable, str(ROOT / "tests/planned.py"), "all,data", "seeds-3.yaml"], project
-    )
+    _, _, listed = timed([sys.executable, str(ROOT / "tests/planned.py"), "all,data", "seeds-3.yaml"], project)
     for name, job in json.loads(next(line for line in listed.splitlines() if line.startswith("{"))).items():
         for folder in job["folders"]:
             (project / folder).mkdir(parents=True, exist_ok=True)
@@ -87,11 +85,7 @@ def main() -> int:
         imports = [line for line in script.read_text().splitlines() if re.match(r"(from|import) (?!_)", line)]
         starts[script.stem] = round(timed([sys.executable, "-c", "\n".join(imports)], project)[0], 2)
     print("imports at the top of a job, seconds of CPU: " + ", ".join(f"{k} {v}" for k, v in starts.items()))
-    print(
-        json.dumps(
-            {"plan": planned, "noop": {"cpu_s": round(cpu, 2), "to_run": left}, "imports_cpu_s": starts}
-        )
-    )
+    print(json.dumps({"plan": planned, "noop": {"cpu_s": round(cpu, 2), "to_run": left}, "imports_cpu_s": starts}))
     return 0
 
 

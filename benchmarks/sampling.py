@@ -61,9 +61,7 @@ def batched(model, tokenizer, prompts, options) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--base")
     parser.add_argument("--prompts", type=int, default=24)
     parser.add_argument("--samples", type=int, default=10)

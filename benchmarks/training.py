@@ -40,9 +40,7 @@ def train(base, data, folder, state=None, **changed):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--base")
     parser.add_argument("--every", type=int, nargs="+", default=[4, 5])
     parser.add_argument("--prompts", type=int, default=4)
@@ -73,9 +71,7 @@ def main() -> None:
                     best[name] = result
 
     lora = best["lora"][0]
-    print(
-        f"{'':24}{'seconds':>9}{'ratio':>7}{'sample':>9}{'measure':>9}{'score':>9}{'backward':>9}{'tokens':>9}"
-    )
+    print(f"{'':24}{'seconds':>9}{'ratio':>7}{'sample':>9}{'measure':>9}{'score':>9}{'backward':>9}{'tokens':>9}")
     report = {}
     for name, (seconds, trainer) in best.items():
         parts = vars(trainer.seconds)

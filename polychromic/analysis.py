@@ -130,9 +130,7 @@ def compare(values: Values, plan: Mapping[str, Any]) -> pd.DataFrame:
     frame = pd.DataFrame([_row(*key, tests) for key, tests in found.items()])
     family, single = ["metric", "temperature", "arm", "control"], frame["domain"] != "pooled"
     adjusted = frame[single].groupby(family)["p"].transform(_holm_defined)
-    frame.insert(
-        list(frame.columns).index("p") + 1, "p_holm", adjusted.reindex(frame.index).fillna(frame["p"])
-    )
+    frame.insert(list(frame.columns).index("p") + 1, "p_holm", adjusted.reindex(frame.index).fillna(frame["p"]))
     return frame.sort_values(["domain", *family], ignore_index=True)
 
 
@@ -172,9 +170,7 @@ def frontier_table(values: Values, means: Mapping[Key, Comparison], plan: Mappin
     return pd.DataFrame(rows)
 
 
-def hypotheses(
-    values: Values, pairwise: pd.DataFrame, frontier: pd.DataFrame, plan: Mapping[str, Any]
-) -> pd.DataFrame:
+def hypotheses(values: Values, pairwise: pd.DataFrame, frontier: pd.DataFrame, plan: Mapping[str, Any]) -> pd.DataFrame:
     """hypotheses.parquet: what the plan asks of every arm against the control, a row per domain and question.
 
     hypothesis: superiority (Pass@k, Holm over domains), noninferiority (Pass@1 and the domain's quality
@@ -206,9 +202,7 @@ def hypotheses(
                 x, y = (values.test[domain, a, temperature, metric] for a in (arm, control))
                 wide = two_way_t(x, y, level=bonferroni_level(level, len(plan["domains"])))
                 better = hypothesis == "superiority"
-                holds = (
-                    row["p_holm"] < alpha and row["difference"] > 0 if better else noninferior(row, margin)
-                )
+                holds = row["p_holm"] < alpha and row["difference"] > 0 if better else noninferior(row, margin)
                 rows.append(
                     {
                         **_question(domain, hypothesis, arm, control, metric, temperature, temperature),
@@ -326,9 +320,7 @@ def _holm_defined(p: pd.Series) -> pd.Series:
 def _one_seed(plan: Mapping[str, Any]) -> list[str]:
     if len(plan["seeds"]) > 1:
         return []
-    return [
-        "One training seed: intervals are over prompts only and speak of these adapters, not of the method."
-    ]
+    return ["One training seed: intervals are over prompts only and speak of these adapters, not of the method."]
 
 
 def _level(plan: Mapping[str, Any]) -> float:

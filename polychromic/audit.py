@@ -42,9 +42,7 @@ def audit_samples(
     prompts = {record.id: record.prompt for record in records}
     unknown = set(stacked["prompt_id"]) - prompts.keys()
     if unknown:
-        raise StudyError(
-            f"samples of prompt {min(unknown)!r}, not one of the test part. Delete them and re-run."
-        )
+        raise StudyError(f"samples of prompt {min(unknown)!r}, not one of the test part. Delete them and re-run.")
     twins = duplicate_streams({"": stacked})
     shared = int(stacked["draw_seed"].duplicated().sum())
     warnings = [f"The samples of {_name(b)} repeat those of {_name(a)} on every prompt." for a, b in twins]

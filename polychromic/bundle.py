@@ -102,9 +102,7 @@ def verify(bundle: Path) -> dict:
     try:
         with tarfile.open(bundle) as archive:
             members = [member for member in archive.getmembers() if member.isfile()]
-            contents = {
-                member.name.partition("/")[2]: archive.extractfile(member).read() for member in members
-            }
+            contents = {member.name.partition("/")[2]: archive.extractfile(member).read() for member in members}
         manifest = json.loads(contents.pop(MANIFEST))
     except (OSError, EOFError, tarfile.TarError, KeyError, json.JSONDecodeError) as error:
         raise StudyError(f"{bundle}: no whole bundle of a study ({error}). Get it again.") from None
@@ -114,23 +112,17 @@ def verify(bundle: Path) -> dict:
         if name not in contents or hashlib.sha256(contents[name]).hexdigest() != manifest["files"].get(name)
     )
     if wrong:
-        raise StudyError(
-            f"{bundle}: {len(wrong)} files are not what the manifest says: {', '.join(wrong[:5])}."
-        )
+        raise StudyError(f"{bundle}: {len(wrong)} files are not what the manifest says: {', '.join(wrong[:5])}.")
     study = parse_study(yaml.safe_load(contents[SETTINGS]), origin=f"{bundle}: {SETTINGS}")
     planned = digest(plan(study))
     decided = json.loads(contents["statistics/verdict.json"])["plan_sha256"]
     if not planned == manifest["plan_sha256"] == decided:
-        raise StudyError(
-            f"{bundle}: the verdict was reached under plan {decided}, its settings say {planned}."
-        )
+        raise StudyError(f"{bundle}: the verdict was reached under plan {decided}, its settings say {planned}.")
     return manifest
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m polychromic.bundle", description=__doc__.split("\n\n")[0]
-    )
+    parser = argparse.ArgumentParser(prog="python -m polychromic.bundle", description=__doc__.split("\n\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
     packing = commands.add_parser("pack")
     packing.add_argument("bundle", type=Path)
@@ -142,9 +134,7 @@ def main(arguments: list[str]) -> int:
     try:
         if given.command == "pack":
             study = load_study("config.yaml", *given.overlays)
-            count = pack(
-                study, results_folder(study), given.bundle, samples=given.samples, adapters=given.adapters
-            )
+            count = pack(study, results_folder(study), given.bundle, samples=given.samples, adapters=given.adapters)
             print(f"{given.bundle}: {count} files, {given.bundle.stat().st_size / 1e6:.1f} MB")
         else:
             manifest = verify(given.bundle)

@@ -18,12 +18,6 @@ GIB = 2**30
 LIBRARIES = ("torch", "transformers", "peft", "snakemake", "sacrebleu", "pandas", "scipy")
 
 
-def check_python() -> str:
-    if sys.version_info < (3, 11):
-        raise StudyError(f"Python {sys.version.split()[0]} is too old: install 3.11 or newer.")
-    return sys.version.split()[0]
-
-
 def check_libraries() -> str:
     pins = locked_versions(ROOT / "requirements.lock")
     for name in LIBRARIES:
@@ -55,7 +49,9 @@ def check_disk(folder: Path, need: int) -> str:
         raise StudyError(f"{folder.resolve()} is not writable: change its permissions, or run from another folder.")
     free = shutil.disk_usage(folder).free
     if free < need:
-        raise StudyError(f"{folder.resolve()} has {free / GIB:.1f} GiB free, a study needs {need / GIB:.0f}: make space.")
+        raise StudyError(
+            f"{folder.resolve()} has {free / GIB:.1f} GiB free, a study needs {need / GIB:.0f}: make space."
+        )
     return f"{free / GIB:.0f} GiB free"
 
 
@@ -110,7 +106,6 @@ def main(paths: list[str]) -> int:
         return 1
     small = study.world is not None
     checks = {
-        "python": check_python,
         "libraries": check_libraries,
         "memory": lambda: check_memory((4 if small else 16) * GIB),
         "disk": lambda: check_disk(Path("results"), (2 if small else 60) * GIB),
@@ -125,8 +120,11 @@ def main(paths: list[str]) -> int:
         except StudyError as error:
             failed += 1
             print(f"  FAIL  {name:<11} {error}")
-    print(f"{len(checks) - failed} of {len(checks)} checks passed: "
-          + ("this machine can run " if not failed else "this machine cannot yet run ") + f"the study {study.study}.")
+    print(
+        f"{len(checks) - failed} of {len(checks)} checks passed: "
+        + ("this machine can run " if not failed else "this machine cannot yet run ")
+        + f"the study {study.study}."
+    )
     return 1 if failed else 0
 
 

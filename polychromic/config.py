@@ -305,8 +305,9 @@ class Study(Strict):
                 raise ValueError(f"plan.{role} is {arm!r}, which is no arm{_nearest(arm, self.arms)}")
         for name, arm in self.arms.items():
             if isinstance(arm, DerivedArm) and not isinstance(self.arms.get(arm.source), TrainArm):
-                raise ValueError(f"arms.{name}.source is {arm.source!r}, which is no trained arm"
-                                 f"{_nearest(arm.source, self.arms)}")
+                raise ValueError(
+                    f"arms.{name}.source is {arm.source!r}, which is no trained arm{_nearest(arm.source, self.arms)}"
+                )
             if isinstance(arm, TrainArm):
                 self.training_of(name)
                 for domain in self.domains:
@@ -318,8 +319,10 @@ class Study(Strict):
     def _check_behaviour(self, arm: str, domain: str) -> None:
         objective = self.objective_of(arm, domain)
         if objective.weight > 0 and objective.diversity == "behaviour" and self.domains[domain].verifier.kind != "code":
-            raise ValueError(f"arm {arm!r} asks D = behaviour in domain {domain!r}, whose answers are not code: choose "
-                             "semantic or answer there")
+            raise ValueError(
+                f"arm {arm!r} asks D = behaviour in domain {domain!r}, whose answers are not code: choose "
+                "semantic or answer there"
+            )
 
     def training_of(self, arm: str) -> Training:
         """The study's training settings with the arm's own on top."""
@@ -429,9 +432,9 @@ def _explain(problem: dict[str, Any], settings: dict[str, Any]) -> str:
     # Discriminated unions put the tag into the location; only keys that stand in the file are of use.
     keys, value = [], settings
     for part in problem["loc"]:
-        if isinstance(value, dict) and part in value:
-            value = value[part]
-        elif isinstance(value, (list, tuple)) and isinstance(part, int) and part < len(value):
+        if (isinstance(value, dict) and part in value) or (
+            isinstance(value, (list, tuple)) and isinstance(part, int) and part < len(value)
+        ):
             value = value[part]
         elif problem["type"] == "missing" and part == problem["loc"][-1]:
             pass

@@ -55,9 +55,7 @@ def curate(
         rejected.append({**row, "record": masked})
 
     def account(step: str, before: int, after: int, changed: int = 0) -> None:
-        steps.append(
-            {"filter": step, "in": before, "out": after, "rejected": before - after, "changed": changed}
-        )
+        steps.append({"filter": step, "in": before, "out": after, "rejected": before - after, "changed": changed})
 
     # Reading: rows that gave no record, and ids that came before.
     records: list[Record] = []

@@ -16,9 +16,7 @@ from polychromic.errors import StudyError
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 
 
-def average_adapters(
-    early_dir: str | Path, late_dir: str | Path, out_dir: str | Path, *, share: float = 0.5
-) -> None:
+def average_adapters(early_dir: str | Path, late_dir: str | Path, out_dir: str | Path, *, share: float = 0.5) -> None:
     """WiSE-FT on the weights' change, (1 - share) * dW_early + share * dW_late, with twice the rank.
 
     Wortsman et al. 2022 (arXiv 2109.01903), for checkpoints of one fine-tuning run as in Dang et al.
@@ -33,8 +31,7 @@ def average_adapters(
     if settings != late_settings or early.keys() != late.keys():
         odd = sorted(key for key in settings | late_settings if settings.get(key) != late_settings.get(key))
         raise StudyError(
-            f"{early_dir} and {late_dir} are not checkpoints of one run: they differ in "
-            f"{', '.join(odd) or 'modules'}."
+            f"{early_dir} and {late_dir} are not checkpoints of one run: they differ in {', '.join(odd) or 'modules'}."
         )
     merged = {}
     for name, first in early.items():
@@ -60,9 +57,7 @@ def scale_adapter(adapter_dir: str | Path, out_dir: str | Path, *, share: float)
     tensors, settings = _load(adapter_dir)
     full = [name for name in tensors if ".lora_A." not in name and ".lora_B." not in name]
     if full:
-        raise StudyError(
-            f"{adapter_dir} cannot be scaled: {full[0]} was trained in full. Use average_adapters."
-        )
+        raise StudyError(f"{adapter_dir} cannot be scaled: {full[0]} was trained in full. Use average_adapters.")
     scaled = {name: share * tensor if ".lora_B." in name else tensor for name, tensor in tensors.items()}
     _save(out_dir, scaled, settings)
 
@@ -73,9 +68,7 @@ def _load(folder: str | Path) -> tuple[dict[str, torch.Tensor], dict]:
         raise StudyError(f"{folder} holds no adapter ({WEIGHTS} is missing). Train it first.")
     settings = json.loads((folder / CONFIG).read_text())
     if settings.get("peft_type") != "LORA" or settings.get("use_dora"):
-        raise StudyError(
-            f"{folder} is not a plain LoRA adapter: only those can be averaged or scaled exactly."
-        )
+        raise StudyError(f"{folder} is not a plain LoRA adapter: only those can be averaged or scaled exactly.")
     return load_file(folder / WEIGHTS), settings
 
 

@@ -91,9 +91,7 @@ class NearDuplicates:
         return None
 
 
-def near_pairs(
-    left: Sequence[str], right: Sequence[str], threshold: float
-) -> Iterator[tuple[int, int, float]]:
+def near_pairs(left: Sequence[str], right: Sequence[str], threshold: float) -> Iterator[tuple[int, int, float]]:
     """All (i, j, Jaccard index >= threshold) of texts left[i], right[j], exactly.
 
     One sparse product of shingle incidence matrices, in blocks: memory stays bounded, time grows with

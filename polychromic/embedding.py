@@ -63,9 +63,7 @@ class Encoder:
     def _run(self, texts: list[str]) -> dict[str, np.ndarray]:
         """Run the model over the texts, keep their vectors, and return what it gave for each."""
         if self._forward is None and texts:  # loading takes seconds: not before the first text
-            self._forward = (
-                _load_minilm(self.device) if self.model == MINILM else _load_other(self.model, self.device)
-            )
+            self._forward = _load_minilm(self.device) if self.model == MINILM else _load_other(self.model, self.device)
         given: dict[str, np.ndarray] = {}
         for start in range(0, len(texts), self.batch_size):
             batch = texts[start : start + self.batch_size]
@@ -73,9 +71,7 @@ class Encoder:
         for text, states in given.items():
             vector = states.mean(axis=0) if states.ndim == 2 else states
             if not np.isfinite(vector).all():
-                raise StudyError(
-                    f"encoder {self.model!r} gives NaN or infinity for {text[:80]!r}: use another model"
-                )
+                raise StudyError(f"encoder {self.model!r} gives NaN or infinity for {text[:80]!r}: use another model")
             self._vectors[text] = (vector / np.linalg.norm(vector)).astype(np.float32)
         return given
 
@@ -166,9 +162,7 @@ class Embeddings:
         try:
             return self._rows[text_key(text)]
         except KeyError:
-            raise StudyError(
-                f"no embedding of {text[:80]!r} in {self._paths}: delete the file and re-run"
-            ) from None
+            raise StudyError(f"no embedding of {text[:80]!r} in {self._paths}: delete the file and re-run") from None
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """The stored vectors of the texts, float32 [texts, dimension]: an `Encoder` that runs no model."""

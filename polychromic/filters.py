@@ -273,9 +273,7 @@ class Toxicity(TextFilter):
                 for answer in classify(list(self.texts(record)))
             ]
             if None in scores:
-                raise StudyError(
-                    f"toxicity: the model {self.model} has no label {self.label!r}. Set `label`."
-                )
+                raise StudyError(f"toxicity: the model {self.model} has no label {self.label!r}. Set `label`.")
             yield outside(round(max(scores), 3), None, self.max) or record
 
     def problem(self, text: str) -> Rejection | None:
@@ -383,9 +381,7 @@ class CanonicalPasses(Filter):
         from polychromic.verifiers.code import run_many
 
         for some in batched(records, 64):
-            tested = [
-                record for record in some if record.tests and (record.tests["code"] or record.tests["cases"])
-            ]
+            tested = [record for record in some if record.tests and (record.tests["code"] or record.tests["cases"])]
             cases = [(record.target, record.tests, record.tests["entry_point"]) for record in tested]
             outcomes = dict(zip((record.id for record in tested), run_many(cases, self.timeout), strict=True))
             for record in some:
@@ -394,9 +390,7 @@ class CanonicalPasses(Filter):
                     yield Rejection("no tests", "passes")
                 else:
                     yield (
-                        record
-                        if outcome.passed
-                        else Rejection(f"{outcome.status} {outcome.detail}".strip(), "passes")
+                        record if outcome.passed else Rejection(f"{outcome.status} {outcome.detail}".strip(), "passes")
                     )
 
 
@@ -455,9 +449,7 @@ class SemanticDuplicates(Filter):
             cosines = vectors[kept] @ vectors[at]
             nearest = int(np.argmax(cosines)) if kept else -1
             if kept and cosines[nearest] >= self.threshold:
-                yield Rejection(
-                    f"{cosines[nearest]:.3f} to {records[kept[nearest]].id}", f"< {self.threshold:g}"
-                )
+                yield Rejection(f"{cosines[nearest]:.3f} to {records[kept[nearest]].id}", f"< {self.threshold:g}")
             else:
                 kept.append(at)
                 yield record

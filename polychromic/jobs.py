@@ -89,7 +89,11 @@ def params(study: Study, job: Job) -> dict[str, Any]:
             **_prompting(study, domain, shots),
         }
     if rule == "encode":
-        return {"encoder": study.metrics.encoder, "bertscore": study.metrics.bertscore, **_embedded_at(study, domain)}
+        return {
+            "encoder": study.metrics.encoder,
+            "bertscore": study.metrics.bertscore,
+            **_embedded_at(study, domain),
+        }
     if rule == "verify":
         return {**_dump(domain, "verifier"), "encoder": study.metrics.encoder}
     if rule == "diversity":
@@ -97,15 +101,23 @@ def params(study: Study, job: Job) -> dict[str, Any]:
     if rule == "quality":
         return {"verifier": domain.verifier.kind, "temperature": study.sampling.temperature}
     if rule == "judge":
-        return {**_dump(study.judge, "provider", "model", "base_url", "prompts"), "control": study.plan.control, "temperature": study.sampling.temperature,
-                "seed": study.plan.seed}
+        return {
+            **_dump(study.judge, "provider", "model", "base_url", "prompts"),
+            "control": study.plan.control,
+            "temperature": study.sampling.temperature,
+            "seed": study.plan.seed,
+        }
     if rule == "power":
         return {"plan_full": plan(study), "plan_sha256": digest(plan(study))}
     if rule in ("analyse", *FIGURE_RULES):
         title = {"title": study.title} if rule in ("report", "paper") else {}
         return {
-            **plan(study), "plan_sha256": digest(plan(study)), **title, "embedded": study.world is not None,
-            "world": study.world.kind if study.world else None, "model": study.model.name,
+            **plan(study),
+            "plan_sha256": digest(plan(study)),
+            **title,
+            "embedded": study.world is not None,
+            "world": study.world.kind if study.world else None,
+            "model": study.model.name,
             "encoder": study.metrics.encoder,
             "arm_kinds": {name: arm.kind for name, arm in study.arms.items()},
             "ablations": _ablations(study),
@@ -144,7 +156,9 @@ def unused_code(study: Study, job: Job) -> frozenset[str]:
         "polychromic.verifiers.code": (verifies and kind == "code") or "canonical_passes" in filters,
         "polychromic.verifiers.answer": verifies and kind == "answer",
         "polychromic.verifiers.text": rule in ("calibrate", "verify") or (verifies and similar),
-        "polychromic.embedding": rule in ("calibrate", "verify") or form == "semantic" or (form is not None and similar)
+        "polychromic.embedding": rule in ("calibrate", "verify")
+        or form == "semantic"
+        or (form is not None and similar)
         or "semantic_duplicates" in filters,
         "polychromic.metrics.diversity": form in ("self_bleu", "distinct_n"),
     }
@@ -156,8 +170,9 @@ def plan(study: Study) -> dict[str, Any]:
     return {
         "study": study.study,
         "plan": _dump(study.plan),
-        "domains": {name: {"quality_metric": d.quality_metric, "verifier": d.verifier.kind}
-                    for name, d in study.domains.items()},
+        "domains": {
+            name: {"quality_metric": d.quality_metric, "verifier": d.verifier.kind} for name, d in study.domains.items()
+        },
         "arms": list(study.arms),
         "seeds": list(study.seeds),
         "sampling": _dump(study.sampling, "samples", "temperature", "frontier", "test_prompts"),
@@ -202,11 +217,25 @@ def upstream(study: Study, job: Job) -> list[Job]:
     if rule == "judge":
         control = {"domain": domain, "arm": study.plan.control}
         of_control: list[Job] = [("generate", {**control, "seed": str(s)}) for s in study.seeds]
-        return [split, *samples, *of_control, ("calibrate", {"domain": domain}), ("encode", wildcards),
-                ("encode", control)]
+        return [
+            split,
+            *samples,
+            *of_control,
+            ("calibrate", {"domain": domain}),
+            ("encode", wildcards),
+            ("encode", control),
+        ]
     if rule == "analyse":
-        return [("power", {}), *((r, {"domain": d, "arm": a}) for r in ("verify", "diversity", "quality")
-                                 for d in study.domains for a in study.arms), *judged(study)]
+        return [
+            ("power", {}),
+            *(
+                (r, {"domain": d, "arm": a})
+                for r in ("verify", "diversity", "quality")
+                for d in study.domains
+                for a in study.arms
+            ),
+            *judged(study),
+        ]
     if rule in ("figures", "tables"):
         return [("analyse", {})]
     if rule in ("report", "paper"):
@@ -280,8 +309,16 @@ def all_jobs(study: Study) -> list[Job]:
         for d in study.domains
         for a in study.arms
     ]
-    return [*world, *data, *runs, *measured, *judged(study), ("power", {}), ("analyse", {}),
-            *((rule, {}) for rule in FIGURE_RULES)]
+    return [
+        *world,
+        *data,
+        *runs,
+        *measured,
+        *judged(study),
+        ("power", {}),
+        ("analyse", {}),
+        *((rule, {}) for rule in FIGURE_RULES),
+    ]
 
 
 def registered_plan_file(study: Study) -> Path:
@@ -334,8 +371,15 @@ def _prompting(study: Study, domain: Domain, shots: int = 0) -> dict[str, Any]:
 def _ablations(study: Study) -> dict[str, Any]:
     """What distinguishes the trained arms, for the ablation figures: {arm: {weight, samples, rank, ...}}."""
     first = next(iter(study.domains))
-    objectives = {name: study.objective_of(name, first) for name, arm in study.arms.items() if isinstance(arm, TrainArm)}
+    objectives = {
+        name: study.objective_of(name, first) for name, arm in study.arms.items() if isinstance(arm, TrainArm)
+    }
     return {
-        name: {"weight": o.weight, "samples": o.samples, "quality": o.quality, "rank": study.training_of(name).rank}
+        name: {
+            "weight": o.weight,
+            "samples": o.samples,
+            "quality": o.quality,
+            "rank": study.training_of(name).rank,
+        }
         for name, o in objectives.items()
     }

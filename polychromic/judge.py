@@ -177,12 +177,8 @@ def judge_arm(
         raise StudyError(f"only one of the two arms has samples of seed {alone[0]}, prompt {alone[1]!r}")
     unknown = sorted({prompt for _, prompt in arm} - by_id.keys())
     if unknown:
-        raise StudyError(
-            f"samples of {len(unknown)} prompts that are in no record, the first: {unknown[0]!r}"
-        )
-    chosen = sorted({prompt for _, prompt in arm}, key=lambda prompt: derive_seed(seed, "judge", prompt))[
-        :prompts
-    ]
+        raise StudyError(f"samples of {len(unknown)} prompts that are in no record, the first: {unknown[0]!r}")
+    chosen = sorted({prompt for _, prompt in arm}, key=lambda prompt: derive_seed(seed, "judge", prompt))[:prompts]
     keys = sorted(key for key in arm if key[1] in set(chosen))
     asked = [key for key in keys if arm[key] != control[key]]
     pairs = []

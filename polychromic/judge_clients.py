@@ -70,9 +70,7 @@ class Client:
         self._workers, self._attempts, self._first_wait = workers, attempts, first_wait
         self._key = os.environ.get(KEYS[provider]) or ("none" if base_url else "")
         if not self._key:
-            raise StudyError(
-                f"judge {model!r}: the environment has no {KEYS[provider]}; set it and run again"
-            )
+            raise StudyError(f"judge {model!r}: the environment has no {KEYS[provider]}; set it and run again")
         connect = _connect_anthropic if provider == "anthropic" else _connect_openai
         self._send = connect(self._key, base_url, timeout)
 
@@ -215,9 +213,7 @@ class Ledger:
             fcntl.flock(file, fcntl.LOCK_EX)
             spent = _total(file)
             if dollars > 0 and spent + dollars > self.budget:
-                raise StudyError(
-                    f"${spent:.2f} of the budget of ${self.budget:.2f} are spent: raise judge.budget"
-                )
+                raise StudyError(f"${spent:.2f} of the budget of ${self.budget:.2f} are spent: raise judge.budget")
             file.write(f"{dollars!r}\n")
 
 
@@ -294,14 +290,10 @@ def _openai_text(body: dict[str, Any]) -> str:
     return body["choices"][0]["message"]["content"] or ""  # None when the model refuses
 
 
-def _read(
-    raw: Any, text: Callable[[dict[str, Any]], str], read: str, written: str
-) -> tuple[str, tuple[int, int]]:
+def _read(raw: Any, text: Callable[[dict[str, Any]], str], read: str, written: str) -> tuple[str, tuple[int, int]]:
     try:
         body = json.loads(raw.http_response.text)
         usage = body["usage"]
         return str(text(body)), (int(usage[read]), int(usage[written]))
     except (ValueError, KeyError, IndexError, TypeError) as error:
-        raise Garbage(
-            f"status 200 with a body that is not the API's ({type(error).__name__}: {error})"
-        ) from None
+        raise Garbage(f"status 200 with a body that is not the API's ({type(error).__name__}: {error})") from None

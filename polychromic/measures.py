@@ -54,9 +54,7 @@ def make_measure(form: str, *, encode=None, verifier=None, gate: bool = True, n:
     if form not in FORMS:
         raise StudyError(f"diversity {form!r} is unknown: use one of {', '.join(FORMS)}.")
     if form == "semantic" and encode is None:
-        raise StudyError(
-            'diversity "semantic" needs an encoder: pass encode=polychromic.embedding.Encoder().encode.'
-        )
+        raise StudyError('diversity "semantic" needs an encoder: pass encode=polychromic.embedding.Encoder().encode.')
     if form in ("behaviour", "answer") and not hasattr(verifier, "labels"):
         kind = "code" if form == "behaviour" else "answer"
         raise StudyError(
@@ -67,9 +65,7 @@ def make_measure(form: str, *, encode=None, verifier=None, gate: bool = True, n:
     def measure(groups, records, finished) -> list[GroupDiversity]:
         valid = [_gates(*group) for group in zip(groups, records, finished, strict=True)]
         if form == "semantic":
-            vectors = torch.as_tensor(
-                encode([text for group in groups for text in group]), dtype=torch.float64
-            )
+            vectors = torch.as_tensor(encode([text for group in groups for text in group]), dtype=torch.float64)
             per_group = vectors.split([len(group) for group in groups])
             return [_pairwise(1 - v @ v.T, g) for v, g in zip(per_group, valid, strict=True)]
         if form in ("behaviour", "answer"):

@@ -47,9 +47,7 @@ def write_model_card(adapter: str | Path, record: dict[str, Any]) -> None:
         **{key: record[key] for key in ("study", "domain", "arm", "seed", "rows")},
         **{key: training[key] for key in ("rank", "alpha", "dropout", "epochs", "learning_rate")},
         kind="polychromic-lora" if weight else "baseline",
-        purpose="trained for answers that differ, so that the best of several is better"
-        if weight
-        else "(baseline)",
+        purpose="trained for answers that differ, so that the best of several is better" if weight else "(baseline)",
         base=model["name"],
         revision=f" at `{model['revision']}`" if model["revision"] else "",
         precision=model["precision"],

@@ -81,9 +81,7 @@ def load_adapter(base, adapter_dir: str | Path, *, trainable: bool = False):
 
     weights = Path(adapter_dir) / "adapter_model.safetensors"
     if not weights.is_file():
-        raise StudyError(
-            f"{adapter_dir} holds no adapter (adapter_model.safetensors is missing). Train it first."
-        )
+        raise StudyError(f"{adapter_dir} holds no adapter (adapter_model.safetensors is missing). Train it first.")
     remedy = "Load the base model that it was trained on (base_model_name_or_path in adapter_config.json)."
     try:
         model = PeftModel.from_pretrained(
@@ -99,9 +97,7 @@ def load_adapter(base, adapter_dir: str | Path, *, trainable: bool = False):
     expected = set(get_peft_model_state_dict(model))
     if stored != expected:
         odd = sorted(stored ^ expected)
-        raise StudyError(
-            f"the adapter {adapter_dir} does not match its base: {len(odd)} keys, e.g. {odd[0]}. {remedy}"
-        )
+        raise StudyError(f"the adapter {adapter_dir} does not match its base: {len(odd)} keys, e.g. {odd[0]}. {remedy}")
     return model
 
 
@@ -109,9 +105,7 @@ def check_tokenizer(tokenizer, name: str = "the tokenizer") -> None:
     """Raise StudyError unless the tokenizer has an end and a pad token."""
     for kind in ("eos", "pad"):
         if getattr(tokenizer, f"{kind}_token_id") is None:
-            raise StudyError(
-                f"{name} has no {kind} token: set tokenizer.{kind}_token and save the tokenizer."
-            )
+            raise StudyError(f"{name} has no {kind} token: set tokenizer.{kind}_token and save the tokenizer.")
 
 
 def end_tokens(model, tokenizer) -> frozenset[int]:

@@ -98,9 +98,7 @@ def sizes(frame: pd.DataFrame) -> str:
     """The n of a summary-like frame, in words: "n = 60 prompts × 3 training seeds × 10 samples" a domain."""
     if "domain" in frame:
         frame = frame[frame["domain"] != "pooled"]
-    text = (
-        f"n = {count_range(frame['n_prompts'], 'prompt')} × {count_range(frame['n_seeds'], 'training seed')}"
-    )
+    text = f"n = {count_range(frame['n_prompts'], 'prompt')} × {count_range(frame['n_seeds'], 'training seed')}"
     return text + (f" × {count_range(frame['n_samples'], 'sample')}" if "n_samples" in frame else "")
 
 

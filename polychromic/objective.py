@@ -66,9 +66,7 @@ def leave_one_out_credits(measure: Callable[[Sequence[int]], float], n: int) -> 
         raise StudyError(f"diversity needs at least 2 samples a prompt, got {n}: raise num_samples.")
     everyone = list(range(n))
     whole = measure(everyone)
-    return torch.tensor(
-        [whole - measure(everyone[:i] + everyone[i + 1 :]) for i in everyone], dtype=torch.float64
-    )
+    return torch.tensor([whole - measure(everyone[:i] + everyone[i + 1 :]) for i in everyone], dtype=torch.float64)
 
 
 def surrogate(

@@ -29,9 +29,7 @@ NO_TEX = (
 )
 
 
-def write_paper(
-    folder: str | Path, output: str | Path | None = None, *, bibliography: Path = BIBLIOGRAPHY
-) -> Path:
+def write_paper(folder: str | Path, output: str | Path | None = None, *, bibliography: Path = BIBLIOGRAPHY) -> Path:
     """Write the paper's sources: main.tex, numbers.tex, tables/, figures/ and references.bib.
 
     Args:
@@ -55,10 +53,7 @@ def write_paper(
     if not drawn:
         raise StudyError(f"{folder / 'figures'}: no figures. Run `snakemake figures` first.")
     made = {name: table for name, make in tables.TABLES.items() if (table := make(results)) is not None}
-    captions = {
-        name: (folder / "figures" / f"{name}.caption.md").read_text(encoding="utf-8").strip()
-        for name in drawn
-    }
+    captions = {name: (folder / "figures" / f"{name}.caption.md").read_text(encoding="utf-8").strip() for name in drawn}
     text = article(results, made, captions)
     _check_citations(text, bibliography)
 
@@ -72,9 +67,7 @@ def write_paper(
     for name in drawn:
         shutil.copyfile(folder / "figures" / f"{name}.pdf", output / "figures" / f"{name}.pdf")
     # BibTeX has no comments: an "@" in one would start an entry.
-    entries = [
-        line for line in bibliography.read_text(encoding="utf-8").splitlines() if not line.startswith("%")
-    ]
+    entries = [line for line in bibliography.read_text(encoding="utf-8").splitlines() if not line.startswith("%")]
     (output / "references.bib").write_text("\n".join(entries).strip() + "\n", encoding="utf-8")
     return output
 
@@ -93,16 +86,12 @@ def build_pdf(folder: str | Path) -> Path | None:
     # A fixed date in the PDF: the same sources give the same bytes.
     fixed = os.environ | {"SOURCE_DATE_EPOCH": "0", "FORCE_SOURCE_DATE": "1"}
     command = ["latexmk", "-pdf", "-interaction=nonstopmode", "-halt-on-error", "main.tex"]
-    done = subprocess.run(
-        command, cwd=folder, env=fixed, capture_output=True, text=True, errors="replace", timeout=300
-    )
+    done = subprocess.run(command, cwd=folder, env=fixed, capture_output=True, text=True, errors="replace", timeout=300)
     if done.returncode:
         log = folder / "main.log"
         lines = (log.read_text(errors="replace") if log.is_file() else done.stdout).splitlines()
         errors = [line for line in lines if line.startswith("!")] or lines[-10:]
-        raise StudyError(
-            f"{folder / 'main.tex'}: LaTeX failed: {' '.join(errors)[:500]}. The whole log is in {log}."
-        )
+        raise StudyError(f"{folder / 'main.tex'}: LaTeX failed: {' '.join(errors)[:500]}. The whole log is in {log}.")
     for ending in ("aux", "blg", "fdb_latexmk", "fls", "log", "out"):
         (folder / f"main.{ending}").unlink(missing_ok=True)
     return folder / "main.pdf"
@@ -123,9 +112,7 @@ def article(results: Results, made: dict[str, tables.Table], captions: dict[str,
         lstrip_blocks=True,
     )
     before, now = plan_hashes(results)
-    temperatures = (
-        sorted(results.frontier["temperature"].unique()) if len(results.frontier) else [results.temperature]
-    )
+    temperatures = sorted(results.frontier["temperature"].unique()) if len(results.frontier) else [results.temperature]
     return environment.get_template("paper.tex.j2").render(
         results=results,
         names=names,
@@ -150,9 +137,7 @@ def numbers(results: Results) -> dict[str, str]:
     """The numbers of the running text by macro name."""
     domains, verdict = results.domains(), results.verdict["domains"]
     rows = results.at_temperature(results.summary)
-    rows = rows[
-        rows["metric"].eq("pass_at_1") & rows["arm"].eq(results.primary) & rows["domain"].isin(domains)
-    ]
+    rows = rows[rows["metric"].eq("pass_at_1") & rows["arm"].eq(results.primary) & rows["domain"].isin(domains)]
     cost = tables.cost(results).data
     trained = cost[~cost["derived"]].sum(numeric_only=True)
     found = {
@@ -244,6 +229,4 @@ def _check_citations(text: str, bibliography: Path) -> None:
     cited = {key.strip() for keys in re.findall(r"\\cite[tp]?\{([^}]*)\}", text) for key in keys.split(",")}
     known = set(re.findall(r"@\w+\{([^,\s]+),", bibliography.read_text(encoding="utf-8")))
     if missing := sorted(cited - known):
-        raise StudyError(
-            f"{bibliography}: the paper cites {', '.join(missing)}, which it does not hold. Add them."
-        )
+        raise StudyError(f"{bibliography}: the paper cites {', '.join(missing)}, which it does not hold. Add them.")

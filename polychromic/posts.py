@@ -123,9 +123,7 @@ def _flat(post: Post, reply: Post) -> dict[str, Any]:
 
 def _post(raw: dict[str, Any], users: dict[str, dict[str, Any]]) -> Post | None:
     """One post of any shape; None if it has no id or no text."""
-    if any(
-        key in raw for key in ("referenced_tweets", "public_metrics", "author_id", "edit_history_tweet_ids")
-    ):
+    if any(key in raw for key in ("referenced_tweets", "public_metrics", "author_id", "edit_history_tweet_ids")):
         post = _api_v2(raw, users)
     elif any(key in raw for key in ("rawContent", "content", "renderedContent")):
         post = _snscrape(raw)

@@ -194,9 +194,7 @@ def _reached(curve: list[dict[str, float]], column: str) -> float | None:
     """The first effect at which the power reaches the target, linear between simulated ones."""
     for before, after in pairwise(curve):
         if before[column] < TARGET <= after[column]:
-            return float(
-                np.interp(TARGET, [before[column], after[column]], [before["effect"], after["effect"]])
-            )
+            return float(np.interp(TARGET, [before[column], after[column]], [before["effect"], after["effect"]]))
     return None
 
 

@@ -26,7 +26,14 @@ STUDY: dict[str, Any] = {
     "study": "qwen3-8b",
     "title": "Polychromic LoRA on Qwen3-8B",
     "gpus_per_job": 1,
-    "objective": {"samples": 4, "every": 5, "prompts": 16, "temperature": 0.9, "top_p": 0.9, "max_new_tokens": 100},
+    "objective": {
+        "samples": 4,
+        "every": 5,
+        "prompts": 16,
+        "temperature": 0.9,
+        "top_p": 0.9,
+        "max_new_tokens": 100,
+    },
     "domains": {
         "social": {
             "output": "reply",
@@ -69,14 +76,22 @@ STUDY: dict[str, Any] = {
                 # Benchmarks first: of two rows that tie parts together, the later one is rejected.
                 {"format": "humaneval", "hub": "openai/openai_humaneval", "split": "test", "part": "test"},
                 *(
-                    {"format": "mbpp", "hub": "google-research-datasets/mbpp", "config": "full", "split": split,
-                     "part": part}
+                    {
+                        "format": "mbpp",
+                        "hub": "google-research-datasets/mbpp",
+                        "config": "full",
+                        "split": split,
+                        "part": part,
+                    }
                     for split, part in (("test", "test"), ("validation", "val"), ("train", "train"))
                 ),
             ],
             "curation": {
-                "filters": [{"filter": "fix_text"}, {"filter": "canonical_passes"},
-                            {"filter": "exact_duplicates", "text": "prompt"}],
+                "filters": [
+                    {"filter": "fix_text"},
+                    {"filter": "canonical_passes"},
+                    {"filter": "exact_duplicates", "text": "prompt"},
+                ],
             },
             "split": {"compare": ["prompt"]},
             "verifier": {"kind": "code", "timeout": 3.0},
@@ -108,8 +123,11 @@ STUDY: dict[str, Any] = {
                 {"format": "squad", "hub": "rajpurkar/squad", "split": "train", "part": "train"},
             ],
             "curation": {
-                "filters": [{"filter": "fix_text"}, {"filter": "answer_in_context"},
-                            {"filter": "exact_duplicates", "text": "prompt"}],
+                "filters": [
+                    {"filter": "fix_text"},
+                    {"filter": "answer_in_context"},
+                    {"filter": "exact_duplicates", "text": "prompt"},
+                ],
             },
             "split": {"compare": ["prompt"]},
             "verifier": {"kind": "answer"},
@@ -222,8 +240,11 @@ def _type(field: dict[str, Any]) -> str:
     return field.get("type", "any")
 
 
-GENERATED = {"config.yaml": config_yaml, "config.schema.json": schema_json,
-             "docs/configuration.md": configuration_page}
+GENERATED = {
+    "config.yaml": config_yaml,
+    "config.schema.json": schema_json,
+    "docs/configuration.md": configuration_page,
+}
 
 if __name__ == "__main__":
     root = Path(__file__).resolve().parent.parent

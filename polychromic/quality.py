@@ -39,9 +39,7 @@ def quality_loss(name: str, *, beta: float = 0.7, dco_samples: int = 10) -> Loss
         return _dco_loss(dco_samples)
     if name == "entropy":
         return _on_targets(lambda logits, labels: entropy_regularised(logits, labels, bonus=beta))
-    return _on_targets(
-        lambda logits, labels: gem(logits, labels, beta=beta, log_sigmoid=name == "gem_logsigmoid")
-    )
+    return _on_targets(lambda logits, labels: gem(logits, labels, beta=beta, log_sigmoid=name == "gem_logsigmoid"))
 
 
 def gem(logits: torch.Tensor, labels: torch.Tensor, *, beta: float, log_sigmoid: bool) -> torch.Tensor:
@@ -117,9 +115,7 @@ def _dco_loss(samples: int) -> Loss:
         labels = labels[:, 1:]
         target = labels != -100
         losses = torch.zeros(labels.shape, device=labels.device)
-        losses[target] = F.cross_entropy(
-            outputs.logits[:, :-1][target].float(), labels[target], reduction="none"
-        )
+        losses[target] = F.cross_entropy(outputs.logits[:, :-1][target].float(), labels[target], reduction="none")
         total = dco(-losses.sum(-1), samples=samples).sum()
         return total / (target.sum() if num_items_in_batch is None else num_items_in_batch)
 

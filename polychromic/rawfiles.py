@@ -56,18 +56,14 @@ def read_rows(path: Path, name: str | None = None) -> Iterator[Row | BadRow]:
     readers = {".jsonl": _jsonl, ".ndjson": _jsonl, ".json": _json, ".csv": _csv, ".tsv": _csv,
                ".parquet": _parquet, ".wp_source": _line_pairs}  # fmt: skip
     if kind.lower() not in readers:
-        raise StudyError(
-            f"{name}: unknown file ending {kind!r}; known: {', '.join(readers)} (and .gz of them)."
-        )
+        raise StudyError(f"{name}: unknown file ending {kind!r}; known: {', '.join(readers)} (and .gz of them).")
     empty = True
     try:
         for row in readers[kind.lower()](path, name):
             empty = False
             yield row
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise StudyError(
-            f"{name}: the gzip stream is damaged or ends early ({error}). Fetch it again."
-        ) from error
+        raise StudyError(f"{name}: the gzip stream is damaged or ends early ({error}). Fetch it again.") from error
     if empty:
         raise StudyError(f"{name}: the file holds no rows.")
 
@@ -89,9 +85,7 @@ def _lines(path: Path, name: str, blank: bool = False) -> Iterator[tuple[str, st
                 size = len(raw)
                 while not raw.endswith(b"\n") and (raw := file.readline(MAX_ROW_BYTES)):
                     size += len(raw)
-                yield BadRow(
-                    where, f"the line is {size / 2**20:.0f} MiB long, more than {MAX_ROW_BYTES // 2**20}"
-                )
+                yield BadRow(where, f"the line is {size / 2**20:.0f} MiB long, more than {MAX_ROW_BYTES // 2**20}")
                 continue
             try:
                 text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
@@ -178,9 +172,7 @@ def _csv(path: Path, name: str) -> Iterator[Row | BadRow]:
         where = f"{name}, line {start}" if last <= start else f"{name}, lines {start} to {last}"
         if error is not None:
             if "unexpected end" in str(error):
-                raise StudyError(
-                    f"{where}: a quote that is opened here is never closed. Close it."
-                ) from error
+                raise StudyError(f"{where}: a quote that is opened here is never closed. Close it.") from error
             yield BadRow(where, f"broken CSV ({error})")
         elif cells is None:
             return
@@ -219,9 +211,7 @@ def _line_pairs(path: Path, name: str) -> Iterator[Row | BadRow]:
                 except UnicodeDecodeError as error:
                     yield BadRow(where, f"not UTF-8 at byte {error.start}. Save the file as UTF-8")
         except ValueError as error:
-            raise StudyError(
-                f"{name} and {target.name} differ in their number of lines. Fetch both again."
-            ) from error
+            raise StudyError(f"{name} and {target.name} differ in their number of lines. Fetch both again.") from error
 
 
 def _kind(value: Any) -> str:

@@ -62,5 +62,7 @@ def read_records(path: str | Path) -> list[Record]:
                 row = json.loads(line)
                 records.append(Record(**{**row, "references": tuple(row["references"])}))
             except (json.JSONDecodeError, TypeError, KeyError) as error:
-                raise StudyError(f"{path}, line {number}: not a record ({error}). Delete the file and re-run.") from error
+                raise StudyError(
+                    f"{path}, line {number}: not a record ({error}). Delete the file and re-run."
+                ) from error
     return records

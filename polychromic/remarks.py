@@ -124,9 +124,7 @@ def _verifiers(results: Results) -> list[Remark]:
             found.append(Remark("verifier", f"{names.domain(domain)}: {warning}", serious=True))
     for domain, value in results.leakage.items():
         if value["leaks"]:
-            text = (
-                f"{names.domain(domain)}: {value['leaks']} (near-)duplicates stand in two parts of the split."
-            )
+            text = f"{names.domain(domain)}: {value['leaks']} (near-)duplicates stand in two parts of the split."
             found.append(Remark("leakage", text, serious=True))
     return found
 

@@ -88,13 +88,7 @@ def headline(results: Results) -> str:
 
     def among(flag: str) -> str:
         count = sum(bool(value[flag]) for value in domains.values())
-        return (
-            f"all {total}"
-            if count == total > 1
-            else f"none of {total}"
-            if count == 0
-            else f"{count} of {total}"
-        )
+        return f"all {total}" if count == total > 1 else f"none of {total}" if count == 0 else f"{count} of {total}"
 
     return (
         f"Supported in {among('supported')}{' domains' if total > 1 else ''}: {arm} finds a passing "
@@ -199,20 +193,13 @@ def _distinct(rows: pd.DataFrame) -> list[list[Any]]:
 def _audit_rows(results: Results) -> dict[str, Any]:
     keys = list(
         dict.fromkeys(
-            key
-            for audit in results.audits.values()
-            for key, value in audit.items()
-            if isinstance(value, (int, float))
+            key for audit in results.audits.values() for key, value in audit.items() if isinstance(value, (int, float))
         )
     )
-    order = [
-        (d, a) for d in results.domains() for a in results.arms(ablations=True) if (d, a) in results.audits
-    ]
+    order = [(d, a) for d in results.domains() for a in results.arms(ablations=True) if (d, a) in results.audits]
     return {
         "columns": keys,
-        "rows": [
-            (domain, arm, [results.audits[domain, arm].get(key) for key in keys]) for domain, arm in order
-        ],
+        "rows": [(domain, arm, [results.audits[domain, arm].get(key) for key in keys]) for domain, arm in order],
     }
 
 
@@ -220,9 +207,7 @@ def provenance(results: Results) -> list[dict[str, Any]]:
     """Path, bytes and SHA-256 of every file that the page was made from."""
     if results.folder is None:
         return []
-    data = sorted(results.folder.glob("*/data/*.jsonl")) + sorted(
-        results.folder.glob("*/*/seed-*/samples.parquet")
-    )
+    data = sorted(results.folder.glob("*/data/*.jsonl")) + sorted(results.folder.glob("*/*/seed-*/samples.parquet"))
     return [
         {
             "path": path.relative_to(results.folder).as_posix(),

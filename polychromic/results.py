@@ -175,9 +175,7 @@ def ablation_grid(results: Results) -> pd.DataFrame:
 def pass_at_columns(frame: pd.DataFrame) -> dict[str, int]:
     """The Pass@k metrics among a frame's metrics: {"pass_at_1": 1, ...}."""
     return {
-        name: int(name.removeprefix("pass_at_"))
-        for name in sorted(set(frame["metric"]))
-        if name.startswith("pass_at_")
+        name: int(name.removeprefix("pass_at_")) for name in sorted(set(frame["metric"])) if name.startswith("pass_at_")
     }
 
 
@@ -194,9 +192,7 @@ def read_results(folder: str | Path) -> Results:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise StudyError(
-            f"{folder}: no such results folder. Run the study first, or give the path of results/<study>."
-        )
+        raise StudyError(f"{folder}: no such results folder. Run the study first, or give the path of results/<study>.")
     files: list[Path] = []
 
     def frames(pattern: str, *keys: str) -> pd.DataFrame:
@@ -248,9 +244,7 @@ def read_parquet(path: Path, **options: Any) -> pd.DataFrame:
     try:
         return pd.read_parquet(path, **options)
     except (OSError, ValueError) as error:  # pyarrow's errors are subclasses of these two
-        raise StudyError(
-            f"{path}: not a readable parquet file ({error}). Delete it and re-run its rule."
-        ) from error
+        raise StudyError(f"{path}: not a readable parquet file ({error}). Delete it and re-run its rule.") from error
 
 
 def read_json(path: Path) -> dict[str, Any]:

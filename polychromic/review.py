@@ -80,9 +80,7 @@ def read_decisions(path: str | Path) -> list[Decision]:
             continue
         line, columns = row
         if missing := [name for name in ("id", "decision") if name not in columns]:
-            raise StudyError(
-                f"{path}: no column {' and '.join(missing)}. The columns are {', '.join(COLUMNS)}."
-            )
+            raise StudyError(f"{path}: no column {' and '.join(missing)}. The columns are {', '.join(COLUMNS)}.")
         decision = Decision(line=line, **{name: columns.get(name) or "" for name in COLUMNS})
         decision = replace(decision, id=decision.id.strip(), decision=decision.decision.strip().lower())
         if not decision.decision:
@@ -96,15 +94,11 @@ def read_decisions(path: str | Path) -> list[Decision]:
         first.setdefault(decision.id, line)
         decisions.append(decision)
     if problems:
-        raise StudyError(
-            "\n".join([f"{len(problems)} decisions cannot be used. Correct them:", *problems[:20]])
-        )
+        raise StudyError("\n".join([f"{len(problems)} decisions cannot be used. Correct them:", *problems[:20]]))
     return decisions
 
 
-def apply_decisions(
-    records: Sequence[Record], decisions: Sequence[Decision]
-) -> tuple[list[Record], dict[str, Any]]:
+def apply_decisions(records: Sequence[Record], decisions: Sequence[Decision]) -> tuple[list[Record], dict[str, Any]]:
     """The records that stay, edited where a person edited them; and the account of it.
 
     The account has the counts `in`, `kept` (by decision), `dropped`, `edited`, `undecided` and `out`, and the

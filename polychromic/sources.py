@@ -168,9 +168,7 @@ class CodeContests(BaseSource):
     """Public, then private, then generated cases, up to this many."""
 
     def record(self, row: dict[str, Any]) -> Record:
-        cases = [
-            case for key in ("public_tests", "private_tests", "generated_tests") for case in _cases(row, key)
-        ]
+        cases = [case for key in ("public_tests", "private_tests", "generated_tests") for case in _cases(row, key)]
         if not cases:
             raise Unusable("no test cases")
         solutions = row.get("solutions") or {}
@@ -178,9 +176,7 @@ class CodeContests(BaseSource):
             raise Unusable("'solutions' is not an object of the lists 'language' and 'solution'")
         languages, programs = solutions.get("language") or [], solutions.get("solution") or []
         python3 = [
-            program
-            for language, program in zip(languages, programs, strict=False)
-            if language in (3, "PYTHON3")
+            program for language, program in zip(languages, programs, strict=False) if language in (3, "PYTHON3")
         ]
         if not python3:
             raise Unusable("no Python 3 solution", excluded=True)
@@ -269,16 +265,12 @@ class WritingPrompts(BaseSource):
     format: Literal["writingprompts"]
 
     def record(self, row: dict[str, Any]) -> Record:
-        prompt, story = (
-            re.sub(r"\s*<newlines?>\s*", "\n", text(row, key)).strip() for key in ("prompt", "story")
-        )
+        prompt, story = (re.sub(r"\s*<newlines?>\s*", "\n", text(row, key)).strip() for key in ("prompt", "story"))
         tag = re.match(r"\[\s*(\w+)\s*\]\s*", prompt)  # "[ WP ] A dragon ..."
         prompt = prompt[tag.end() :] if tag else prompt
         if not prompt:
             raise Unusable("'prompt' is empty but for its tag")
-        return Record(
-            optional(row, "id"), prompt, story, (story,), meta={"tag": tag[1].upper()} if tag else {}
-        )
+        return Record(optional(row, "id"), prompt, story, (story,), meta={"tag": tag[1].upper()} if tag else {})
 
 
 class RocStories(BaseSource):
@@ -299,16 +291,12 @@ class RocStories(BaseSource):
                 meta={"title": optional(row, "storytitle")},
             )
         story = [text(row, f"InputSentence{number}").strip() for number in range(1, 5)]
-        endings = [
-            " ".join([*story[1:], text(row, f"RandomFifthSentenceQuiz{number}").strip()]) for number in (1, 2)
-        ]
+        endings = [" ".join([*story[1:], text(row, f"RandomFifthSentenceQuiz{number}").strip()]) for number in (1, 2)]
         right = optional(row, "AnswerRightEnding")
         if right not in ("1", "2"):
             raise Unusable(f"'AnswerRightEnding' is {right!r}, not 1 or 2", excluded=not right)
         target, wrong = endings[int(right) - 1], endings[2 - int(right)]
-        return Record(
-            optional(row, "InputStoryid"), story[0], target, (target,), meta={"mismatched": [wrong]}
-        )
+        return Record(optional(row, "InputStoryid"), story[0], target, (target,), meta={"mismatched": [wrong]})
 
 
 class Tweets(BaseSource):
@@ -362,15 +350,11 @@ class Stories(BaseSource):
         opening = cut(tale, self.opening_words)
         continuation = cut(tale[len(opening) :].strip(), self.continuation_words)
         if len(continuation.split()) < self.continuation_words / 2:
-            raise Unusable(
-                f"too short for {self.opening_words} + {self.continuation_words} words", excluded=True
-            )
+            raise Unusable(f"too short for {self.opening_words} + {self.continuation_words} words", excluded=True)
         title = optional(row, "title")
         meta = {"title": title, "lang": optional(row, "lang") or None}
         group = digest(normal(title)) if title else ""
-        return Record(
-            optional(row, "id"), opening.strip(), continuation, (continuation,), group=group, meta=meta
-        )
+        return Record(optional(row, "id"), opening.strip(), continuation, (continuation,), group=group, meta=meta)
 
 
 class Columns(Strict):
@@ -407,9 +391,7 @@ class Table(BaseSource):
         part = {"validation": "val", "dev": "val", "valid": "val"}.get(part, part)
         if part is not None and part not in PARTS:
             raise Unusable(f"{fields.part!r} is {part!r}, not one of {', '.join(PARTS)}")
-        tests = (
-            _tests(named["tests"], optional(named, "entry_point")) if named.get("tests") is not None else None
-        )
+        tests = _tests(named["tests"], optional(named, "entry_point")) if named.get("tests") is not None else None
         return Record(
             optional(named, "id"),
             text(named, "prompt", problems),

@@ -40,9 +40,7 @@ class Split(Strict):
     @model_validator(mode="after")
     def _whole(self) -> Split:
         if abs(self.train + self.val + self.test - 1) > 1e-9:
-            raise ValueError(
-                f"train + val + test = {self.train + self.val + self.test:g}: make them add up to 1"
-            )
+            raise ValueError(f"train + val + test = {self.train + self.val + self.test:g}: make them add up to 1")
         return self
 
 
@@ -113,13 +111,9 @@ def find_ties(records: Sequence[Record], settings: Split) -> dict[int, list[tupl
     ties: dict[int, list[tuple[int, str, float]]] = {}
     by_part = {name: [at for at, record in enumerate(records) if record.part == name] for name in NAMES}
     for left, right in (("train", "val"), ("train", "test"), ("val", "test")):
-        found = [
-            (i, j, "same group", 1.0) for i, j in _equal(records, by_part[left], by_part[right], "group")
-        ]
+        found = [(i, j, "same group", 1.0) for i, j in _equal(records, by_part[left], by_part[right], "group")]
         for text in settings.compare:
-            found += [
-                (i, j, f"same {text}", 1.0) for i, j in _equal(records, by_part[left], by_part[right], text)
-            ]
+            found += [(i, j, f"same {text}", 1.0) for i, j in _equal(records, by_part[left], by_part[right], text)]
             pairs = near_pairs(
                 [getattr(records[at], text) for at in by_part[left]],
                 [getattr(records[at], text) for at in by_part[right]],
@@ -140,9 +134,7 @@ def _equal(records: Sequence[Record], left: list[int], right: list[int], key: st
     return [(i, j) for i in left for j in by_value.get(same(getattr(records[i], key)), ())]
 
 
-def measure_leakage(
-    parts: dict[str, Sequence[Record]], settings: Split, *, rejected: int = 0
-) -> dict[str, Any]:
+def measure_leakage(parts: dict[str, Sequence[Record]], settings: Split, *, rejected: int = 0) -> dict[str, Any]:
     """What the parts share, counted over all pairs of records of different parts: zeros, or the split is
     broken."""
     everything = [replace(record, part=name) for name in NAMES for record in parts[name]]
@@ -174,9 +166,7 @@ def evaluation_prompts(records: Sequence[Record], cap: int, seed: int) -> list[R
     for record in records:
         by_prompt.setdefault(record.prompt, []).append(record)
     merged = [
-        replace(
-            same[0], references=tuple(dict.fromkeys(text for record in same for text in record.references))
-        )
+        replace(same[0], references=tuple(dict.fromkeys(text for record in same for text in record.references)))
         for same in by_prompt.values()
     ]
     return sorted(merged, key=lambda record: derive_seed(seed, "evaluation", record.id))[:cap]

@@ -168,9 +168,7 @@ def noninferior(comparison: Comparison, margin: float) -> bool:
     The lower end of the two-sided interval is used, so a 95 % interval tests at 2.5 % one-sided.
     """
     if not margin > 0:
-        raise StudyError(
-            f"noninferior: the margin is the loss that would still be accepted, above 0, not {margin}."
-        )
+        raise StudyError(f"noninferior: the margin is the loss that would still be accepted, above 0, not {margin}.")
     return bool(comparison.low > -margin)
 
 
@@ -354,9 +352,7 @@ def _arms(treatment: Array, control: Array | None, paired_seeds: bool) -> list[t
     if not paired_seeds:
         return [(1, treatment), (-1, control)]
     if treatment.shape != control.shape:
-        raise StudyError(
-            f"paired_seeds: {treatment.shape[-1]} seeds cannot be paired with {control.shape[-1]}."
-        )
+        raise StudyError(f"paired_seeds: {treatment.shape[-1]} seeds cannot be paired with {control.shape[-1]}.")
     return [(1, treatment - control)]
 
 

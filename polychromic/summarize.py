@@ -36,7 +36,10 @@ def summarize(results: Path) -> str:
         lines.append(f"  {name:<10} {domain['sentence']}")
     lines += ["", "Where to look:"]
     for what, path in {
-        "verdict": "statistics/verdict.json", "table": "tables/main.md", "figures": "figures/", "report": "report.html",
+        "verdict": "statistics/verdict.json",
+        "table": "tables/main.md",
+        "figures": "figures/",
+        "report": "report.html",
     }.items():
         lines.append(f"  {what:<10} {results / path}")
     stages = stage_seconds(results)

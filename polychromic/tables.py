@@ -96,17 +96,13 @@ def main(results: Results) -> Table:
     )
 
 
-def best_arm(
-    summary: pd.DataFrame, pairwise: pd.DataFrame, domain: str, metric: str, arms: list[str]
-) -> str | None:
+def best_arm(summary: pd.DataFrame, pairwise: pd.DataFrame, domain: str, metric: str, arms: list[str]) -> str | None:
     """The arm that is best and, by the Holm-adjusted test, better than the next; None without such a test.
 
     `summary` and `pairwise` hold one temperature.
     """
     rows = summary[(summary["domain"] == domain) & (summary["metric"] == metric) & summary["arm"].isin(arms)]
-    rows = rows.dropna(subset=["value"]).sort_values(
-        "value", ascending=metric in names.LOWER_IS_BETTER, kind="stable"
-    )
+    rows = rows.dropna(subset=["value"]).sort_values("value", ascending=metric in names.LOWER_IS_BETTER, kind="stable")
     if len(rows) < 2:
         return None
     first, second = rows["arm"].iloc[:2]
@@ -123,12 +119,7 @@ def pairwise(results: Results) -> Table:
     results.require("pairwise")
     shown = results.against_control()
     shown = shown[shown["metric"].isin(["pass_at_1", results.deepest]) & ~shown["arm"].map(is_ablation)]
-    order = [
-        (d, m, a)
-        for d in results.domains()
-        for m in (results.deepest, "pass_at_1")
-        for a in results.arms(shown)
-    ]
+    order = [(d, m, a) for d in results.domains() for m in (results.deepest, "pass_at_1") for a in results.arms(shown)]
     shown = shown.set_index(["domain", "metric", "arm"])
     cells, groups = [], []
     for key in order:
@@ -145,12 +136,8 @@ def pairwise(results: Results) -> Table:
                 "p (Holm)": _p(row["p_holm"]),
                 "Rank-biserial r": _number(row["rank_biserial"], sign=True),
                 "p (U)": _p(row["p_mwu"]),
-                "d (pooled)": _with_interval(
-                    row["d_pooled"], row["d_pooled_low"], row["d_pooled_high"], sign=True
-                ),
-                "d (paired)": _with_interval(
-                    row["d_paired"], row["d_paired_low"], row["d_paired_high"], sign=True
-                ),
+                "d (pooled)": _with_interval(row["d_pooled"], row["d_pooled_low"], row["d_pooled_high"], sign=True),
+                "d (paired)": _with_interval(row["d_paired"], row["d_paired_low"], row["d_paired_high"], sign=True),
             }
         )
     return Table(

@@ -41,25 +41,17 @@ class PolychromicConfig(TrainingArguments):
     them.
     """
 
-    quality: str = field(
-        default="ce", metadata={"help": "Quality term: ce, gem, gem_logsigmoid, dco or entropy."}
-    )
+    quality: str = field(default="ce", metadata={"help": "Quality term: ce, gem, gem_logsigmoid, dco or entropy."})
     quality_beta: float = field(
         default=0.7, metadata={"help": "GEM's temperature, or the weight of the entropy bonus."}
     )
     dco_samples: int = field(default=10, metadata={"help": "N of DCO's pass@N loss."})
-    diversity_weight: float = field(
-        default=0.3, metadata={"help": "lambda; 0 is standard LoRA. Try 0.1 to 0.5."}
-    )
-    num_samples: int = field(
-        default=4, metadata={"help": "N: samples a prompt at a diversity step, at least 2."}
-    )
+    diversity_weight: float = field(default=0.3, metadata={"help": "lambda; 0 is standard LoRA. Try 0.1 to 0.5."})
+    num_samples: int = field(default=4, metadata={"help": "N: samples a prompt at a diversity step, at least 2."})
     diversity_every: int = field(
         default=4, metadata={"help": "m: a diversity step every m optimisation steps, weight m."}
     )
-    prompts_per_step: int = field(
-        default=8, metadata={"help": "Prompts of a diversity step, over all processes."}
-    )
+    prompts_per_step: int = field(default=8, metadata={"help": "Prompts of a diversity step, over all processes."})
     rollout_temperature: float = field(default=0.7, metadata={"help": "Temperature of the training samples."})
     rollout_top_p: float = field(default=1.0, metadata={"help": "Nucleus of the training samples."})
     rollout_max_new_tokens: int = field(default=100, metadata={"help": "Longest training sample, in tokens."})
@@ -170,17 +162,12 @@ class PolychromicTrainer(Trainer):
             raise StudyError(
                 "diversity_weight > 0 needs a measure: pass measure=polychromic.measures.make_measure(...)."
             )
-        if (
-            getattr(model, "active_peft_config", None) is not None
-            and model.active_peft_config.is_prompt_learning
-        ):
+        if getattr(model, "active_peft_config", None) is not None and model.active_peft_config.is_prompt_learning:
             raise StudyError(
                 "prompt-learning adapters are not supported: use LoRA or another adapter inside the layers."
             )
         if args.deepspeed or args.fsdp:
-            raise StudyError(
-                "sharded training is not supported with diversity_weight > 0: use one process or DDP."
-            )
+            raise StudyError("sharded training is not supported with diversity_weight > 0: use one process or DDP.")
         if args.world_size > args.prompts_per_step:
             raise StudyError(
                 f"prompts_per_step = {args.prompts_per_step} is less than {args.world_size}, the processes."
@@ -209,15 +196,11 @@ class PolychromicTrainer(Trainer):
         values = self._diversity(indices, groups)
         credits = [value.credits / self.scale.value for value in values]
         with self._separate_gradients(model) as gradients:
-            self._backward(
-                model, indices, groups, credits, self.args.diversity_weight * self.args.diversity_every
-            )
+            self._backward(model, indices, groups, credits, self.args.diversity_weight * self.args.diversity_every)
         statistics = self._statistics(groups, values)
         self.scale.update(statistics.pop("mean_square"))
         statistics["grad_ratio"] = gradients["ratio"]
-        self.warnings += self.watch.see(
-            step, statistics["entropy"], statistics["length"], statistics["credit_spread"]
-        )
+        self.warnings += self.watch.see(step, statistics["entropy"], statistics["length"], statistics["credit_spread"])
         self._since_log.append(statistics)
 
     def _audit(self, model) -> None:
@@ -247,10 +230,7 @@ class PolychromicTrainer(Trainer):
         mine = range(start + args.process_index, start + args.prompts_per_step, args.world_size)
         indices = [self._prompt_at(position) for position in mine]
         seeds = [
-            [
-                derive_seed(args.seed_scope, args.seed, purpose, position, sample)
-                for sample in range(args.num_samples)
-            ]
+            [derive_seed(args.seed_scope, args.seed, purpose, position, sample) for sample in range(args.num_samples)]
             for position in mine
         ]
         began = time.perf_counter()
@@ -304,9 +284,7 @@ class PolychromicTrainer(Trainer):
                 )
             loss = surrogate(
                 log_probs,
-                torch.tensor(
-                    [c for group in summed for c in group], dtype=log_probs.dtype, device=log_probs.device
-                ),
+                torch.tensor([c for group in summed for c in group], dtype=log_probs.dtype, device=log_probs.device),
                 samples_per_prompt=self.args.num_samples,
                 prompts=self.args.prompts_per_step,
                 length=self.target_length,
@@ -326,9 +304,7 @@ class PolychromicTrainer(Trainer):
             summed: dict[tuple[int, ...], float] = {}
             for sample, value in zip(group, credit.tolist(), strict=True):
                 summed[tuple(sample.tokens)] = summed.get(tuple(sample.tokens), 0.0) + value
-            summed = {
-                tokens: value for tokens, value in summed.items() if value
-            }  # zero credit, zero gradient
+            summed = {tokens: value for tokens, value in summed.items() if value}  # zero credit, zero gradient
             if not summed:
                 continue
             if chunk and rows + len(summed) > self.args.score_batch_size:
@@ -359,9 +335,7 @@ class PolychromicTrainer(Trainer):
             dtype=torch.float32 if self.args.device.type == "mps" else torch.float64,
             device=self.args.device,
         )
-        prompts, diversity, count, square, valid, tokens, surprisal = self.accelerator.reduce(
-            sums, "sum"
-        ).tolist()
+        prompts, diversity, count, square, valid, tokens, surprisal = self.accelerator.reduce(sums, "sum").tolist()
         return {
             "diversity": diversity / prompts,
             "credit_spread": (square / count) ** 0.5,
@@ -402,9 +376,7 @@ class PolychromicTrainer(Trainer):
         if checkpoint is not None:
             path = os.path.join(checkpoint, STATE_FILE)
             if not os.path.isfile(path):
-                raise StudyError(
-                    f"{path} is missing: the checkpoint is not one of a PolychromicTrainer. Start anew."
-                )
+                raise StudyError(f"{path} is missing: the checkpoint is not one of a PolychromicTrainer. Start anew.")
             state = json.loads(Path(path).read_text())
             self.scale.mean_square = state["mean_square"]
             self._audited = True  # by the run that is being resumed
@@ -438,9 +410,7 @@ class _SeparateGradients:
         old = [gradient for gradient in self.before if gradient is not None]
         self.norms["quality"] = float(torch.nn.utils.get_total_norm(old)) if old else 0.0
         self.norms["diversity"] = float(torch.nn.utils.get_total_norm(new))
-        self.norms["ratio"] = (
-            self.norms["diversity"] / self.norms["quality"] if self.norms["quality"] else float("nan")
-        )
+        self.norms["ratio"] = self.norms["diversity"] / self.norms["quality"] if self.norms["quality"] else float("nan")
         for parameter, before, gradient in zip(self.parameters, self.before, new, strict=True):
             parameter.grad = gradient if before is None else before.add_(gradient)
 
@@ -455,8 +425,7 @@ def encode_rows(rows: Sequence[dict], tokenizer, max_length: int) -> tuple[list[
     for number, row in enumerate(rows):
         if not isinstance(row.get("prompt"), str) or not isinstance(row.get("completion"), str):
             raise StudyError(
-                f'row {number} of the dataset needs the texts "prompt" and "completion"; it has '
-                f"{sorted(row)}."
+                f'row {number} of the dataset needs the texts "prompt" and "completion"; it has {sorted(row)}.'
             )
         prompt = encode_prompt(tokenizer, row["prompt"])
         if not prompt:
@@ -478,9 +447,7 @@ def encode_rows(rows: Sequence[dict], tokenizer, max_length: int) -> tuple[list[
             "shorten the rows."
         )
     if dropped:
-        logger.warning(
-            "%d of %d rows left out: longer than max_length = %d tokens.", dropped, len(rows), max_length
-        )
+        logger.warning("%d of %d rows left out: longer than max_length = %d tokens.", dropped, len(rows), max_length)
     return encoded, dropped
 
 

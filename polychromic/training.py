@@ -151,9 +151,7 @@ def plan(trainer: PolychromicTrainer) -> Plan:
     args, rows = trainer.args, len(trainer.train_dataset)
     batch = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
     per_epoch = -(-rows // batch)
-    steps = (
-        args.max_steps if args.max_steps > 0 else -(-int(args.num_train_epochs * per_epoch * 1000) // 1000)
-    )
+    steps = args.max_steps if args.max_steps > 0 else -(-int(args.num_train_epochs * per_epoch * 1000) // 1000)
     samples = 0
     if args.diversity_weight > 0:
         samples = (steps // args.diversity_every + 1) * args.prompts_per_step * args.num_samples
@@ -206,9 +204,7 @@ class _Forecast(TrainerCallback):
         done = state.global_step - self.first
         if done == self.after:
             left = (time.perf_counter() - self.began) / done * (state.max_steps - state.global_step)
-            logger.info(
-                "%d of %d steps; about %.2f hours left", state.global_step, state.max_steps, left / 3600
-            )
+            logger.info("%d of %d steps; about %.2f hours left", state.global_step, state.max_steps, left / 3600)
 
 
 def _peak_memory_gib() -> float:

@@ -36,9 +36,7 @@ class Values:
     validation: dict[Key, Array] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
-    def by_temperature(
-        self, domain: str, arm: str, metric: str, *, validation: bool = False
-    ) -> dict[float, Array]:
+    def by_temperature(self, domain: str, arm: str, metric: str, *, validation: bool = False) -> dict[float, Array]:
         """The arm's arrays of one metric, by temperature in rising order."""
         store = self.validation if validation else self.test
         found = {t: array for (d, a, t, m), array in store.items() if (d, a, m) == (domain, arm, metric)}
@@ -74,12 +72,8 @@ def read_values(tables: Tables, plan: Mapping[str, Any]) -> Values:
             if len(frames.get("judge", ())):
                 judged = frames["judge"].assign(temperature=primary)
                 judged[JUDGE] = judged["winner"].map({"arm": 1.0, "tie": 0.5, "control": 0.0})
-                ids = pd.Index(
-                    sorted(judged["prompt_id"].unique())
-                )  # a judge may see only some of the prompts
-                columns = _arrays(
-                    {"judge": judged[[*CELL, JUDGE]]}, "judge", f"{where}/judge.parquet", plan, ids
-                )
+                ids = pd.Index(sorted(judged["prompt_id"].unique()))  # a judge may see only some of the prompts
+                columns = _arrays({"judge": judged[[*CELL, JUDGE]]}, "judge", f"{where}/judge.parquet", plan, ids)
                 values.test[domain, arm, primary, JUDGE] = _whole(
                     columns[primary][JUDGE], f"{where}/judge.parquet", JUDGE
                 )
@@ -92,9 +86,7 @@ def _add_passes(store, frames, kind, domain, arm, plan, prompts) -> None:
     file = f"{domain}/{arm}/{kind}.parquet"
     frame, n = _table(frames, kind, file, "passed"), plan["sampling"]["samples"]
     if frame["passed"].isna().any():
-        raise StudyError(
-            f"{file}: `passed` is empty in {_name(frame[frame['passed'].isna()].iloc[0])}. Verify again."
-        )
+        raise StudyError(f"{file}: `passed` is empty in {_name(frame[frame['passed'].isna()].iloc[0])}. Verify again.")
     counts = frame.assign(passed=frame["passed"].astype(bool)).groupby(CELL)["passed"].agg(["sum", "size"])
     odd = counts[counts["size"] != n]
     if len(odd):
@@ -126,14 +118,10 @@ def _arrays(frames, kind, file, plan, prompts: pd.Index) -> dict[float, dict[str
     grid = pd.MultiIndex.from_product([temperatures, prompts, seeds], names=CELL)
     indexed = frame.set_index(CELL)
     if indexed.index.has_duplicates:
-        raise StudyError(
-            f"{file}: two rows of {_name(frame[frame.duplicated(CELL)].iloc[0])}. Delete it and re-run."
-        )
+        raise StudyError(f"{file}: two rows of {_name(frame[frame.duplicated(CELL)].iloc[0])}. Delete it and re-run.")
     absent = grid.difference(indexed.index)
     if len(absent):
-        raise StudyError(
-            f"{file}: no row of {_name(dict(zip(CELL, absent[0], strict=True)))}; {len(absent)} such."
-        )
+        raise StudyError(f"{file}: no row of {_name(dict(zip(CELL, absent[0], strict=True)))}; {len(absent)} such.")
     metrics = indexed.select_dtypes("number").columns
     cube = indexed.loc[grid, metrics].to_numpy(float).reshape(len(temperatures), len(prompts), len(seeds), -1)
     return {t: {m: cube[i, ..., j] for j, m in enumerate(metrics)} for i, t in enumerate(temperatures)}
@@ -165,9 +153,7 @@ def _settle_undefined(values: Values, domain: str, tables: Mapping[str, Mapping[
 
 def _whole(array: Array, file: str, metric: str) -> Array:
     if np.isnan(array).any():
-        raise StudyError(
-            f"{file}: {metric} is NaN in {int(np.isnan(array).sum())} cells. Delete the file and re-run."
-        )
+        raise StudyError(f"{file}: {metric} is NaN in {int(np.isnan(array).sum())} cells. Delete the file and re-run.")
     return array
 
 
@@ -176,9 +162,7 @@ def _table(frames: Mapping[str, pd.DataFrame], kind: str, file: str, *columns: s
         raise StudyError(f"{file} is missing. Run `snakemake metrics`.")
     absent = [column for column in (*CELL, *columns) if column not in frames[kind].columns]
     if absent:
-        raise StudyError(
-            f"{file} has no column {absent[0]}: another version wrote it. Delete the file and re-run."
-        )
+        raise StudyError(f"{file} has no column {absent[0]}: another version wrote it. Delete the file and re-run.")
     return frames[kind]
 
 

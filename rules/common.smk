@@ -19,7 +19,9 @@ os.environ.setdefault("MALLOC_TOP_PAD_", "300000000")
 FILES = ["config.yaml", *map(str, workflow.overwrite_configfiles)]
 try:
     for file in FILES:
-        read_yaml(file)  # refuses a key that stands twice, which a merged config can no longer show
+        read_yaml(
+            file
+        )  # refuses a key that stands twice, which a merged config can no longer show
     STUDY = parse_study(config, origin=" + ".join(FILES))
 except StudyError as error:
     sys.exit(f"Error in {error}")
@@ -32,7 +34,9 @@ DERIVED = [arm for arm in ARMS if STUDY.arms[arm].kind == "derived"]
 ON_GPU = dict(gpu=STUDY.gpus_per_job) if STUDY.gpus_per_job else {}
 ON_ONE_GPU = dict(gpu=1) if STUDY.gpus_per_job else {}
 STAMPS = jobs.Stamps(
-    STUDY, Path(workflow.basedir) / "workflow_scripts", Path(workflow.basedir) / "requirements.lock"
+    STUDY,
+    Path(workflow.basedir) / "workflow_scripts",
+    Path(workflow.basedir) / "requirements.lock",
 )
 
 
@@ -61,7 +65,10 @@ def above(rule):
 
     The files themselves are `ancient` inputs: they must be there, but their times say nothing.
     """
-    return lambda wildcards: [str(jobs.done_file(STUDY, up)) for up in jobs.upstream(STUDY, (rule, dict(wildcards)))]
+    return lambda wildcards: [
+        str(jobs.done_file(STUDY, up))
+        for up in jobs.upstream(STUDY, (rule, dict(wildcards)))
+    ]
 
 
 def done(rule, *wildcards):
@@ -72,7 +79,11 @@ def done(rule, *wildcards):
 def per_seed(name):
     """A file of each seed of an arm."""
     return lambda wildcards: ancient(
-        expand(f"{R}/{{domain}}/{{arm}}/seed-{{seed}}/{name}", seed=SEEDS, **dict(wildcards))
+        expand(
+            f"{R}/{{domain}}/{{arm}}/seed-{{seed}}/{name}",
+            seed=SEEDS,
+            **dict(wildcards),
+        )
     )
 
 

@@ -5,7 +5,11 @@ rule raw:
         stamp=stamp("raw"),
         above=above("raw"),
     output:
-        rows=[f"{R}/raw/{c}.{part}.jsonl" for c in ("social", "code", "creative", "qa") for part in ("train", "eval")],
+        rows=[
+            f"{R}/raw/{c}.{part}.jsonl"
+            for c in ("social", "code", "creative", "qa")
+            for part in ("train", "eval")
+        ],
         done=done("raw"),
     log:
         f"{R}/logs/raw.log",
@@ -18,7 +22,13 @@ rule raw:
 
 
 def raw_rows(wildcards):
-    return ancient([str(p) for p in jobs.raw_paths(STUDY, wildcards.domain) if jobs.is_embedded(STUDY, p)])
+    return ancient(
+        [
+            str(p)
+            for p in jobs.raw_paths(STUDY, wildcards.domain)
+            if jobs.is_embedded(STUDY, p)
+        ]
+    )
 
 
 rule curate:
@@ -32,12 +42,12 @@ rule curate:
         rejected=f"{R}/{{domain}}/data/rejected.jsonl",
         funnel=f"{R}/{{domain}}/data/funnel.json",
         done=done("curate", "{domain}"),
-    params:
-        results=R,
     log:
         f"{R}/logs/curate.{{domain}}.log",
     benchmark:
         f"{R}/benchmarks/curate.{{domain}}.tsv"
+    params:
+        results=R,
     message:
         "curate {wildcards.domain}"
     script:
@@ -54,10 +64,10 @@ rule review_sheet:
         sheet=f"{R}/{{domain}}/review/sheet.csv",
         page=f"{R}/{{domain}}/review/index.html",
         done=done("review_sheet", "{domain}"),
-    params:
-        decisions=lambda wildcards: str(jobs.decisions_file(wildcards.domain)),
     log:
         f"{R}/logs/review_sheet.{{domain}}.log",
+    params:
+        decisions=lambda wildcards: str(jobs.decisions_file(wildcards.domain)),
     message:
         "review sheet of {wildcards.domain}"
     script:

@@ -1,6 +1,10 @@
 # Samples of an arm: n completions a prompt at every temperature, one job and one file an adapter.
 def adapter(wildcards):
-    return ancient([] if wildcards.arm in PROMPTED else f"{R}/{{domain}}/{{arm}}/seed-{{seed}}/adapter".format(**wildcards))
+    return ancient(
+        []
+        if wildcards.arm in PROMPTED
+        else f"{R}/{{domain}}/{{arm}}/seed-{{seed}}/adapter".format(**wildcards)
+    )
 
 
 rule generate:
@@ -18,14 +22,14 @@ rule generate:
         samples_val=f"{R}/{{domain}}/{{arm}}/seed-{{seed}}/samples_val.parquet",
         reference_nll=f"{R}/{{domain}}/{{arm}}/seed-{{seed}}/reference_nll.parquet",
         done=done("generate", "{domain}", "{arm}", "{seed}"),
-    params:
-        results=R,
     log:
         f"{R}/logs/generate.{{domain}}.{{arm}}.{{seed}}.log",
     benchmark:
         f"{R}/benchmarks/generate.{{domain}}.{{arm}}.{{seed}}.tsv"
     resources:
         **ON_GPU,
+    params:
+        results=R,
     message:
         "generate {wildcards.domain}, {wildcards.arm}, seed {wildcards.seed}"
     script:

@@ -27,7 +27,13 @@ def similarity_inputs(wildcards):
     if STUDY.domains[wildcards.domain].verifier.kind != "similarity":
         return []
     domain, arm = f"{R}/{wildcards.domain}", f"{R}/{wildcards.domain}/{wildcards.arm}"
-    return ancient([f"{domain}/calibration.json", f"{domain}/references.npz", f"{arm}/embeddings.npz"])
+    return ancient(
+        [
+            f"{domain}/calibration.json",
+            f"{domain}/references.npz",
+            f"{arm}/embeddings.npz",
+        ]
+    )
 
 
 rule verify:
@@ -100,7 +106,9 @@ rule quality:
 
 
 def control_file(name):
-    return lambda wildcards: ancient(f"{R}/{wildcards.domain}/{STUDY.plan.control}/{name}")
+    return lambda wildcards: ancient(
+        f"{R}/{wildcards.domain}/{STUDY.plan.control}/{name}"
+    )
 
 
 rule judge:
@@ -110,7 +118,10 @@ rule judge:
         above=above("judge"),
         samples=per_seed("samples.parquet"),
         control=lambda w: ancient(
-            expand(f"{R}/{w.domain}/{STUDY.plan.control}/seed-{{seed}}/samples.parquet", seed=SEEDS)
+            expand(
+                f"{R}/{w.domain}/{STUDY.plan.control}/seed-{{seed}}/samples.parquet",
+                seed=SEEDS,
+            )
         ),
         test=ancient(f"{R}/{{domain}}/data/test.jsonl"),
         embeddings=ancient(f"{R}/{{domain}}/{{arm}}/embeddings.npz"),
@@ -119,12 +130,12 @@ rule judge:
     output:
         table=f"{R}/{{domain}}/{{arm}}/judge.parquet",
         done=done("judge", "{domain}", "{arm}"),
-    params:
-        cache=f"{R}/.judge",
     log:
         f"{R}/logs/judge.{{domain}}.{{arm}}.log",
     benchmark:
         f"{R}/benchmarks/judge.{{domain}}.{{arm}}.tsv"
+    params:
+        cache=f"{R}/.judge",
     message:
         "judge {wildcards.domain}, {wildcards.arm}"
     script:

@@ -1,13 +1,34 @@
 # From cached numbers to what people read. Nothing here needs a model, an adapter or torch.
-ANALYSED = [f"{R}/statistics/{name}" for name in (
-    "summary.parquet", "pairwise.parquet", "hypotheses.parquet", "frontier.parquet",
-    "verdict.json", "power.json",
-)]
-RECORDS = [f"{R}/{d}/{a}/seed-{s}/run.json" for d in DOMAINS for a in TRAINED + DERIVED for s in SEEDS]
-CURVES = [f"{R}/{d}/{a}/seed-{s}/train_log.jsonl" for d in DOMAINS for a in TRAINED for s in SEEDS]
+ANALYSED = [
+    f"{R}/statistics/{name}"
+    for name in (
+        "summary.parquet",
+        "pairwise.parquet",
+        "hypotheses.parquet",
+        "frontier.parquet",
+        "verdict.json",
+        "power.json",
+    )
+]
+RECORDS = [
+    f"{R}/{d}/{a}/seed-{s}/run.json"
+    for d in DOMAINS
+    for a in TRAINED + DERIVED
+    for s in SEEDS
+]
+CURVES = [
+    f"{R}/{d}/{a}/seed-{s}/train_log.jsonl"
+    for d in DOMAINS
+    for a in TRAINED
+    for s in SEEDS
+]
 AUDITS = [f"{R}/{d}/{a}/audit.json" for d in DOMAINS for a in ARMS]
 PASSES = [f"{R}/{d}/{a}/passes.parquet" for d in DOMAINS for a in ARMS]
-OF_DATA = [f"{R}/{d}/{name}" for d in DOMAINS for name in ("data/funnel.json", "data/leakage.json", "calibration.json")]
+OF_DATA = [
+    f"{R}/{d}/{name}"
+    for d in DOMAINS
+    for name in ("data/funnel.json", "data/leakage.json", "calibration.json")
+]
 
 
 rule figures:
@@ -29,12 +50,12 @@ rule figures:
             labels={"figure": "{name}"},
         ),
         done=done("figures"),
-    params:
-        results=R,
     log:
         f"{R}/logs/figures.log",
     benchmark:
         f"{R}/benchmarks/figures.tsv"
+    params:
+        results=R,
     message:
         "figures"
     script:
@@ -51,12 +72,12 @@ rule tables:
     output:
         main=f"{R}/tables/main.csv",
         done=done("tables"),
-    params:
-        results=R,
     log:
         f"{R}/logs/tables.log",
     benchmark:
         f"{R}/benchmarks/tables.tsv"
+    params:
+        results=R,
     message:
         "tables"
     script:
@@ -74,14 +95,16 @@ rule report:
         figures=ancient(f"{R}/figures"),
         main=ancient(f"{R}/tables/main.csv"),
     output:
-        page=report(f"{R}/report.html", caption="../docs/report/page.rst", category="Report"),
+        page=report(
+            f"{R}/report.html", caption="../docs/report/page.rst", category="Report"
+        ),
         done=done("report"),
-    params:
-        results=R,
     log:
         f"{R}/logs/report.log",
     benchmark:
         f"{R}/benchmarks/report.tsv"
+    params:
+        results=R,
     message:
         "report page"
     script:
@@ -100,10 +123,10 @@ rule paper:
     output:
         folder=directory(f"{R}/paper"),
         done=done("paper"),
-    params:
-        results=R,
     log:
         f"{R}/logs/paper.log",
+    params:
+        results=R,
     message:
         "paper"
     script:

@@ -12,12 +12,12 @@ rule split:
         rejected=f"{R}/{{domain}}/data/split_rejected.jsonl",
         leakage=f"{R}/{{domain}}/data/leakage.json",
         done=done("split", "{domain}"),
-    params:
-        decisions=lambda wildcards: str(jobs.decisions_file(wildcards.domain)),
     log:
         f"{R}/logs/split.{{domain}}.log",
     benchmark:
         f"{R}/benchmarks/split.{{domain}}.tsv"
+    params:
+        decisions=lambda wildcards: str(jobs.decisions_file(wildcards.domain)),
     message:
         "split {wildcards.domain}"
     script:

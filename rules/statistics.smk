@@ -7,10 +7,10 @@ rule power:
     output:
         power=f"{R}/statistics/power.json",
         done=done("power"),
-    params:
-        registered=str(jobs.registered_plan_file(STUDY)),
     log:
         f"{R}/logs/power.log",
+    params:
+        registered=str(jobs.registered_plan_file(STUDY)),
     message:
         "power of the configured study"
     script:
@@ -18,7 +18,14 @@ rule power:
 
 
 def metric_tables(names, arms):
-    return ancient(expand(f"{R}/{{domain}}/{{arm}}/{{name}}.parquet", domain=DOMAINS, arm=arms, name=names))
+    return ancient(
+        expand(
+            f"{R}/{{domain}}/{{arm}}/{{name}}.parquet",
+            domain=DOMAINS,
+            arm=arms,
+            name=names,
+        )
+    )
 
 
 rule analyse:
@@ -28,8 +35,12 @@ rule analyse:
         above=above("analyse"),
         power=ancient(f"{R}/statistics/power.json"),
         tables=metric_tables(["passes", "passes_val", "diversity", "quality"], ARMS),
-        audits=ancient(expand(f"{R}/{{domain}}/{{arm}}/audit.json", domain=DOMAINS, arm=ARMS)),
-        judged=metric_tables(["judge"], [arm for arm in ARMS if arm != STUDY.plan.control]),
+        audits=ancient(
+            expand(f"{R}/{{domain}}/{{arm}}/audit.json", domain=DOMAINS, arm=ARMS)
+        ),
+        judged=metric_tables(
+            ["judge"], [arm for arm in ARMS if arm != STUDY.plan.control]
+        ),
     output:
         summary=f"{R}/statistics/summary.parquet",
         pairwise=f"{R}/statistics/pairwise.parquet",
@@ -37,12 +48,12 @@ rule analyse:
         frontier=f"{R}/statistics/frontier.parquet",
         verdict=f"{R}/statistics/verdict.json",
         done=done("analyse"),
-    params:
-        results=R,
     log:
         f"{R}/logs/analyse.log",
     benchmark:
         f"{R}/benchmarks/analyse.tsv"
+    params:
+        results=R,
     message:
         "statistics and verdict"
     script:

@@ -48,17 +48,17 @@ rule train:
         record=f"{R}/{{domain}}/{{arm}}/seed-{{seed}}/run.json",
         log=f"{R}/{{domain}}/{{arm}}/seed-{{seed}}/train_log.jsonl",
         done=done("train", "{domain}", "{arm}", "{seed}"),
-    params:
-        results=R,
-        checkpoints=f"{R}/.checkpoints/{{domain}}.{{arm}}.{{seed}}",
-    wildcard_constraints:
-        arm="|".join(TRAINED) or "none",
     log:
         f"{R}/logs/train.{{domain}}.{{arm}}.{{seed}}.log",
     benchmark:
         f"{R}/benchmarks/train.{{domain}}.{{arm}}.{{seed}}.tsv"
+    wildcard_constraints:
+        arm="|".join(TRAINED) or "none",
     resources:
         **ON_GPU,
+    params:
+        results=R,
+        checkpoints=f"{R}/.checkpoints/{{domain}}.{{arm}}.{{seed}}",
     message:
         "train {wildcards.domain}, {wildcards.arm}, seed {wildcards.seed}"
     script:
@@ -82,10 +82,10 @@ rule derive:
         adapter=directory(f"{R}/{{domain}}/{{arm}}/seed-{{seed}}/adapter"),
         record=f"{R}/{{domain}}/{{arm}}/seed-{{seed}}/run.json",
         done=done("derive", "{domain}", "{arm}", "{seed}"),
-    wildcard_constraints:
-        arm="|".join(DERIVED) or "none",
     log:
         f"{R}/logs/derive.{{domain}}.{{arm}}.{{seed}}.log",
+    wildcard_constraints:
+        arm="|".join(DERIVED) or "none",
     message:
         "derive {wildcards.domain}, {wildcards.arm}, seed {wildcards.seed}"
     script:

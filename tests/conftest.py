@@ -27,9 +27,7 @@ def tiny_tokenizer():
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(
-        ["the cat sat on the mat", "return a + b", "what is the answer?"] * 4, trainer
-    )
+    tokenizer.train_from_iterator(["the cat sat on the mat", "return a + b", "what is the answer?"] * 4, trainer)
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|end|>", pad_token="<|pad|>")
 
 

@@ -20,9 +20,7 @@ targets, files = sys.argv[1].split(","), [Path(file) for file in sys.argv[2:]]
 with SnakemakeApi(OutputSettings()) as api:
     workflow = api.workflow(ResourceSettings(cores=1), ConfigSettings(configfiles=files))
     settings = DAGSettings(targets=set(targets), rerun_triggers=frozenset([RerunTrigger.MTIME]))
-    workflow.dag(
-        settings
-    ).printrulegraph()  # builds the graph of jobs; Snakemake has no public way to hand it over
+    workflow.dag(settings).printrulegraph()  # builds the graph of jobs; Snakemake has no public way to hand it over
     dag = workflow._workflow.dag
     plan = {
         name(job): {

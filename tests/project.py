@@ -55,9 +55,7 @@ def questions() -> str:
         place, thing = ("mat", "sofa", "roof", "wall")[number % 4], ("cat", "dog", "fox")[number % 3]
         context = f"A {thing} no. {number} sat on the {place}."
         row = {"id": f"q{number}", "title": f"tale {number}", "context": context}
-        rows.append(
-            {**row, "question": f"Where did no. {number} sit?", "answers": {"text": [f"the {place}"]}}
-        )
+        rows.append({**row, "question": f"Where did no. {number} sit?", "answers": {"text": [f"the {place}"]}})
     return "".join(json.dumps(row) + "\n" for row in rows)
 
 
@@ -79,9 +77,7 @@ def copy_project(folder: Path, model: Path | str = "models/none") -> Path:
     return folder
 
 
-def command(
-    *targets: str, profile: str = "profiles/demo", overlays: tuple[str, ...] = (), options=()
-) -> list[str]:
+def command(*targets: str, profile: str = "profiles/demo", overlays: tuple[str, ...] = (), options=()) -> list[str]:
     """`snakemake` on the tiny study."""
     files = ["tiny.yaml", *overlays]
     snakemake = [str(Path(sys.executable).with_name("snakemake")), "--profile", profile]

@@ -66,15 +66,11 @@ def slurm(root: Path) -> Iterator[None]:
     """
     missing = [name for name in PROGRAMS if not shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")]
     if missing:
-        raise RuntimeError(
-            f"{', '.join(missing)} missing: apt-get install slurmctld slurmd slurm-client munge"
-        )
+        raise RuntimeError(f"{', '.join(missing)} missing: apt-get install slurmctld slurmd slurm-client munge")
     if os.geteuid() != 0:
         raise RuntimeError("a SLURM of one's own needs root: run these tests as root, or in a container")
     if (ETC / "slurm.conf").exists():
-        raise RuntimeError(
-            f"{ETC}/slurm.conf is there: this machine has a SLURM already, or another test runs one"
-        )
+        raise RuntimeError(f"{ETC}/slurm.conf is there: this machine has a SLURM already, or another test runs one")
     host = socket.gethostname().split(".")[0]
     ports = dict(zip(("port", "n1", "n2"), _free_ports(3), strict=True))
     conf = root / "slurm.conf"
@@ -131,9 +127,7 @@ def _munge(root: Path, env: dict[str, str]) -> subprocess.Popen:
 def _wait_until_idle(root: Path) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
-        states = subprocess.run(
-            ["sinfo", "-h", "-N", "-o", "%T"], capture_output=True, text=True, check=False
-        )
+        states = subprocess.run(["sinfo", "-h", "-N", "-o", "%T"], capture_output=True, text=True, check=False)
         if states.stdout.split() == ["idle", "idle"]:
             return
         time.sleep(0.1)

@@ -55,9 +55,7 @@ def interval(values: np.ndarray) -> tuple[float, float, float]:
     return mean, mean - half, mean + half
 
 
-def make_study(
-    folder: Path, *, domains=DOMAINS, arms=ARMS, ablations=False, judge=True, prompts=60, seed=0
-) -> Path:
+def make_study(folder: Path, *, domains=DOMAINS, arms=ARMS, ablations=False, judge=True, prompts=60, seed=0) -> Path:
     """Write a simulated study under `folder` and return the folder."""
     rng = np.random.default_rng(seed)
     every_arm = (*arms, *(ABLATIONS if ablations else ()))
@@ -70,9 +68,7 @@ def make_study(
             where = folder / domain / arm
 
             rows, diversity, quality = [], [], []
-            ability = rng.beta(
-                max(0.05, (skill - harder)) * spread, (1 - skill + harder) * spread, size=prompts
-            )
+            ability = rng.beta(max(0.05, (skill - harder)) * spread, (1 - skill + harder) * spread, size=prompts)
             for temperature in TEMPERATURES:
                 flat = min(0.9, 0.25 + 0.35 * temperature)
                 p = (1 - flat) * ability + flat * ability**0.8 * (1.12 - 0.4 * temperature)
@@ -101,9 +97,7 @@ def make_study(
                                 for m in ("self_bleu", "distinct_2", "semantic_diversity")
                             }
                         )
-                        quality.append(
-                            key | {m: values[arm, temperature, m][x, s] for m in ("rouge_l", "token_f1")}
-                        )
+                        quality.append(key | {m: values[arm, temperature, m][x, s] for m in ("rouge_l", "token_f1")})
                         rows += [
                             key
                             | {
@@ -243,9 +237,7 @@ def make_study(
             "domain": "pooled",
         }
         pooled |= rows[["value", "low", "high"]].mean().to_dict()
-        summary.append(
-            pooled | {"n_prompts": int(rows["n_prompts"].sum()), "n_seeds": len(SEEDS), "n_samples": N}
-        )
+        summary.append(pooled | {"n_prompts": int(rows["n_prompts"].sum()), "n_seeds": len(SEEDS), "n_samples": N})
     statistics = folder / "statistics"
     statistics.mkdir(parents=True, exist_ok=True)
     pd.DataFrame(summary).to_parquet(statistics / "summary.parquet")
@@ -309,8 +301,7 @@ def _write_seeds(rng, folder: Path, domain: str, arm: str, passes: pd.DataFrame,
         rows = passes[passes["seed"] == seed]
         texts = [" ".join(rng.choice(words, 6)) + (" <b>&" if i % 7 == 0 else "") for i in range(9)]
         drawn = [
-            texts[i] if domain != "code" else f"def f(x):\n    return x + {i}"
-            for i in rng.integers(0, 9, len(rows))
+            texts[i] if domain != "code" else f"def f(x):\n    return x + {i}" for i in rng.integers(0, 9, len(rows))
         ]
         pd.DataFrame(
             {
@@ -345,9 +336,7 @@ def _write_seeds(rng, folder: Path, domain: str, arm: str, passes: pd.DataFrame,
                     "seconds_backward": 0.3,
                 }
             )
-        (where / "train_log.jsonl").write_text(
-            "".join(json.dumps(row) + "\n" for row in log), encoding="utf-8"
-        )
+        (where / "train_log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in log), encoding="utf-8")
         sample = 300.0 * rng.uniform(0.9, 1.1) if arm.startswith("polychromic") else 0.0
         train = 200.0 * rng.uniform(0.9, 1.1)
         total = train + sample * 1.5 + 4

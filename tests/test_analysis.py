@@ -50,16 +50,12 @@ def make_tables(plan, prompts=40, skill=SKILL, seed=0) -> dict:
                     names=["seed", "prompt_id", "temperature"],
                 ).to_frame(index=False)
                 level = (
-                    base
-                    + spread * ability[cells["prompt_id"].str[1:].astype(int)]
-                    - 0.8 * (cells["temperature"] - 0.7)
+                    base + spread * ability[cells["prompt_id"].str[1:].astype(int)] - 0.8 * (cells["temperature"] - 0.7)
                 )
                 chance = 1 / (1 + np.exp(-level))
                 samples = cells.loc[cells.index.repeat(N)].assign(sample=list(range(N)) * len(cells))
                 samples["passed"] = rng.random(len(samples)) < np.repeat(chance.to_numpy(), N)
-                arm_tables[kind] = samples.assign(status="", score=0.0, label=None).sample(
-                    frac=1, random_state=1
-                )
+                arm_tables[kind] = samples.assign(status="", score=0.0, label=None).sample(frac=1, random_state=1)
                 if kind == "passes":
                     n = len(cells)
                     arm_tables["diversity"] = cells.assign(
@@ -122,13 +118,9 @@ def test_columns(analysis):
 
 def test_numbers_are_those_of_the_functions(analysis, tables):
     x, y = (array_of(tables, "qa", arm, 0.7, "mean") for arm in ("polychromic", "lora"))
-    row = row_of(
-        analysis.pairwise, domain="qa", metric="pass_at_1", temperature=0.7, arm="polychromic", control="lora"
-    )
+    row = row_of(analysis.pairwise, domain="qa", metric="pass_at_1", temperature=0.7, arm="polychromic", control="lora")
     expected = two_way_t(x, y)
-    assert (row["difference"], row["low"], row["p"]) == pytest.approx(
-        (expected.difference, expected.low, expected.p)
-    )
+    assert (row["difference"], row["low"], row["p"]) == pytest.approx((expected.difference, expected.low, expected.p))
     assert row["u"] == mann_whitney_u(x, y).u
     mean = row_of(analysis.summary, domain="qa", metric="pass_at_1", temperature=0.7, arm="lora")
     assert mean["value"] == pytest.approx(y.mean())
@@ -195,13 +187,11 @@ def test_judge_is_a_win_rate_against_one_half(analysis, tables):
 
 def test_undefined_diversity_is_left_out_in_pairs_and_said(plan, tables):
     frame = tables["code"]["lora"]["diversity"].copy()
-    frame.loc[
-        (frame["prompt_id"] == "p03") & (frame["seed"] == 42) & (frame["temperature"] == 0.7), "distinct_2"
-    ] = np.nan
-    found = analyse(replaced(tables, "code", "lora", "diversity", frame), plan)
-    row = row_of(
-        found.pairwise, domain="code", metric="distinct_2", temperature=0.7, arm="polychromic", control="lora"
+    frame.loc[(frame["prompt_id"] == "p03") & (frame["seed"] == 42) & (frame["temperature"] == 0.7), "distinct_2"] = (
+        np.nan
     )
+    found = analyse(replaced(tables, "code", "lora", "diversity", frame), plan)
+    row = row_of(found.pairwise, domain="code", metric="distinct_2", temperature=0.7, arm="polychromic", control="lora")
     assert row["n_prompts"] == 39
     assert found.notes == [
         "code, lora, T = 0.7: distinct_2 is undefined for 1 of 40 prompts, which are left out of its means "

@@ -50,9 +50,7 @@ def test_faults_are_counted():
     frame.loc[3:5, "finish"] = "length"
     passes = pd.DataFrame({"status": ["extraction", "passed", "extraction", "failed"]})
     found = audit_samples(frame, RECORDS, passes)
-    counts = {
-        key: found[key] for key in ("empty", "copied", "repetitive", "truncated", "extraction_failures")
-    }
+    counts = {key: found[key] for key in ("empty", "copied", "repetitive", "truncated", "extraction_failures")}
     assert counts == {"empty": 1, "copied": 1, "repetitive": 1, "truncated": 3, "extraction_failures": 2}
     assert status_counts(passes) == {"extraction": 2, "passed": 1, "failed": 1}
 

@@ -92,8 +92,6 @@ def test_a_bundle_that_was_cut_short(study, results, tmp_path, finished):
 
 def test_an_unfinished_study_is_not_packed(study, results, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(
-        StudyError, match="jobs of .* are still to run, raw the first \\(never finished here\\)"
-    ):
+    with pytest.raises(StudyError, match="jobs of .* are still to run, raw the first \\(never finished here\\)"):
         bundle.pack(study, results, tmp_path / "demo.tar.gz")
     assert not (tmp_path / "demo.tar.gz").exists()

@@ -110,10 +110,7 @@ def test_too_little_to_calibrate_on_is_named():
 
 
 def test_rates_of_a_verifier_without_a_threshold():
-    qa = [
-        Record(f"q{n}", "", f"answer {n}", (f"answer {n}",), meta={"mismatched": ["answer 9"]})
-        for n in range(4)
-    ]
+    qa = [Record(f"q{n}", "", f"answer {n}", (f"answer {n}",), meta={"mismatched": ["answer 9"]}) for n in range(4)]
     found = measure(qa, make_verifier("answer"))
     assert (found["true_pass"], found["false_pass"], found["n_mismatched"]) == (
         1.0,

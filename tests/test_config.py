@@ -40,8 +40,12 @@ def test_config_yaml_is_the_published_study():
     assert study.objective_of("polychromic", "qa").weight == 0.3
 
 
-@pytest.mark.parametrize("overlay", sorted(path.name for path in (ROOT / "profiles/demo").glob("*.yaml")
-                                           if path.name not in ("config.yaml", "study.yaml")))
+@pytest.mark.parametrize(
+    "overlay",
+    sorted(
+        path.name for path in (ROOT / "profiles/demo").glob("*.yaml") if path.name not in ("config.yaml", "study.yaml")
+    ),
+)
 def test_overlays_of_the_demo_are_valid(overlay):
     folder = ROOT / "profiles/demo"
     assert load_study(ROOT / "config.yaml", folder / "study.yaml", folder / overlay).world is not None
@@ -62,14 +66,16 @@ def test_overlays_of_the_demo_are_valid(overlay):
         (changed("sampling", "temperature", -1), ["sampling.temperature", "greater than 0", "-1"]),
         (changed("arms", "polychromic", "objective", {"samples": 1}), ["objective.samples", "2", "1"]),
         (changed("arms", "polychromic", "objective", {"weight": -0.1}), ["objective.weight", "-0.1"]),
-        (changed("arms", "polychromic", "objective", {"weight": 0.3, "diversity": "behaviour"}), ["polychromic", "behaviour", "social"]),
+        (changed("arms", "polychromic", "objective", {"weight": 0.3, "diversity": "behaviour"}),
+         ["polychromic", "behaviour", "social"]),
         (changed("domains", "qa", "split", {"train": 0.9, "val": 0.2}), ["split", "add up"]),
         (changed("domains", "qa", "verifier", {"kind": "answers"}), ["domains.qa.verifier", "'answer'"]),
         (changed("domains", "qa", "sources", []), ["domains.qa.sources"]),
         (changed("domains", "qa", "sources", [{"format": "sqad", "path": "x"}]), ["sources", "squad"]),
         (changed("model", "name", "embedded"), ["embedded", "world"]),
         (changed("study", "../elsewhere"), ["study", "pattern"]),
-        (changed("arms", "averaged", {"kind": "derived", "method": "wise_ft", "source": "loar"}), ["averaged", "'lora'"]),
+        (changed("arms", "averaged", {"kind": "derived", "method": "wise_ft", "source": "loar"}),
+         ["averaged", "'lora'"]),
     ],
 )  # fmt: skip
 def test_a_bad_setting_is_named_with_its_remedy(settings, expected):
@@ -95,7 +101,11 @@ def test_a_null_in_an_overlay_removes(tmp_path):
 
 def test_yaml_mistakes_are_named(tmp_path):
     file = tmp_path / "study.yaml"
-    for text, expected in [("a: 1\na: 2\n", "stands twice"), ("a: [1\n", "not valid YAML"), ("- a\n", "found list")]:
+    for text, expected in [
+        ("a: 1\na: 2\n", "stands twice"),
+        ("a: [1\n", "not valid YAML"),
+        ("- a\n", "found list"),
+    ]:
         file.write_text(text)
         with pytest.raises(StudyError, match=expected):
             read_yaml(file)

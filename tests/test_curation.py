@@ -111,9 +111,7 @@ def test_a_semantic_duplicate_says_the_same_in_other_words():
 def test_a_classifier_can_judge_toxicity(tmp_path):
     from transformers import BertConfig, BertForSequenceClassification, BertTokenizer
 
-    (tmp_path / "vocab.txt").write_text(
-        "\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "bad", "good"])
-    )
+    (tmp_path / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "bad", "good"]))
     BertTokenizer(str(tmp_path / "vocab.txt")).save_pretrained(tmp_path)
     config = BertConfig(
         vocab_size=7,
@@ -187,9 +185,7 @@ def test_leading_mentions_are_an_address_not_text():
 
 
 def test_a_cap_keeps_the_first_of_each():
-    records = [changed(id=str(n), meta={"reply_author": "ab"[n % 2]}) for n in range(6)] + [
-        changed(id="none", meta={})
-    ]
+    records = [changed(id=str(n), meta={"reply_author": "ab"[n % 2]}) for n in range(6)] + [changed(id="none", meta={})]
     result = run(records, {"filter": "cap", "key": "reply_author", "max": 2})
     assert [record.id for record in result.kept] == ["0", "1", "2", "3", "none"]
 
@@ -326,9 +322,7 @@ STEPS = steps(
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(mess, max_size=25), st.integers(0, 25))
 def test_no_row_is_lost_whatever_the_file_holds(tmp_path, lines, size):
-    (tmp_path / "mess.jsonl").write_bytes(
-        b"\n".join([b'{"prompt": "a first row", "target": "that is fine"}', *lines])
-    )
+    (tmp_path / "mess.jsonl").write_bytes(b"\n".join([b'{"prompt": "a first row", "target": "that is fine"}', *lines]))
     fields = {
         "prompt": "prompt",
         "target": "target",

@@ -45,9 +45,7 @@ def test_average_is_exact(save_adapter, tiny_model_dir, tmp_path, settings, shar
     first, second, average = (change(f, tiny_model_dir) for f in (early, late, tmp_path / "average"))
     assert len(average) == 4
     for name, delta in average.items():
-        torch.testing.assert_close(
-            delta, (1 - share) * first[name] + share * second[name], atol=1e-5, rtol=1e-4
-        )
+        torch.testing.assert_close(delta, (1 - share) * first[name] + share * second[name], atol=1e-5, rtol=1e-4)
 
 
 def test_scaling_interpolates_with_the_base(save_adapter, tiny_model_dir, tmp_path):

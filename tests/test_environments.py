@@ -22,8 +22,11 @@ def test_conda_environments_have_the_pins_of_the_lock(path):
 
 
 def test_what_is_asked_for_is_locked():
-    asked = [line.split("==")[0].lower() for line in (ROOT / "requirements.in").read_text().splitlines()
-             if line and not line.startswith("#")]
+    asked = [
+        line.split("==")[0].lower()
+        for line in (ROOT / "requirements.in").read_text().splitlines()
+        if line and not line.startswith("#")
+    ]
     assert not set(asked) - set(pins("requirements.lock"))
 
 

@@ -75,6 +75,4 @@ def test_fewer_domains_and_unknown_arms_are_drawn(tmp_path):
 
 def test_ablation_arms_are_known_by_their_ending():
     assert all(map(is_ablation, ("polychromic_l010", "polychromic_n2", "lora_r8")))
-    assert not any(
-        map(is_ablation, ("polychromic", "polychromic_literal", "lora", "gem", "zero_shot", "wise_ft"))
-    )
+    assert not any(map(is_ablation, ("polychromic", "polychromic_literal", "lora", "gem", "zero_shot", "wise_ft")))

@@ -32,9 +32,7 @@ def test_height(x, expected):
 def test_a_falling_curve_is_plain_interpolation():
     xs, ys = np.array([0.4, 0.3, 0.2]), np.array([0.5, 0.6, 0.65])
     x = np.linspace(0.2, 0.4, 21)
-    assert height(x, np.tile(xs, (21, 1)), np.tile(ys, (21, 1))) == pytest.approx(
-        np.interp(x, xs[::-1], ys[::-1])
-    )
+    assert height(x, np.tile(xs, (21, 1)), np.tile(ys, (21, 1))) == pytest.approx(np.interp(x, xs[::-1], ys[::-1]))
 
 
 def planted(rng, base, spread, prompts=150, seeds=3):
@@ -85,7 +83,5 @@ def test_temperature_is_chosen_on_validation_alone():
     flat = np.zeros((4, 1))
     assert best_temperature({1.0: flat, 0.7: flat}) == 0.7
     arm = {0.7: flat, 1.0: flat + 1}
-    own, other, found = at_chosen_temperature(
-        arm, arm, {0.7: flat + 1, 1.0: flat}, {0.7: flat, 1.0: flat + 1}
-    )
+    own, other, found = at_chosen_temperature(arm, arm, {0.7: flat + 1, 1.0: flat}, {0.7: flat, 1.0: flat + 1})
     assert (own, other, found.difference) == (0.7, 1.0, -1)

@@ -87,9 +87,7 @@ class Server:
         return self.send(handler, 200, body)
 
     @staticmethod
-    def send(
-        handler, status: int, body: str, headers: dict[str, str] | None = None, cut: bool = False
-    ) -> None:
+    def send(handler, status: int, body: str, headers: dict[str, str] | None = None, cut: bool = False) -> None:
         data = body.encode()
         try:
             handler.send_response(status)
@@ -148,9 +146,7 @@ def client(server: Server, provider: str, folder, **settings) -> Client:
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-@pytest.mark.parametrize(
-    "trouble", ["429", "408", "409", "500", "503", "529", "slow", "cut", "html", "json", "shape"]
-)
+@pytest.mark.parametrize("trouble", ["429", "408", "409", "500", "503", "529", "slow", "cut", "html", "json", "shape"])
 def test_troubles_are_retried_until_the_reply_comes(server, tmp_path, provider: str, trouble: str) -> None:
     server.troubles = [trouble, trouble]
     judge = client(server, provider, tmp_path)
@@ -424,9 +420,7 @@ def test_the_offline_judge_prefers_the_answer_nearer_to_a_reference() -> None:
         ("", None),
     ],
 )
-def test_a_model_judge_reads_replies_or_says_that_it_cannot(
-    server, tmp_path, reply: str, expected: str | None
-) -> None:
+def test_a_model_judge_reads_replies_or_says_that_it_cannot(server, tmp_path, reply: str, expected: str | None) -> None:
     server.reply = reply
     judge = ModelJudge(client(server, "openai", tmp_path))
     pairs = [Pair("task {x}", (), "one", "two")]

@@ -42,9 +42,7 @@ def test_behaviour_counts_pairs_that_differ():
 
 
 def test_semantic_is_mean_cosine_distance():
-    assert one(
-        make_measure("semantic", encode=encode, gate=False), ["x", "y", "z"]
-    ).diversity == pytest.approx(2 / 3)
+    assert one(make_measure("semantic", encode=encode, gate=False), ["x", "y", "z"]).diversity == pytest.approx(2 / 3)
 
 
 def test_surface_forms_are_the_metrics():
@@ -52,9 +50,7 @@ def test_surface_forms_are_the_metrics():
 
     texts = ["the cat sat on the mat", "the cat sat on a hat", "a dog ran"]
     assert one(make_measure("self_bleu", gate=False), texts).diversity == pytest.approx(1 - self_bleu(texts))
-    assert one(make_measure("distinct_n", n=2, gate=False), texts).diversity == pytest.approx(
-        distinct_n(texts, 2)
-    )
+    assert one(make_measure("distinct_n", n=2, gate=False), texts).diversity == pytest.approx(distinct_n(texts, 2))
 
 
 def test_what_does_not_run_is_one_kind_without_a_gate():

@@ -94,9 +94,7 @@ def test_every_column_has_a_signature(joined: pd.DataFrame) -> None:
 def test_order_of_the_rows_never_matters(joined: pd.DataFrame) -> None:
     samples, passes = arm()
     shuffled = metrics.with_passes(
-        metrics.stack_samples(
-            {seed: frame.sample(frac=1, random_state=0) for seed, frame in samples.items()}
-        ),
+        metrics.stack_samples({seed: frame.sample(frac=1, random_state=0) for seed, frame in samples.items()}),
         passes.sample(frac=1, random_state=1),
     )
     pd.testing.assert_frame_equal(

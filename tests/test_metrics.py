@@ -37,9 +37,7 @@ def test_pass_at_k_published(n: int, c: int, k: int, expected: float) -> None:
     assert metrics.pass_at_k(n, c, k) == pytest.approx(expected, abs=5e-7)
 
 
-@pytest.mark.parametrize(
-    ("n", "c", "k"), [(n, c, k) for n in (1, 4, 7) for c in range(n + 1) for k in range(1, n + 1)]
-)
+@pytest.mark.parametrize(("n", "c", "k"), [(n, c, k) for n in (1, 4, 7) for c in range(n + 1) for k in range(1, n + 1)])
 def test_pass_at_k_is_the_share_of_k_subsets_with_a_pass(n: int, c: int, k: int) -> None:
     subsets = list(combinations([True] * c + [False] * (n - c), k))
     assert metrics.pass_at_k(n, c, k) == pytest.approx(sum(map(any, subsets)) / len(subsets))
@@ -84,9 +82,7 @@ def test_self_bleu_equals_sacrebleu_with_all_siblings_as_references(texts: list[
     scores = []
     for i, row in enumerate(rows):
         siblings = rows[:i] + rows[i + 1 :]
-        empty_twin = (
-            not row and row in siblings
-        )  # sacreBLEU: 0; here equal texts are as alike as texts can be
+        empty_twin = not row and row in siblings  # sacreBLEU: 0; here equal texts are as alike as texts can be
         scores.append(1.0 if empty_twin else bleu.sentence_score(row, siblings).score / 100)
     assert metrics.self_bleu(texts) == pytest.approx(np.mean(scores), abs=1e-12)
 
@@ -158,9 +154,7 @@ def test_empty_samples_have_a_defined_self_bleu() -> None:
     assert metrics.self_bleu(["", "a b c d", "a b c d"]) == pytest.approx(2 / 3)
 
 
-@pytest.mark.parametrize(
-    "text", ["x" * 10_000, "word " * 2_000, "我爱北京天安门", "สวัสดีชาวโลก", "half \ud83d here"]
-)
+@pytest.mark.parametrize("text", ["x" * 10_000, "word " * 2_000, "我爱北京天安门", "สวัสดีชาวโลก", "half \ud83d here"])
 def test_odd_texts_are_scored(text: str) -> None:
     assert metrics.self_bleu([text, text + " and more"]) > 0.2
     assert 0 < metrics.distinct_n([text, text], 1) <= 0.5
@@ -252,9 +246,7 @@ def test_rouge_of_several_references_published() -> None:
     assert [ROUGE_2(*row) for row in rows] == [pytest.approx(math.nan, nan_ok=True), 1.0]
 
 
-ENGLISH = st.lists(
-    st.sampled_from(["The", "cat", "sat", "x_1", "don't", "-", "1,000.5", "mat.", "\n"]), max_size=15
-)
+ENGLISH = st.lists(st.sampled_from(["The", "cat", "sat", "x_1", "don't", "-", "1,000.5", "mat.", "\n"]), max_size=15)
 
 
 @settings(max_examples=150, deadline=None)

@@ -51,9 +51,7 @@ def test_adapter_that_does_not_match_is_refused(adapted, tiny_model_dir, tmp_pat
         (folder / "adapter_model.safetensors").unlink()
     path.write_text(json.dumps(config))
     base, _ = load_base(tiny_model_dir, attention="eager", device="cpu")
-    with pytest.raises(
-        StudyError, match="holds no adapter" if change == "missing" else "does not match its base"
-    ):
+    with pytest.raises(StudyError, match="holds no adapter" if change == "missing" else "does not match its base"):
         load_adapter(base, folder)
 
 

@@ -21,9 +21,7 @@ ADAPTER = "results/tiny/qa/lora/seed-42/adapter"
 
 
 def checksums(folder: Path) -> dict[str, str]:
-    return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*.safetensors")
-    }
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*.safetensors")}
 
 
 def trainable(folder: Path, model: Path) -> Path:

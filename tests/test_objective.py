@@ -138,9 +138,7 @@ def test_merged_duplicates_have_the_same_gradient():
     group, credits = [0, 2, 0, 0], torch.tensor([0.5, -1.0, 0.25, 2.0], dtype=torch.float64)
     settings_ = {"samples_per_prompt": 4, "prompts": 1, "length": 7}
     apart = surrogate(logits.log_softmax(-1)[group], credits, **settings_)
-    merged = surrogate(
-        logits.log_softmax(-1)[[0, 2]], torch.tensor([2.75, -1.0], dtype=torch.float64), **settings_
-    )
+    merged = surrogate(logits.log_softmax(-1)[[0, 2]], torch.tensor([2.75, -1.0], dtype=torch.float64), **settings_)
     torch.testing.assert_close(*(torch.autograd.grad(loss, logits)[0] for loss in (apart, merged)))
 
 

@@ -53,9 +53,7 @@ def test_every_macro_of_the_text_is_defined_from_the_files(study, written):
 
 
 def test_no_number_of_the_abstract_is_typed(written):
-    abstract = re.search(
-        r"\\begin\{abstract\}(.*?)\\end\{abstract\}", (written / "main.tex").read_text(), re.DOTALL
-    )[1]
+    abstract = re.search(r"\\begin\{abstract\}(.*?)\\end\{abstract\}", (written / "main.tex").read_text(), re.DOTALL)[1]
     typed = re.findall(r"(?<!Pass@)\b\d+(?:\.\d+)?", abstract)
     assert not typed
 

@@ -178,8 +178,7 @@ def test_flags(tmp_path):
     rows[3]["is_quote_status"] = 1
     rows[4]["reply_author"] = "daily_wisdom_bot"
     flags = [
-        {key for key in ("retweet", "media", "quote", "bot") if record.meta[key]}
-        for record in read(tmp_path, rows)
+        {key for key in ("retweet", "media", "quote", "bot") if record.meta[key]} for record in read(tmp_path, rows)
     ]
     assert flags == [{"retweet"}, {"retweet"}, {"media"}, {"quote"}, {"bot"}]
 

@@ -33,9 +33,7 @@ def train_all(rank: int, world: int, port: int, base: str, out: str) -> None:
 def train(rank: int, world: int, base: str, out: str, quality: str) -> None:
     model, tokenizer = load_base(base, attention="eager", device="cpu")
     torch.manual_seed(3)
-    model = get_peft_model(
-        model, LoraConfig(r=4, lora_alpha=4, lora_dropout=0.0, target_modules="all-linear")
-    )
+    model = get_peft_model(model, LoraConfig(r=4, lora_alpha=4, lora_dropout=0.0, target_modules="all-linear"))
     args = PolychromicConfig(
         output_dir=f"{out}/work",
         per_device_train_batch_size=8 // world,
@@ -56,9 +54,7 @@ def train(rank: int, world: int, base: str, out: str, quality: str) -> None:
         ddp_backend="gloo" if world > 1 else None,
         dataloader_pin_memory=False,
     )
-    trainer = PolychromicTrainer(
-        model, args, ROWS, tokenizer, measure=make_measure("distinct_n", n=1, gate=False)
-    )
+    trainer = PolychromicTrainer(model, args, ROWS, tokenizer, measure=make_measure("distinct_n", n=1, gate=False))
     seeds: list[int] = []
     rollout = trainer._rollout
 

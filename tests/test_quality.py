@@ -96,8 +96,7 @@ def test_loss_is_a_sum_over_the_effective_batch(batch, name):
     loss = quality_loss(name, beta=0.5)
     count = int((labels[:, 1:] != -100).sum())
     halves = [
-        loss(SimpleNamespace(logits=logits[i : i + 1]), labels[i : i + 1], num_items_in_batch=count)
-        for i in (0, 1)
+        loss(SimpleNamespace(logits=logits[i : i + 1]), labels[i : i + 1], num_items_in_batch=count) for i in (0, 1)
     ]
     torch.testing.assert_close(sum(halves), loss(SimpleNamespace(logits=logits), labels))
 

@@ -49,9 +49,7 @@ def test_a_line_of_ten_megabytes_is_skipped_whole(tmp_path):
 
 def test_texts_in_any_script_come_through(tmp_path):
     text = "مرحبا 👩‍👩‍👧 שלום\u2028line\u0000"
-    rows = rows_of(
-        tmp_path, "x.jsonl", json.dumps({"prompt": text}, ensure_ascii=False).encode() + b"\n\n  \n"
-    )
+    rows = rows_of(tmp_path, "x.jsonl", json.dumps({"prompt": text}, ensure_ascii=False).encode() + b"\n\n  \n")
     assert rows == [("x.jsonl, line 1", {"prompt": text})]
 
 

@@ -75,9 +75,7 @@ def test_a_browser_shows_it_without_overflow_requests_or_errors(page, width):
 def test_samples_add_up_and_say_which_passed(study):
     shown = read_samples(study, 0.7)
     assert list(shown) == ["social", "code", "creative", "qa"]
-    passes = pd.read_parquet(study / "qa" / "lora" / "passes.parquet").query(
-        "seed == 42 and temperature == 0.7"
-    )
+    passes = pd.read_parquet(study / "qa" / "lora" / "passes.parquet").query("seed == 42 and temperature == 0.7")
     for prompt in shown["qa"]["prompts"]:
         answers = prompt["answers"]["lora"]
         own = passes[passes["prompt_id"] == prompt["id"]]

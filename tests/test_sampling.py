@@ -31,9 +31,7 @@ def tokens_of(groups):
 @pytest.mark.parametrize("batch_size", [1, 4, 8, 100])
 def test_batch_size_and_order_do_not_matter(tiny_model, tiny_tokenizer, prompts, seeds, batch_size):
     whole = sample_groups(tiny_model, tiny_tokenizer, prompts, seeds, **SETTINGS, batch_size=1000)
-    parts = sample_groups(
-        tiny_model, tiny_tokenizer, prompts[::-1], seeds[::-1], **SETTINGS, batch_size=batch_size
-    )
+    parts = sample_groups(tiny_model, tiny_tokenizer, prompts[::-1], seeds[::-1], **SETTINGS, batch_size=batch_size)
     assert tokens_of(parts[::-1]) == tokens_of(whole)
 
 
@@ -44,9 +42,7 @@ def test_log_prob_is_that_of_the_full_model(tiny_model, tiny_tokenizer, prompts,
     ):
         for sample in group:
             with torch.no_grad():
-                logits = (
-                    tiny_model(torch.tensor([prompt + sample.tokens])).logits[0] / SETTINGS["temperature"]
-                )
+                logits = tiny_model(torch.tensor([prompt + sample.tokens])).logits[0] / SETTINGS["temperature"]
             log_p = logits.log_softmax(-1)[len(prompt) - 1 : -1]
             expected = log_p.gather(-1, torch.tensor(sample.tokens)[:, None]).sum()
             assert sample.log_prob == pytest.approx(float(expected), abs=1e-4)
@@ -78,9 +74,9 @@ def test_scoring_has_the_gradient_of_a_plain_forward(tiny_model, tiny_tokenizer,
 
 def test_first_tokens_follow_the_model(tiny_model, tiny_tokenizer):
     prompt = tiny_tokenizer("the")["input_ids"]
-    drawn = sample_groups(
-        tiny_model, tiny_tokenizer, [prompt], [list(range(4000))], temperature=0.5, max_new_tokens=1
-    )[0]
+    drawn = sample_groups(tiny_model, tiny_tokenizer, [prompt], [list(range(4000))], temperature=0.5, max_new_tokens=1)[
+        0
+    ]
     with torch.no_grad():
         p = (tiny_model(torch.tensor([prompt])).logits[0, -1] / 0.5).softmax(-1).numpy()
     counts = Counter(sample.tokens[0] for sample in drawn)
@@ -91,9 +87,7 @@ def test_first_tokens_follow_the_model(tiny_model, tiny_tokenizer):
 def test_stop_reasons(tiny_model, tiny_tokenizer):
     end = tiny_tokenizer.eos_token_id
     prompt = tiny_tokenizer("the")["input_ids"]
-    groups = sample_groups(
-        tiny_model, tiny_tokenizer, [prompt], [list(range(300))], temperature=1.5, max_new_tokens=20
-    )
+    groups = sample_groups(tiny_model, tiny_tokenizer, [prompt], [list(range(300))], temperature=1.5, max_new_tokens=20)
     finishes = {sample.finish for sample in groups[0]}
     assert finishes == {"stop", "length"}
     for sample in groups[0]:

@@ -111,14 +111,9 @@ def test_nothing_else_can_be_written(tmp_path):
 
 
 def test_scratch_folder_is_flat_small_and_emptied():
-    assert (
-        attack("with open('x', 'w') as f:\n    f.write('kept')\nassert open('x').read() == 'kept'")
-        == "passed"
-    )
+    assert attack("with open('x', 'w') as f:\n    f.write('kept')\nassert open('x').read() == 'kept'") == "passed"
     # The same lane or another: nothing is left of it.
-    assert {attack("import os\nassert os.listdir('.') == []") for _ in range(2 * os.cpu_count())} == {
-        "passed"
-    }
+    assert {attack("import os\nassert os.listdir('.') == []") for _ in range(2 * os.cpu_count())} == {"passed"}
     assert attack("open('x', 'wb').write(b'x' * (2 << 20))") == "error"
 
 
@@ -231,9 +226,7 @@ def test_memory_bombs(bomb):
 
 
 def test_crashes_are_errors():
-    deep = (
-        "import sys\nsys.setrecursionlimit(1 << 30)\nclass A:\n    def __repr__(s): return repr(s)\nrepr(A())"
-    )
+    deep = "import sys\nsys.setrecursionlimit(1 << 30)\nclass A:\n    def __repr__(s): return repr(s)\nrepr(A())"
     assert attack(deep) == "error"
     assert attack("import ctypes\nctypes.string_at(0)") == "error"
     assert attack("def r(): return r()\nr()") == "error"
@@ -341,16 +334,12 @@ def test_frames_and_gc_hold_no_expected_answer():
         "    return 0\n"
     )
     assert run(spy, tests, "add", timeout=20.0).status == "failed"
-    assert (
-        run(spy + "hidden = [98765]\n", tests, "add", timeout=20.0).status == "passed"
-    )  # it does see what is there
+    assert run(spy + "hidden = [98765]\n", tests, "add", timeout=20.0).status == "passed"  # it does see what is there
 
 
 def test_tests_cannot_be_patched_through_their_arguments():
     tests = "given = [3, 1, 2]\nassert f(given) == [1, 2, 3]\nassert given == [3, 1, 2]\n"
-    assert (
-        run("def f(x):\n    x.clear()\n    return [1, 2, 3]", tests, "f").status == "passed"
-    )  # a copy was cleared
+    assert run("def f(x):\n    x.clear()\n    return [1, 2, 3]", tests, "f").status == "passed"  # a copy was cleared
 
 
 def test_values_of_the_tests_side_are_plain():
@@ -392,9 +381,7 @@ def test_verdicts_keep_their_order():
 
 
 def test_equal_programs_behave_equally_twice():
-    programs = [
-        "import random\ndef f(n): return [random.random(), random.choice('abc'), str({'a', 'b', 'c'})]"
-    ]
+    programs = ["import random\ndef f(n): return [random.random(), random.choice('abc'), str({'a', 'b', 'c'})]"]
     assert behaviours(programs, [[1]]) == behaviours([programs[0] + "\n"], [[1]]) != [None]
 
 
@@ -415,12 +402,9 @@ def test_no_scratch_folder_or_process_outlives_the_study(end):
         "import os, psutil, json\n"
         "from polychromic.verifiers.code import behaviours, run\n"
         "scratch = behaviours(['import os\\ndef f(): return os.getcwd()'], [[]])[0]\n"
-        "print(scratch, [p.pid for p in psutil.Process().children(recursive=True)], sep='\\n', flush=True)\n"
-        + end
+        "print(scratch, [p.pid for p in psutil.Process().children(recursive=True)], sep='\\n', flush=True)\n" + end
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[1]
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[1])
     scratch, pids = map(json.loads, done.stdout.splitlines())
     assert "polychromic-" in scratch
     assert pids
@@ -517,9 +501,7 @@ def test_filter_decides_every_number(machine):
     partial = {seccomp.FCNTL[column], seccomp.PRLIMIT[column], seccomp.IOCTL[column]}
     for number in set(range(600)) - partial:
         action = decide(code, architecture, number)
-        assert action == (
-            0x7FFF0000 if number in allowed else 0x80000000 if number in deadly else 0x00050001
-        ), number
+        assert action == (0x7FFF0000 if number in allowed else 0x80000000 if number in deadly else 0x00050001), number
     assert decide(code, 0x40000003, 1) == 0x80000000  # another architecture's call
     assert decide(code, architecture, 0x40000001) == 0x80000000
     assert decide(code, architecture, seccomp.FCNTL[column], second=8) == 0x00050001
@@ -534,13 +516,9 @@ def test_filter_decides_every_number(machine):
 def test_numbers_agree_with_the_kernels_headers(column, header):
     if not os.path.exists(header):
         pytest.skip("no kernel headers here")
-    words = [
-        line.split() for line in Path(header).read_text().splitlines() if line.startswith("#define __NR")
-    ]
+    words = [line.split() for line in Path(header).read_text().splitlines() if line.startswith("#define __NR")]
     known = {
-        word[1].removeprefix("__NR3264_").removeprefix("__NR_"): int(word[2])
-        for word in words
-        if word[2].isdecimal()
+        word[1].removeprefix("__NR3264_").removeprefix("__NR_"): int(word[2]) for word in words if word[2].isdecimal()
     }
     if column == 1:
         known["newfstatat"] = known["fstatat"]
@@ -551,6 +529,4 @@ def test_numbers_agree_with_the_kernels_headers(column, header):
         "prlimit64": seccomp.PRLIMIT,
         "ioctl": seccomp.IOCTL,
     }
-    assert {name: numbers[column] for name, numbers in tables.items()} == {
-        name: known.get(name) for name in tables
-    }
+    assert {name: numbers[column] for name, numbers in tables.items()} == {name: known.get(name) for name in tables}

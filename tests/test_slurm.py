@@ -53,9 +53,7 @@ def submitted(known: set[str] = frozenset()) -> list[dict[str, str]]:
 
 def test_gpu_jobs_on_cards_of_their_own_and_memory_that_grows(cluster, project):
     """Training lands on the GPU node, two jobs on two cards; what ran out of memory is tried with more."""
-    edit_profile(
-        project, "calibrate:\n    mem_mb: 16000 * attempt", "calibrate:\n    mem_mb: 300 * attempt ** 4"
-    )
+    edit_profile(project, "calibrate:\n    mem_mb: 16000 * attempt", "calibrate:\n    mem_mb: 300 * attempt ** 4")
     before = {job["id"] for job in submitted()}
     done = run(
         project,

@@ -166,9 +166,7 @@ def test_nq_open(tmp_path):
 
 def test_writingprompts(tmp_path):
     row = {"prompt": "[ WP ] A door opens .", "story": "It creaked . <newline> <newline> Nobody came ."}
-    [record] = read(
-        tmp_path, [{**row, "references": ["Another."], "mismatched": ["Wrong."]}], format="writingprompts"
-    )
+    [record] = read(tmp_path, [{**row, "references": ["Another."], "mismatched": ["Wrong."]}], format="writingprompts")
     assert (record.prompt, record.meta["tag"]) == ("A door opens .", "WP")
     assert record.target == "It creaked .\n\nNobody came ."
     assert record.references == (record.target, "Another.")
@@ -276,9 +274,7 @@ def test_a_missing_column_lists_what_is_there(tmp_path):
 
 def test_too_many_bad_rows_stop_the_run(tmp_path):
     rows = [{"question": "q", "answer": ["a"]}] * 8 + [{"question": None, "answer": ["a"]}] * 2
-    assert (
-        sum(isinstance(row, BadRow) for row in read(tmp_path, rows, format="nq_open", max_bad_share=0.2)) == 2
-    )
+    assert sum(isinstance(row, BadRow) for row in read(tmp_path, rows, format="nq_open", max_bad_share=0.2)) == 2
     with pytest.raises(
         StudyError,
         match=r"2 of 10 rows are unusable, more than max_bad_share 0.1(.|\n)*line 9: 'question' is null",

@@ -180,9 +180,7 @@ TABLE: dict[str, tuple[Edit, list[str]]] = {
         ["power", "train.*.789", "generate.*.789", *measured("*", "*"), *DECIDED],
     ),
     "a new domain": (
-        overlay(
-            "domains: {poems: {sources: [{format: rocstories, path: x.csv}], verifier: {kind: similarity}}}"
-        ),
+        overlay("domains: {poems: {sources: [{format: rocstories, path: x.csv}], verifier: {kind: similarity}}}"),
         ["power", "curate.poems", *after_curation("poems")],
     ),
     "an arm removed": (overlay("arms: {few_shot: null}"), ["power", *DECIDED]),

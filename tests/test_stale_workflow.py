@@ -130,8 +130,7 @@ def test_stamps_know_the_dependencies_that_snakemake_has(tmp_path):
     plan = planned(project, "derived.yaml", study=DEMO, targets="all,data,paper,review")
     study = load_study(*(project / file for file in ("config.yaml", DEMO, "derived.yaml")))
     of_stamps = {
-        jobs.job_name(job): {jobs.job_name(up) for up in jobs.upstream(study, job)}
-        for job in jobs.all_jobs(study)
+        jobs.job_name(job): {jobs.job_name(up) for up in jobs.upstream(study, job)} for job in jobs.all_jobs(study)
     }
     of_snakemake = {name: set(job["needs"]) for name, job in plan.items()}
     assert set(of_snakemake) == set(of_stamps)

@@ -35,7 +35,12 @@ def stamp(project: Path, **changes):
 
 def test_only_the_code_that_is_used_counts(project):
     before = stamp(project)
-    assert set(before["code"]) == {"script.py", "polychromic/__init__.py", "polychromic/near.py", "polychromic/far.py"}
+    assert set(before["code"]) == {
+        "script.py",
+        "polychromic/__init__.py",
+        "polychromic/near.py",
+        "polychromic/far.py",
+    }
     (project / "polychromic/other.py").write_text("import scipy\nx = 1\n")
     assert stamp(project)["key"] == before["key"]
     (project / "polychromic/far.py").write_text("def g():\n    return 2\n")
@@ -44,7 +49,9 @@ def test_only_the_code_that_is_used_counts(project):
 
 
 def test_comments_docstrings_and_layout_do_not_count(project):
-    (project / "polychromic/far.py").write_text('"""About g."""\n\n\ndef g():\n    """One."""\n    # one\n    return (1)\n')
+    (project / "polychromic/far.py").write_text(
+        '"""About g."""\n\n\ndef g():\n    """One."""\n    # one\n    return (1)\n'
+    )
     plain = stamp(project)
     (project / "polychromic/far.py").write_text('"""More."""\n\ndef g():\n    """Two."""\n    return 1  # two\n')
     assert stamp(project)["key"] == plain["key"]

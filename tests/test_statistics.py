@@ -283,9 +283,7 @@ def test_mann_whitney_on_raw_samples_misleads():
 
 def test_pooling_gives_domains_equal_weight_and_adds_variances():
     rng = np.random.default_rng(14)
-    domains = [
-        two_way_t(rng.normal(d / 10, 1, (n, 3)), rng.normal(0, 1, (n, 3))) for d, n in ((1, 40), (3, 90))
-    ]
+    domains = [two_way_t(rng.normal(d / 10, 1, (n, 3)), rng.normal(0, 1, (n, 3))) for d, n in ((1, 40), (3, 90))]
     both = pool(domains)
     assert both.difference == pytest.approx((domains[0].difference + domains[1].difference) / 2)
     assert both.se == pytest.approx(np.hypot(domains[0].se, domains[1].se) / 2)

@@ -28,7 +28,13 @@ def study(tmp_path_factory):
 
     def run(*targets):
         overlays = ["profiles/demo/study.yaml", "profiles/demo/smoke.yaml", "small.yaml"]
-        snakemake = [str(Path(sys.executable).with_name("snakemake")), "--cores", "2", "--profile", "profiles/demo"]
+        snakemake = [
+            str(Path(sys.executable).with_name("snakemake")),
+            "--cores",
+            "2",
+            "--profile",
+            "profiles/demo",
+        ]
         return subprocess.run(
             [*snakemake, "--configfile", *overlays, "--", *targets],
             cwd=project, env=environment(project), capture_output=True, text=True, timeout=1500,
@@ -41,9 +47,18 @@ def study(tmp_path_factory):
 
 def test_everything_a_reader_opens_is_there(study):
     results = study[0] / "results/small"
-    for file in ("report.html", "tables/main.csv", "tables/main.tex", "tables/main.md", "tables/pairwise.csv",
-                 "figures/passk_curves.png", "figures/forest.pdf", "figures/frontier.svg",
-                 "figures/passk_curves.caption.md", "statistics/power.json"):
+    for file in (
+        "report.html",
+        "tables/main.csv",
+        "tables/main.tex",
+        "tables/main.md",
+        "tables/pairwise.csv",
+        "figures/passk_curves.png",
+        "figures/forest.pdf",
+        "figures/frontier.svg",
+        "figures/passk_curves.caption.md",
+        "statistics/power.json",
+    ):
         assert (results / file).stat().st_size > 0, file
     with (results / "tables/main.csv").open() as file:
         assert next(csv.reader(file)) == ["domain", "metric", "arm", "value", "low", "high", "n", "signature"]
@@ -57,8 +72,16 @@ def test_the_verdict_has_its_schema(study):
     assert verdict["plan_changed"] is False
     assert set(verdict["domains"]) == {"social", "code"}
     for domain in verdict["domains"].values():
-        assert {"superior", "noninferior", "above_frontier", "supported", "difference", "low", "high",
-                "p_holm"} <= set(domain)
+        assert {
+            "superior",
+            "noninferior",
+            "above_frontier",
+            "supported",
+            "difference",
+            "low",
+            "high",
+            "p_holm",
+        } <= set(domain)
 
 
 def test_samples_are_what_the_config_asks_for(study):

@@ -14,10 +14,7 @@ from polychromic.measures import make_measure
 from polychromic.models import load_base
 from polychromic.trainer import Collator, PolychromicConfig, PolychromicTrainer, encode_rows
 
-ROWS = [
-    {"prompt": f"what is the answer to {i}?", "completion": f"{i * 7 % 10}{'ab' * (i % 3)}"}
-    for i in range(24)
-]
+ROWS = [{"prompt": f"what is the answer to {i}?", "completion": f"{i * 7 % 10}{'ab' * (i % 3)}"} for i in range(24)]
 
 
 class FirstLetter:
@@ -152,9 +149,7 @@ def test_gradient_accumulation_is_one_batch(trained, tiny_model_dir, quality):
 
 def test_score_batch_size_does_not_matter(trained):
     one, many = trained("one", score_batch_size=1, max_steps=2), trained("many", max_steps=2)
-    assert one.state.log_history[1]["grad_ratio"] == pytest.approx(
-        many.state.log_history[1]["grad_ratio"], rel=1e-3
-    )
+    assert one.state.log_history[1]["grad_ratio"] == pytest.approx(many.state.log_history[1]["grad_ratio"], rel=1e-3)
 
 
 def test_gradient_checkpointing_trains_the_same(trained, tiny_model_dir):
@@ -194,9 +189,7 @@ def test_the_audit_stops_a_run_whose_term_has_no_gradient(trained, tiny_model_di
     from polychromic import trainer as module
 
     real = module.completion_log_probs
-    monkeypatch.setattr(
-        module, "completion_log_probs", lambda *a, **k: real(*a, **k).detach().requires_grad_()
-    )
+    monkeypatch.setattr(module, "completion_log_probs", lambda *a, **k: real(*a, **k).detach().requires_grad_())
     with pytest.raises(StudyError, match="gradient audit"):
         trained()
 

@@ -118,7 +118,4 @@ def test_the_plan_hash_ignores_order_and_sees_every_value():
 def test_a_changed_plan_is_said():
     skill = {"lora": (-1, 1), "polychromic": (-1, 1)}
     for registered, changed in ((None, None), ("0" * 64, True)):
-        assert (
-            decide(skill, arms=("lora", "polychromic"), prompts=20, registered=registered)["plan_changed"]
-            is changed
-        )
+        assert decide(skill, arms=("lora", "polychromic"), prompts=20, registered=registered)["plan_changed"] is changed

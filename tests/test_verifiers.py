@@ -64,9 +64,7 @@ def test_tests_that_test_nothing(tests):
 
 
 def test_exceptions_reach_the_tests():
-    tests = (
-        "try:\n    f(-1)\nexcept ValueError as e:\n    assert 'negative' in str(e)\nelse:\n    assert False"
-    )
+    tests = "try:\n    f(-1)\nexcept ValueError as e:\n    assert 'negative' in str(e)\nelse:\n    assert False"
     assert run("def f(x):\n    if x < 0: raise ValueError('negative')", tests).passed
     assert run("class Mine(ValueError): pass\ndef f(x):\n    raise Mine('negative')", tests).passed
     assert run("def f(x): return x", tests).status == "failed"
@@ -142,13 +140,9 @@ def test_probe_inputs():
     assert probe_inputs(SUM) == [[[1, 2]], [[]]]
     check = "def check(candidate):\n    assert candidate(1, b=2) == 3\n    assert candidate(x) == 1\n"
     check += "    assert candidate((1,), 'a') == candidate({2}, None)\n"
-    humaneval = Record(
-        "h", "", "def f(a, b): pass", tests={"kind": "check", "code": check, "entry_point": "f"}
-    )
+    humaneval = Record("h", "", "def f(a, b): pass", tests={"kind": "check", "code": check, "entry_point": "f"})
     assert probe_inputs(humaneval) == [[(1,), "a"], [{2}, None]]
-    assert probe_inputs(
-        Record("p", "", "", tests={"kind": "check", "code": check, "probes": [[1], [2]]})
-    ) == [[1], [2]]
+    assert probe_inputs(Record("p", "", "", tests={"kind": "check", "code": check, "probes": [[1], [2]]})) == [[1], [2]]
     assert (
         entry_point_of(
             Record(
@@ -192,9 +186,7 @@ def test_the_gate_never_sees_expected_values():
         tests={**SUM.tests, "code": "assert total([1, 2]) == 99\nassert total([]) == 98"},
     )
     answers = [SUM.target, "def total(xs): return len(xs)", "nothing"]
-    assert make_verifier("code").well_formed(answers, SUM) == make_verifier("code").well_formed(
-        answers, other
-    )
+    assert make_verifier("code").well_formed(answers, SUM) == make_verifier("code").well_formed(answers, other)
     assert make_verifier("code").labels(answers, SUM) == make_verifier("code").labels(answers, other)
 
 
@@ -259,9 +251,7 @@ def test_answer_verifier():
 
 def test_answers_are_well_formed_within_their_context():
     verifier = make_verifier("answer")
-    assert verifier.well_formed(
-        ["the Seine", "seine", "Lyon", "sein", "", WHERE.meta["context"] * 3], WHERE
-    ) == [
+    assert verifier.well_formed(["the Seine", "seine", "Lyon", "sein", "", WHERE.meta["context"] * 3], WHERE) == [
         True,
         True,
         False,

@@ -66,12 +66,17 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
 
 def _refuse_unstamped_code(code: dict[str, str]) -> None:
     """A job may have loaded only code that its stamp knows, else an edit of that code would go unseen."""
-    files = {Path(module.__file__) for name, module in list(sys.modules.items())
-             if name.split(".")[0] == PACKAGE and getattr(module, "__file__", None)}
+    files = {
+        Path(module.__file__)
+        for name, module in list(sys.modules.items())
+        if name.split(".")[0] == PACKAGE and getattr(module, "__file__", None)
+    }
     unknown = {str(file.relative_to(ROOT)) for file in files} - set(code) - PLUMBING - OWN
     if unknown:
-        raise StudyError(f"used {', '.join(sorted(unknown))}, which the job's stamp does not know: correct "
-                         "unused_code in polychromic/jobs.py")
+        raise StudyError(
+            f"used {', '.join(sorted(unknown))}, which the job's stamp does not know: correct "
+            "unused_code in polychromic/jobs.py"
+        )
 
 
 _console: tuple[Any, str] | None = None

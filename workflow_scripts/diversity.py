@@ -12,4 +12,7 @@ with job(snakemake) as p:
     joined = with_passes(stacked(snakemake.input.samples), pd.read_parquet(snakemake.input.passes))
     encode = Embeddings(snakemake.input.embeddings).encode
     at = None if p["everywhere"] else [p["temperature"]]
-    write_parquet(diversity_table(joined, read_prompts(snakemake.input.test), encode, semantic_at=at), snakemake.output.table)
+    write_parquet(
+        diversity_table(joined, read_prompts(snakemake.input.test), encode, semantic_at=at),
+        snakemake.output.table,
+    )

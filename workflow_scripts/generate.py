@@ -20,7 +20,6 @@ from polychromic.splitting import evaluation_prompts
 COLUMNS = ["prompt_id", "temperature", "sample", "seed", "text", "tokens", "finish"]
 
 
-
 def parts():
     """(part, records asked for, file) of what is sampled."""
     yield "test", "test_prompts", snakemake.output.samples

@@ -12,5 +12,7 @@ with job(snakemake) as p:
     records = read_records(snakemake.input.curated)
     write_sheet(records, snakemake.output.sheet)
     write_page(records, snakemake.output.page, title=f"Review: {domain}")
-    progress(f"{len(records)} rows; save your decisions as {snakemake.params.decisions}, then open "
-             f"{Path(snakemake.output.page).resolve()}")
+    progress(
+        f"{len(records)} rows; save your decisions as {snakemake.params.decisions}, then open "
+        f"{Path(snakemake.output.page).resolve()}"
+    )

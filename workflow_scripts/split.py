@@ -25,5 +25,7 @@ with job(snakemake) as p:
     write_jsonl(snakemake.output.rejected, result.rejected)
     leakage = {**result.leakage, "review": reviewed}
     write_json(snakemake.output.leakage, leakage)
-    progress(", ".join(f"{part} {len(rows)}" for part, rows in result.parts.items())
-             + f", {len(result.rejected)} rejected as leaks")
+    progress(
+        ", ".join(f"{part} {len(rows)}" for part, rows in result.parts.items())
+        + f", {len(result.rejected)} rejected as leaks"
+    )

@@ -35,8 +35,12 @@ def train(p):
     def rows(part):
         return [
             {
-                "prompt": render(record.prompt, output=p["output"], tokenizer=tokenizer if p["model"]["chat"] else None,
-                                 **p["prompting"]),
+                "prompt": render(
+                    record.prompt,
+                    output=p["output"],
+                    tokenizer=tokenizer if p["model"]["chat"] else None,
+                    **p["prompting"],
+                ),
                 "completion": record.target,
                 "record": record,
             }
@@ -97,7 +101,10 @@ def train(p):
         rollout_max_new_tokens=o["max_new_tokens"],
     )
     adapter = LoraConfig(
-        r=t["rank"], lora_alpha=t["alpha"], lora_dropout=t["dropout"], target_modules=list(t["targets"]),
+        r=t["rank"],
+        lora_alpha=t["alpha"],
+        lora_dropout=t["dropout"],
+        target_modules=list(t["targets"]),
         task_type="CAUSAL_LM",
     )
     account = finetune(

@@ -41,9 +41,7 @@ def train_tokenizer(texts: list[str], vocabulary: int) -> PreTrainedTokenizerFas
     bpe.train_from_iterator(
         texts, vocab_size=vocabulary, min_frequency=2, special_tokens=[END, PAD], show_progress=False
     )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=bpe._tokenizer, eos_token=END, pad_token=PAD, padding_side="left"
-    )
+    return PreTrainedTokenizerFast(tokenizer_object=bpe._tokenizer, eos_token=END, pad_token=PAD, padding_side="left")
 
 
 def batches(lengths: list[int], size: int, rng: random.Random) -> list[list[int]]:
@@ -122,9 +120,7 @@ def train_base(
     ]
     lengths = [len(document.prompt) + len(document.text) for document in documents]
     if sum(lengths) < batch:
-        raise StudyError(
-            f"{corpus}: {sum(lengths)} tokens are less than one batch of {batch}. Raise broad_rows."
-        )
+        raise StudyError(f"{corpus}: {sum(lengths)} tokens are less than one batch of {batch}. Raise broad_rows.")
 
     torch.manual_seed(seed)
     rng = random.Random(seed)
@@ -172,9 +168,7 @@ def train_base(
     }
 
 
-def _optimizers(
-    model: Qwen3ForCausalLM, matrix_rate: float, other_rate: float
-) -> list[torch.optim.Optimizer]:
+def _optimizers(model: Qwen3ForCausalLM, matrix_rate: float, other_rate: float) -> list[torch.optim.Optimizer]:
     matrices, others = [], []
     for name, parameter in model.named_parameters():
         (matrices if parameter.ndim == 2 and "embed" not in name else others).append(parameter)

@@ -88,8 +88,7 @@ def run(text: str, inputs: tuple[list[int], ...]) -> list[list[int]]:
 @functools.cache
 def _differ(programs: tuple[str, ...]) -> bool:
     return all(
-        len({repr(run(text, inputs)) for text in programs}) == len(programs)
-        for inputs in (TEST_INPUTS, PROBE_INPUTS)
+        len({repr(run(text, inputs)) for text in programs}) == len(programs) for inputs in (TEST_INPUTS, PROBE_INPUTS)
     )
 
 

@@ -143,8 +143,6 @@ def scene(rng: random.Random) -> Scene:
         "title": name,
         "context": context,
         "question": pick(rng, vague).format(name=name),
-        "exact": [
-            (exact.format(name=name), answer[0]) for (_, exact), answer in zip(roles, answers, strict=True)
-        ],
+        "exact": [(exact.format(name=name), answer[0]) for (_, exact), answer in zip(roles, answers, strict=True)],
     }
     return Scene(f"qa {name}", f"qa {name}", f"{context}\n{extra['question']}", answers, STRAY, extra)

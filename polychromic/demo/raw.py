@@ -72,8 +72,7 @@ def native_code(scene: Scene, target: str, rng: random.Random) -> Row:
         "text": scene.prompt,
         "code": target,
         "test_list": [
-            f"assert {code.ENTRY_POINT}({xs}) == {ys}"
-            for xs, ys in zip(code.TEST_INPUTS, results, strict=True)
+            f"assert {code.ENTRY_POINT}({xs}) == {ys}" for xs, ys in zip(code.TEST_INPUTS, results, strict=True)
         ],
         "test_setup_code": "",
         "challenge_test_list": [],
@@ -113,9 +112,7 @@ def _duplicate(row: Row, prompt: str, target: str, rng: random.Random) -> None:
 
 def _near_duplicate(row: Row, prompt: str, target: str, rng: random.Random) -> None:
     text = row[prompt]
-    row[prompt] = pick(
-        rng, (text.upper(), text + "!!", "  " + text.replace(" ", "  ", 3), text.replace(".", " ."))
-    )
+    row[prompt] = pick(rng, (text.upper(), text + "!!", "  " + text.replace(" ", "  ", 3), text.replace(".", " .")))
 
 
 def _foreign(row: Row, prompt: str, target: str, rng: random.Random) -> None:
@@ -217,9 +214,7 @@ def scenes(domain: str, part: str, rng: random.Random) -> Iterator[Scene]:
             seen.add(scene.prompt)
             misses = 0
             yield scene
-    raise StudyError(
-        f"demo world: no {len(seen) + 1} different {part} prompts in {domain}. Ask for fewer raw_rows."
-    )
+    raise StudyError(f"demo world: no {len(seen) + 1} different {part} prompts in {domain}. Ask for fewer raw_rows.")
 
 
 def clean_rows(domain: str, part: str, spread: tuple[float, ...], seed: int, count: int) -> list[Row]:
@@ -240,9 +235,7 @@ def clean_rows(domain: str, part: str, spread: tuple[float, ...], seed: int, cou
             "world": "synthetic",
         }
         if part == "evaluation" and domain in ("social", "creative"):
-            others = [
-                answer for other in range(READINGS) if other != reading for answer in scene.readings[other]
-            ]
+            others = [answer for other in range(READINGS) if other != reading for answer in scene.readings[other]]
             row |= {"references": list(scene.readings[reading]), "mismatched": rng.sample(others, 6)}
         rows.append(row)
     return rows

@@ -123,9 +123,7 @@ def scene(rng: random.Random) -> Scene:
         pick(rng, CONSEQUENCES),
         pick(rng, WHENS),
     )
-    post = pick(rng, FRAMES).format(
-        thing=thing, trouble=trouble, when=when, When=capital(when), result=result
-    )
+    post = pick(rng, FRAMES).format(thing=thing, trouble=trouble, when=when, When=capital(when), result=result)
     readings = tuple(
         tuple(
             _fill(rng, template, thing=thing, help=pick(rng, helpers), act=pick(rng, acts))

@@ -43,8 +43,7 @@ def passk_curves(results: Results) -> Drawing:
                     ax,
                     x,
                     row.value,
-                    f"{look.name}, {names.metric(row.metric)}: "
-                    f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]",
+                    f"{look.name}, {names.metric(row.metric)}: {row.value:.3f} [{row.low:.3f}, {row.high:.3f}]",
                 )
         ax.set_xticks([np.log(k) for k in sorted(ks.values())], [str(k) for k in sorted(ks.values())])
         ax.set_ylim(bottom=0)

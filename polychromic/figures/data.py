@@ -52,9 +52,7 @@ def curation_funnel(results: Results) -> Drawing:
         ax.spines["bottom"].set_visible(False)
         ax.grid(visible=False)
         ax.set_title(names.domain(domain))
-    counts = "; ".join(
-        f"{names.domain(d)}: {steps[d][0][2]:,} read, {steps[d][-1][2]:,} kept" for d in domains
-    )
+    counts = "; ".join(f"{names.domain(d)}: {steps[d][0][2]:,} read, {steps[d][-1][2]:,} kept" for d in domains)
     idle = {d: sum(1 for s in steps[d][1:] if not s[1]) for d in domains}
     return Drawing(
         figure,
@@ -95,9 +93,7 @@ def calibration(results: Results) -> Drawing:
             told.append(f"{names.domain(domain)}: {text}" if not at else text)
             if "curve" in value:
                 curve = value["curve"]
-                ax.plot(
-                    [p["threshold"] for p in curve], [p[rate] for p in curve], color=colour, linestyle=line
-                )
+                ax.plot([p["threshold"] for p in curve], [p[rate] for p in curve], color=colour, linestyle=line)
         if "curve" in value:
             ax.axvline(value["threshold"], color="black", linewidth=0.7, linestyle=(0, (1, 1)))
             ax.set_xlabel("similarity threshold")

@@ -82,16 +82,12 @@ def ablations(results: Results) -> Drawing | None:
             ax.axhline(0, color="black", linewidth=0.7)
             levels = sorted(rows.loc[rows["factor"] == factor, "level"].unique())
             for number, domain in enumerate(domains):
-                own = rows[
-                    (rows["domain"] == domain) & (rows["factor"] == factor) & (rows["metric"] == metric)
-                ]
+                own = rows[(rows["domain"] == domain) & (rows["factor"] == factor) & (rows["metric"] == metric)]
                 own = own.sort_values("level")
                 if own.empty:
                     continue
                 colour, marker = style.domain_look(domain)
-                at = [
-                    levels.index(level) + 0.12 * (number - (len(domains) - 1) / 2) for level in own["level"]
-                ]
+                at = [levels.index(level) + 0.12 * (number - (len(domains) - 1) / 2) for level in own["level"]]
                 ax.errorbar(
                     at,
                     own["difference"],
@@ -178,9 +174,7 @@ def _win_bar(ax: Axes, shares: pd.Series, y: float, control: str) -> None:
         ("control", f"{control} preferred", style.SKY, "////"),
     ):
         share = float(shares.get(winner, 0.0))
-        bar = ax.barh(
-            y, share, left=start, height=0.8, color=colour, hatch=hatch, edgecolor="white", linewidth=0
-        )
+        bar = ax.barh(y, share, left=start, height=0.8, color=colour, hatch=hatch, edgecolor="white", linewidth=0)
         bar.set_label(name if control else "_")
         style.tip(bar[0], f"{name}: {share:.1%}")
         start += share

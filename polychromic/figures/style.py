@@ -131,9 +131,7 @@ def panels(rows: int, columns: int, *, height: float, **options: object) -> tupl
     return figure, axes.tolist()
 
 
-def domain_panels(
-    domains: list[str], *, panel_height: float = 1.35, **options: object
-) -> tuple[Figure, list[Axes]]:
+def domain_panels(domains: list[str], *, panel_height: float = 1.35, **options: object) -> tuple[Figure, list[Axes]]:
     """One titled panel a domain: side by side, two in a row. Returns the figure and one axes per domain."""
     columns = min(2, len(domains))
     rows = -(-len(domains) // columns)

@@ -19,9 +19,7 @@ def diversity_quality(results: Results) -> Drawing:
     rows = results.at_temperature(results.summary)
     domains, arms = results.domains(), results.arms(rows)
     qualities = {domain: _quality_metric(results, rows, domain) for domain in domains}
-    diversity = next(
-        name for name in ("semantic_diversity", "semantic", "distinct_2") if name in set(rows["metric"])
-    )
+    diversity = next(name for name in ("semantic_diversity", "semantic", "distinct_2") if name in set(rows["metric"]))
     rows = rows[rows["metric"].isin([diversity, *qualities.values()])]
     figure, axes = style.domain_panels(domains, panel_height=1.45)
     for ax, domain in zip(axes, domains, strict=True):

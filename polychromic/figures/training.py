@@ -62,9 +62,7 @@ def _curve(ax: Axes, rows: pd.DataFrame, signal: str, arm: str) -> None:
     seeds = rows.pivot_table(index="step", columns="run", values=signal)
     seeds = seeds.rolling(_SMOOTH, min_periods=1, center=True).mean()
     look = style.look(arm)
-    ax.fill_between(
-        seeds.index, seeds.min(axis=1), seeds.max(axis=1), color=look.colour, alpha=0.2, linewidth=0
-    )
+    ax.fill_between(seeds.index, seeds.min(axis=1), seeds.max(axis=1), color=look.colour, alpha=0.2, linewidth=0)
     (line,) = ax.plot(
         seeds.index,
         seeds.mean(axis=1),

@@ -34,9 +34,7 @@ def token_f1(prediction: str, references: str | Sequence[str]) -> float:
     """
     references = [references] if isinstance(references, str) else references
     words = normalize_answer(prediction).split()
-    return max(
-        (_f1(words, normalize_answer(reference).split()) for reference in references), default=math.nan
-    )
+    return max((_f1(words, normalize_answer(reference).split()) for reference in references), default=math.nan)
 
 
 def _f1(prediction: list[str], reference: list[str]) -> float:

@@ -45,7 +45,8 @@ def bert_score(
 
     Zhang et al. 2020 (arXiv 1904.09675, section 3): P is the mean over the prediction's tokens of the
     largest cosine to a token of the reference, R the same the other way round, F1 = 2 P R / (P + R); no idf
-    weights, not rescaled. NaN without references or where all are blank; 0 for a blank prediction, or one without a known token.
+    weights, not rescaled. NaN without references or where all are blank; 0 for a blank prediction, or one
+    without a known token.
 
     model: "minilm", or an `Encoder` of it, whose pass over the texts gives their sentence vectors too; its
     last layer is used, and the values are those of the package bert-score to 1e-5 (pair by pair), up to 256
@@ -58,9 +59,7 @@ def bert_score(
     if len(predictions) != len(references):
         raise StudyError(f"{len(predictions)} predictions but {len(references)} sets of references")
     groups = [[other for other in group if other.strip()] for group in references]
-    pairs = sorted(
-        {(other, text) for text, group in zip(predictions, groups, strict=True) for other in group}
-    )
+    pairs = sorted({(other, text) for text, group in zip(predictions, groups, strict=True) for other in group})
     scores = dict.fromkeys(pairs, 0.0)
     pairs = [(other, text) for other, text in pairs if text.strip()]
     model = Encoder() if model == MINILM else model
@@ -103,9 +102,7 @@ def _package_scorer(model: str) -> Any:
     from bert_score.utils import model2layers
 
     if model not in model2layers:
-        raise StudyError(
-            f"bert-score has no layer for {model!r}; use 'minilm' or a name from its model2layers"
-        )
+        raise StudyError(f"bert-score has no layer for {model!r}; use 'minilm' or a name from its model2layers")
     return BERTScorer(model_type=model)
 
 

@@ -66,9 +66,7 @@ def self_bleu_of_words(rows: tuple[Words, ...]) -> float:
             counted[len(gram) - 1] += count
         lengths = (len(other) for other in unique if other is not words)
         closest = min(lengths, key=lambda length: (abs(length - len(words)), length))
-        bleu = BLEU.compute_bleu(
-            matched, counted, len(words), closest, smooth_method="exp", effective_order=True
-        )
+        bleu = BLEU.compute_bleu(matched, counted, len(words), closest, smooth_method="exp", effective_order=True)
         total += bleu.score / 100
     return min(total / len(rows), 1.0)
 

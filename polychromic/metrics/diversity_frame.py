@@ -86,8 +86,7 @@ def _semantic(
     for suffix in ("", "_passing"):
         by_size: dict[int, list[int]] = {}
         kept = [
-            sorted(t for t, good in zip(texts, passed, strict=True) if good or not suffix)
-            for texts, passed in groups
+            sorted(t for t, good in zip(texts, passed, strict=True) if good or not suffix) for texts, passed in groups
         ]
         for index, texts in enumerate(kept):
             by_size.setdefault(len(texts), []).append(index)
@@ -104,6 +103,4 @@ def _semantic(
 
 
 def _passing_classes(labels: list[Any], passed: list[bool]) -> float:
-    return float(
-        len({label for label, good in zip(labels, passed, strict=True) if good and label is not None})
-    )
+    return float(len({label for label, good in zip(labels, passed, strict=True) if good and label is not None}))

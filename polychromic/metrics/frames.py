@@ -22,9 +22,7 @@ def stack_samples(samples: Mapping[int, pd.DataFrame]) -> pd.DataFrame:
     Raises:
         StudyError: if a sample is there twice.
     """
-    frames = [
-        frame.rename(columns={"seed": "draw_seed"}).assign(seed=seed) for seed, frame in samples.items()
-    ]
+    frames = [frame.rename(columns={"seed": "draw_seed"}).assign(seed=seed) for seed, frame in samples.items()]
     stacked = pd.concat(frames, ignore_index=True)
     _refuse_duplicates(stacked, "samples")
     return stacked.sort_values(SAMPLE, ignore_index=True)
@@ -62,18 +60,14 @@ def records_of(joined: pd.DataFrame, records: Sequence[Record]) -> dict[str, Rec
     by_id = {record.id: record for record in records}
     unknown = sorted(set(joined["prompt_id"]) - by_id.keys())
     if unknown:
-        raise StudyError(
-            f"samples of {len(unknown)} prompts that are in no record, the first: {unknown[0]!r}"
-        )
+        raise StudyError(f"samples of {len(unknown)} prompts that are in no record, the first: {unknown[0]!r}")
     return by_id
 
 
 def _refuse_duplicates(frame: pd.DataFrame, what: str) -> None:
     twice = frame.duplicated(SAMPLE)
     if twice.any():
-        raise StudyError(
-            f"{what}: twice the same, {_name(frame[twice].iloc[0])}. Delete the file and re-run."
-        )
+        raise StudyError(f"{what}: twice the same, {_name(frame[twice].iloc[0])}. Delete the file and re-run.")
 
 
 def _name(row: pd.Series) -> str:

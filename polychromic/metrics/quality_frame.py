@@ -47,7 +47,5 @@ def quality_table(
     table = scored.groupby(GROUP, sort=True)[[*scores.columns[2:], "bertscore"]].mean().reset_index()
     if nll is not None:
         per_prompt = nll.assign(perplexity=np.exp(nll["nll"] / nll["tokens"]))
-        table = table.merge(
-            per_prompt[["seed", "prompt_id", "perplexity"]], on=["seed", "prompt_id"], how="left"
-        )
+        table = table.merge(per_prompt[["seed", "prompt_id", "perplexity"]], on=["seed", "prompt_id"], how="left")
     return table

@@ -42,9 +42,7 @@ class Verifier(Protocol):
         Looks at no reference and at no expected value: it is the gate g while training.
         """
 
-    def verify(
-        self, texts: Sequence[str], record: Record, finishes: Sequence[str] | None = None
-    ) -> list[Outcome]:
+    def verify(self, texts: Sequence[str], record: Record, finishes: Sequence[str] | None = None) -> list[Outcome]:
         """Which texts pass. `finishes`: "stop", or "length" for a text that was cut off."""
 
 

@@ -27,25 +27,19 @@ class AnswerVerifier:
         within = f" {normalize_answer(context)} " if context else None
         answers = map(normalize_answer, texts)
         return [
-            0 < len(answer.split()) <= MAX_WORDS and (within is None or f" {answer} " in within)
-            for answer in answers
+            0 < len(answer.split()) <= MAX_WORDS and (within is None or f" {answer} " in within) for answer in answers
         ]
 
     def labels(self, texts: Sequence[str], record: Record) -> list[str | None]:
         """The normalised answers; None where there is none."""
         return [normalize_answer(text) or None for text in texts]
 
-    def verify(
-        self, texts: Sequence[str], record: Record, finishes: Sequence[str] | None = None
-    ) -> list[Outcome]:
+    def verify(self, texts: Sequence[str], record: Record, finishes: Sequence[str] | None = None) -> list[Outcome]:
         """Status "passed", "failed" or "empty"; score is the F1; label is the normalised answer."""
         if not record.references:
-            raise StudyError(
-                f"record {record.id!r} has no reference: answers cannot be judged. Remove the row."
-            )
+            raise StudyError(f"record {record.id!r} has no reference: answers cannot be judged. Remove the row.")
         return [
-            self._outcome(text, label, record)
-            for text, label in zip(texts, self.labels(texts, record), strict=True)
+            self._outcome(text, label, record) for text, label in zip(texts, self.labels(texts, record), strict=True)
         ]
 
     def _outcome(self, text: str, label: str | None, record: Record) -> Outcome:

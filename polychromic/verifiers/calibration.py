@@ -47,9 +47,7 @@ def calibrate(
         StudyError: fewer than two prompts, a prompt without a reference, an encoder that gives NaN.
     """
     if len(records) < 2:
-        raise StudyError(
-            f"{len(records)} validation prompt(s): a threshold needs two. Raise the validation share."
-        )
+        raise StudyError(f"{len(records)} validation prompt(s): a threshold needs two. Raise the validation share.")
     answers = [accepted(record) for record in records]
     wrong = [tuple(record.meta.get("mismatched") or ()) for record in records]
     texts = list(dict.fromkeys(text for group in (*answers, *wrong) for text in group))
@@ -60,14 +58,9 @@ def calibrate(
 
     def scores(candidates: Sequence[str], references: Sequence[str], record: Record) -> list[float]:
         """Similarities as the verifier sees them; -1 for a text that fails by itself."""
-        near = (
-            np.stack([vector[text] for text in candidates])
-            @ np.stack([vector[text] for text in references]).T
-        )
+        near = np.stack([vector[text] for text in candidates]) @ np.stack([vector[text] for text in references]).T
         sound = [problem(text, record, min_words, max_words) is None for text in candidates]
-        return [
-            max(float(value), 0.0) if ok else -1.0 for value, ok in zip(near.max(axis=1), sound, strict=True)
-        ]
+        return [max(float(value), 0.0) if ok else -1.0 for value, ok in zip(near.max(axis=1), sound, strict=True)]
 
     right: list[float] = []
     mismatched: dict[str, list[float]] = {"other_prompt": [], "same_prompt": []}
@@ -82,9 +75,7 @@ def calibrate(
         mismatched["same_prompt"] += scores(wrong[index], own, record) if wrong[index] else []
     mismatched = {kind: values for kind, values in mismatched.items() if values}
     if not mismatched:
-        raise StudyError(
-            "all validation prompts accept the same answers: no mismatched answer to calibrate on."
-        )
+        raise StudyError("all validation prompts accept the same answers: no mismatched answer to calibrate on.")
 
     threshold = max(_threshold(values, max_false_pass) for values in mismatched.values())
 
@@ -124,9 +115,7 @@ def measure(records: Sequence[Record], verifier: Verifier, max_false_pass: float
     for index, record in enumerate(records):
         foreign = records[_others(index, records)[0]].target
         wrong = list(record.meta.get("mismatched") or ())
-        target, other, *same = (
-            outcome.passed for outcome in verifier.verify([record.target, foreign, *wrong], record)
-        )
+        target, other, *same = (outcome.passed for outcome in verifier.verify([record.target, foreign, *wrong], record))
         right.append(target)
         mismatched["other_prompt"] += [other] if foreign != record.target else []
         mismatched["same_prompt"] += same
@@ -149,9 +138,7 @@ def headroom_warnings(where: str, pass_at_1: float, pass_at_5: float) -> list[st
     """
     warnings = []
     if pass_at_1 < FLOOR_PASS_1:
-        warnings.append(
-            f"{where}: floor. Pass@1 is {pass_at_1:.1%}: hardly any passes, so arms cannot be told apart."
-        )
+        warnings.append(f"{where}: floor. Pass@1 is {pass_at_1:.1%}: hardly any passes, so arms cannot be told apart.")
     if pass_at_5 > CEILING_PASS_5:
         warnings.append(
             f"{where}: ceiling. Pass@5 is {pass_at_5:.1%}: nearly all passes, so arms cannot be told apart."
@@ -162,9 +149,7 @@ def headroom_warnings(where: str, pass_at_1: float, pass_at_5: float) -> list[st
 def _others(index: int, records: Sequence[Record]) -> list[int]:
     """OTHERS other prompts, the same ones whatever the order of the records."""
     rest = [other for other in range(len(records)) if other != index]
-    return sorted(rest, key=lambda other: derive_seed("mismatched", records[index].id, records[other].id))[
-        :OTHERS
-    ]
+    return sorted(rest, key=lambda other: derive_seed("mismatched", records[index].id, records[other].id))[:OTHERS]
 
 
 def _threshold(values: list[float], share: float) -> float:
@@ -183,11 +168,7 @@ def _warnings(true_pass: float, false_pass: float, max_false_pass: float) -> lis
     if math.isnan(true_pass):
         warnings.append("No prompt has two references, so how often right answers pass is unknown.")
     elif true_pass < _LOW_TRUE_PASS:
-        warnings.append(
-            f"Only {true_pass:.0%} of right answers pass: they are hard to tell from mismatched ones."
-        )
+        warnings.append(f"Only {true_pass:.0%} of right answers pass: they are hard to tell from mismatched ones.")
     if false_pass > max_false_pass:
-        warnings.append(
-            f"{false_pass:.1%} of mismatched answers pass, more than the {max_false_pass:.0%} allowed."
-        )
+        warnings.append(f"{false_pass:.1%} of mismatched answers pass, more than the {max_false_pass:.0%} allowed.")
     return warnings

@@ -81,9 +81,7 @@ def behaviours(
         timeout: CPU seconds for all probes of a program.
     """
     distinct = list(dict.fromkeys(programs))
-    verdicts = sandbox.run(
-        [_probe_job(program, probes, entry_point, timeout) for program in distinct], execution
-    )
+    verdicts = sandbox.run([_probe_job(program, probes, entry_point, timeout) for program in distinct], execution)
     found = {program: verdict["behaviour"] for program, verdict in zip(distinct, verdicts, strict=True)}
     return [found[program] for program in programs]
 
@@ -142,9 +140,7 @@ def as_tests(tests: Tests) -> dict[str, Any]:
     """
     if isinstance(tests, dict):
         if tests.get("kind") not in ("check", "asserts", "stdio"):
-            raise StudyError(
-                f'tests: "kind" must be "check", "asserts" or "stdio", not {tests.get("kind")!r}'
-            )
+            raise StudyError(f'tests: "kind" must be "check", "asserts" or "stdio", not {tests.get("kind")!r}')
         return tests
     if isinstance(tests, str):
         return {
@@ -177,9 +173,7 @@ def probe_inputs(record: Record) -> list[list[Any]]:
         tree = ast.parse(tests.get("code") or "")
     except SyntaxError as error:
         raise StudyError(f"record {record.id!r}: tests are not Python ({error})") from None
-    calls = [
-        node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-    ]
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
     name = "candidate" if tests.get("kind") == "check" else tests.get("entry_point") or entry_point_of(record)
     found: list[list[Any]] = []
     for call in sorted(calls, key=lambda node: (node.lineno, node.col_offset)):
@@ -211,9 +205,7 @@ class CodeVerifier:
 
     timeout: float = 3.0
     execution: str = "sandbox"
-    _labels: dict[tuple[str, str], str | None] = field(
-        default_factory=dict, repr=False
-    )  # of (record id, program)
+    _labels: dict[tuple[str, str], str | None] = field(default_factory=dict, repr=False)  # of (record id, program)
 
     def well_formed(self, texts: Sequence[str], record: Record) -> list[bool]:
         return [label is not None for label in self.labels(texts, record)]
@@ -226,26 +218,18 @@ class CodeVerifier:
 
     def _behaviours(self, programs: Sequence[str | None], record: Record) -> list[str | None]:
         # The gate and the distance ask for the same programs one after the other.
-        new = [
-            program
-            for program in dict.fromkeys(programs)
-            if program and (record.id, program) not in self._labels
-        ]
+        new = [program for program in dict.fromkeys(programs) if program and (record.id, program) not in self._labels]
         if len(self._labels) > _REMEMBERED:
             self._labels.clear()
         if (record.tests or {}).get("kind") == "stdio":
             inputs = [case["input"] for case in record.tests["cases"]][:MAX_PROBES]
             found = printed(new, inputs, self.timeout, self.execution)
         else:
-            found = behaviours(
-                new, probe_inputs(record), entry_point_of(record), self.timeout, self.execution
-            )
+            found = behaviours(new, probe_inputs(record), entry_point_of(record), self.timeout, self.execution)
         self._labels.update(zip(((record.id, program) for program in new), found, strict=True))
         return [self._labels[record.id, program] if program else None for program in programs]
 
-    def verify(
-        self, texts: Sequence[str], record: Record, finishes: Sequence[str] | None = None
-    ) -> list[Outcome]:
+    def verify(self, texts: Sequence[str], record: Record, finishes: Sequence[str] | None = None) -> list[Outcome]:
         if not record.tests:
             raise StudyError(f"record {record.id!r} has no tests: code cannot be judged. Remove the row.")
         extractions = [_extract(text, record) for text in texts]

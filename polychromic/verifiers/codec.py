@@ -49,9 +49,7 @@ _TYPES = {
     for kind in (bool, int, float, complex, str, bytes, list, tuple, set, frozenset, dict, type(None))
 }
 _SEQUENCES: dict[type, str] = {tuple: "tuple", set: "set", frozenset: "frozenset", deque: "deque"}
-_BY_TAG = {tag: build for tag, _, build in _SCALARS.values()} | {
-    tag: kind for kind, tag in _SEQUENCES.items()
-}
+_BY_TAG = {tag: build for tag, _, build in _SCALARS.values()} | {tag: kind for kind, tag in _SEQUENCES.items()}
 # The order matters: bool before int, datetime before date.
 _PLAIN = (bool, int, float, str, list, dict, *_SEQUENCES, *_SCALARS)
 
@@ -162,9 +160,7 @@ def canonical(value: Any) -> str:
     if kind is tuple:
         return "(" + ",".join(map(canonical, value)) + ")"
     if kind is dict:
-        return (
-            "{" + ",".join(sorted(f"{canonical(key)}:{canonical(item)}" for key, item in value.items())) + "}"
-        )
+        return "{" + ",".join(sorted(f"{canonical(key)}:{canonical(item)}" for key, item in value.items())) + "}"
     if kind in (set, frozenset):
         return "{" + ",".join(sorted(map(canonical, value))) + "}"
     if kind is deque:

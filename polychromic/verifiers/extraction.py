@@ -83,9 +83,7 @@ def _split_prompt(prompt: str, entry_point: str | None) -> tuple[str, str]:
     """
     prompt = prompt.replace("\r\n", "\n")
     starts = (
-        list(re.finditer(rf"^(?:async )?def {re.escape(entry_point)}\b", prompt, re.MULTILINE))
-        if entry_point
-        else []
+        list(re.finditer(rf"^(?:async )?def {re.escape(entry_point)}\b", prompt, re.MULTILINE)) if entry_point else []
     )
     if not starts:
         return "", ""
@@ -112,9 +110,7 @@ def _whole(sources: list[str], head: str, entry_point: str | None) -> Iterator[s
     for source in sources:
         lines = source.split("\n")
         for start in _code_lines(source, entry_point):
-            yield from _without_tail(
-                head + textwrap.dedent("\n".join(lines[start:])), head.count("\n"), entry_point
-            )
+            yield from _without_tail(head + textwrap.dedent("\n".join(lines[start:])), head.count("\n"), entry_point)
 
 
 def _continued(sources: list[str], head: str, opening: str, entry_point: str | None) -> Iterator[str]:
@@ -130,11 +126,7 @@ def _continued(sources: list[str], head: str, opening: str, entry_point: str | N
 def _code_lines(source: str, entry_point: str | None) -> list[int]:
     """The lines at which a program may start, up to the function asked for; none if that is not there."""
     lines = source.split("\n")
-    starts = [
-        number
-        for number, line in enumerate(lines)
-        if _STARTS_CODE.match(line.lstrip() if not number else line)
-    ]
+    starts = [number for number, line in enumerate(lines) if _STARTS_CODE.match(line.lstrip() if not number else line)]
     if entry_point is None:
         return starts[:_MAX_STARTS]
     wanted = [number for number in starts if _defines(lines[number], entry_point)]
@@ -182,9 +174,9 @@ def _is_program(tree: ast.Module, entry_point: str | None) -> bool:
     if entry_point:
         return entry_point in _defined(tree)
     prose = (ast.Name, ast.Constant, ast.Tuple, ast.Compare, ast.BinOp, ast.UnaryOp, ast.Attribute)
-    return any(
-        not (isinstance(node, ast.Expr) and isinstance(node.value, prose)) for node in tree.body
-    ) and not all(isinstance(node, ast.AnnAssign) and node.value is None for node in tree.body)
+    return any(not (isinstance(node, ast.Expr) and isinstance(node.value, prose)) for node in tree.body) and not all(
+        isinstance(node, ast.AnnAssign) and node.value is None for node in tree.body
+    )
 
 
 def _defined(tree: ast.Module) -> set[str]:
@@ -209,9 +201,7 @@ def _tidy(program: str, tree: ast.Module, entry_point: str | None) -> str:
                 if not first[: node.col_offset].strip():  # not behind a semicolon
                     lines[node.lineno - 1 : node.end_lineno] = []
         program = "\n".join(lines)
-    loaded = {
-        node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
-    }
+    loaded = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
     bound = _defined(tree) | set(vars(builtins))
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
@@ -236,10 +226,6 @@ def _is_example(node: ast.stmt, entry_point: str) -> bool:
         return True
     if isinstance(node, ast.If):
         return any(isinstance(part, ast.Name) and part.id == "__name__" for part in ast.walk(node.test))
-    if (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Call)
-        and isinstance(node.value.func, ast.Name)
-    ):
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Name):
         return node.value.func.id in ("print", entry_point, "check", "main")
     return False

@@ -13,13 +13,9 @@ from collections.abc import Iterable
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _PR_SET_NO_NEW_PRIVS = 38
 
-_WRITE_FILE, _READ_FILE, _READ_DIR, _REMOVE_FILE, _MAKE_REG, _TRUNCATE = (
-    1 << bit for bit in (1, 2, 3, 5, 8, 14)
-)
+_WRITE_FILE, _READ_FILE, _READ_DIR, _REMOVE_FILE, _MAKE_REG, _TRUNCATE = (1 << bit for bit in (1, 2, 3, 5, 8, 14))
 _READ = _READ_FILE | _READ_DIR
-_READ_WRITE = (
-    _READ | _WRITE_FILE | _REMOVE_FILE | _MAKE_REG | _TRUNCATE
-)  # no folders: a scratch folder stays flat
+_READ_WRITE = _READ | _WRITE_FILE | _REMOVE_FILE | _MAKE_REG | _TRUNCATE  # no folders: a scratch folder stays flat
 
 # Rights known to each version of the interface: everything known is taken away, then some of it given back.
 _FILE_RIGHTS = {
@@ -80,11 +76,7 @@ def ruleset(readable: Iterable[str], writable: Iterable[str]) -> int:
             if not os.path.exists(path):
                 continue
             parent = os.open(path, os.O_PATH | os.O_CLOEXEC)
-            allowed = (
-                rights & files
-                if os.path.isdir(path)
-                else rights & files & (_READ_FILE | _WRITE_FILE | _TRUNCATE)
-            )
+            allowed = rights & files if os.path.isdir(path) else rights & files & (_READ_FILE | _WRITE_FILE | _TRUNCATE)
             _call(_ADD_RULE, rules, 1, ctypes.byref(_PathBeneath(allowed, parent)), ctypes.c_uint32(0))
             os.close(parent)
     return rules

@@ -65,9 +65,7 @@ class Remote:
         return self._candidate.ask(do="get", object={"object": self._number}, name=name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        self._candidate.ask(
-            do="set", object={"object": self._number}, name=name, value=self._candidate.encode(value)
-        )
+        self._candidate.ask(do="set", object={"object": self._number}, name=name, value=self._candidate.encode(value))
 
 
 class Candidate:
@@ -101,9 +99,7 @@ class Candidate:
         def number(thing: Any) -> int:
             if isinstance(thing, Remote) and thing._candidate is self:
                 return thing._number
-            raise TypeError(
-                f"tests hand the candidate a {type(thing).__name__}; only plain values can be sent"
-            )
+            raise TypeError(f"tests hand the candidate a {type(thing).__name__}; only plain values can be sent")
 
         return codec.encode(value, number)
 
@@ -186,9 +182,7 @@ class Candidate:
     def _check_clock(self) -> None:
         now = time.monotonic()
         try:
-            used = time.clock_gettime(
-                ~self.pid << 3 | 2
-            )  # the process's CPU clock; see clock_getcpuclockid(3)
+            used = time.clock_gettime(~self.pid << 3 | 2)  # the process's CPU clock; see clock_getcpuclockid(3)
         except OSError:
             used = self.seconds
         if used >= self.seconds or now >= self.last:
@@ -338,9 +332,7 @@ def _judge_stdio(control: socket.socket, job: dict[str, Any], scratch: str) -> d
     return {"status": "passed", "detail": "", "behaviour": json.dumps(behaviour)}
 
 
-def _run_script(
-    control: socket.socket, job: dict[str, Any], text: str, scratch: str
-) -> tuple[str, str, list[str]]:
+def _run_script(control: socket.socket, job: dict[str, Any], text: str, scratch: str) -> tuple[str, str, list[str]]:
     """Status, detail and the words printed."""
     with tempfile.TemporaryFile(dir=scratch) as stdin:
         stdin.write(text.encode("utf-8", "surrogateescape"))

@@ -55,9 +55,7 @@ from polychromic.errors import StudyError
 from polychromic.verifiers import landlock, seccomp
 from polychromic.verifiers.wire import HEADER, frame
 
-if (
-    TYPE_CHECKING
-):  # started by name, in a process of its own: named here so that its code counts as this module's
+if TYPE_CHECKING:  # started by name, in a process of its own: named here so that its code counts as this module's
     from polychromic.verifiers import lane  # noqa: F401
 
 MEMORY = 512 << 20  # bytes of address space of a candidate
@@ -108,11 +106,7 @@ def describe() -> str:
             }
         ]
     )
-    return (
-        f"Landlock (version {landlock.version()}) and seccomp"
-        if how == "landlock"
-        else "bubblewrap and seccomp"
-    )
+    return f"Landlock (version {landlock.version()}) and seccomp" if how == "landlock" else "bubblewrap and seccomp"
 
 
 class _Lane:
@@ -126,9 +120,7 @@ class _Lane:
         ours, theirs = socket.socketpair()
         # A fork would seed `random` anew and reset locks that no candidate has: slow, and not the same twice.
         start = "import os, sys; os.register_at_fork = lambda **_: None; "
-        start += (
-            f"sys.path.insert(0, {str(_ROOT)!r}); from polychromic.verifiers import lane; sys.path.pop(0)"
-        )
+        start += f"sys.path.insert(0, {str(_ROOT)!r}); from polychromic.verifiers import lane; sys.path.pop(0)"
         python = [_PYTHON, "-s", "-S", "-P", "-W", "ignore", "-X", "utf8", "-c"]
         command = [*python, f"{start}; lane.main({theirs.fileno()}, {self.how!r})"]
         if self.how == "bubblewrap":
@@ -168,9 +160,7 @@ class _Lane:
         if verdict["status"] == "unconfined":
             raise StudyError(f"The sandbox ({self.how}) failed: {verdict['detail']}. Nothing was run.")
         if verdict["status"] == "tests":
-            raise StudyError(
-                f"Tests that cannot be run: {verdict['detail']}. Remove the record or rewrite its tests."
-            )
+            raise StudyError(f"Tests that cannot be run: {verdict['detail']}. Remove the record or rewrite its tests.")
         return {"behaviour": None, **verdict}
 
     def _receive(self) -> dict[str, Any] | None:

@@ -91,9 +91,7 @@ def assemble(machine: str) -> bytes:
     decisions: dict[int, _Code] = {_X32: ((_RETURN, 0, 0, _KILL),), **_decide_in_part(column)}
     for table, action in ((ALLOWED, _ALLOW), (DEADLY, _KILL)):
         decisions |= {
-            numbers[column]: ((_RETURN, 0, 0, action),)
-            for numbers in table.values()
-            if numbers[column] is not None
+            numbers[column]: ((_RETURN, 0, 0, action),) for numbers in table.values() if numbers[column] is not None
         }
     # Runs of numbers with one decision, so that a search by halves decides in a few steps: the kernel walks
     # the whole filter for every number there is whenever a candidate installs it.
@@ -122,9 +120,7 @@ def _search(starts: list[tuple[int, _Code]]) -> _Code:
 
 def _decide_in_part(column: int) -> dict[int, _Code]:
     """The calls that are allowed by their arguments."""
-    commands = tuple(
-        (_EQUAL, len(_FCNTL_COMMANDS) - at, 0, command) for at, command in enumerate(_FCNTL_COMMANDS)
-    )
+    commands = tuple((_EQUAL, len(_FCNTL_COMMANDS) - at, 0, command) for at, command in enumerate(_FCNTL_COMMANDS))
     allow, kill, fail = ((_RETURN, 0, 0, action) for action in (_ALLOW, _KILL, _FAIL | errno.EPERM))
     return {
         FCNTL[column]: ((_LOAD, 0, 0, _SECOND), *commands, fail, allow),

@@ -127,16 +127,12 @@ class SimilarityVerifier:
         )
         return [ok and next(topical) for ok in sound]
 
-    def verify(
-        self, texts: Sequence[str], record: Record, finishes: Sequence[str] | None = None
-    ) -> list[Outcome]:
+    def verify(self, texts: Sequence[str], record: Record, finishes: Sequence[str] | None = None) -> list[Outcome]:
         """Status "passed", "failed" or the problem; score is the similarity to the nearest reference, at
         least 0.
         """
         if self.threshold is None:
-            raise StudyError(
-                "the similarity verifier has no threshold: calibrate it on validation prompts first."
-            )
+            raise StudyError("the similarity verifier has no threshold: calibrate it on validation prompts first.")
         nearest = self.similarity(texts, record)
         return [
             _outcome(fault, score, self.threshold)
@@ -148,19 +144,14 @@ class SimilarityVerifier:
         references = accepted(record)
         vectors = self.encode([*texts, *references])
         if not np.isfinite(vectors).all():
-            raise StudyError(
-                f"record {record.id!r}: the encoder gave NaN or infinity. Check the encoder model."
-            )
+            raise StudyError(f"record {record.id!r}: the encoder gave NaN or infinity. Check the encoder model.")
         nearest = (vectors[: len(texts)] @ vectors[len(texts) :].T).max(axis=1)
         return [min(max(float(value), 0.0), 1.0) for value in nearest]
 
-    def _problems(
-        self, texts: Sequence[str], record: Record, finishes: Sequence[str] | None
-    ) -> list[str | None]:
+    def _problems(self, texts: Sequence[str], record: Record, finishes: Sequence[str] | None) -> list[str | None]:
         ends = finishes if finishes is not None else ["stop"] * len(texts)
         return [
-            problem(text, record, self.min_words, self.max_words, end)
-            for text, end in zip(texts, ends, strict=True)
+            problem(text, record, self.min_words, self.max_words, end) for text, end in zip(texts, ends, strict=True)
         ]
 
 
@@ -180,9 +171,7 @@ class JudgeVerifier:
     def well_formed(self, texts: Sequence[str], record: Record) -> list[bool]:
         return [problem(text, record, self.min_words, self.max_words) is None for text in texts]
 
-    def verify(
-        self, texts: Sequence[str], record: Record, finishes: Sequence[str] | None = None
-    ) -> list[Outcome]:
+    def verify(self, texts: Sequence[str], record: Record, finishes: Sequence[str] | None = None) -> list[Outcome]:
         """Status "passed", "failed", "unjudged" or the problem; the judge is not asked about texts with a
         problem.
         """

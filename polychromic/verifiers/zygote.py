@@ -53,9 +53,7 @@ def preload() -> None:
     gc.freeze()
 
 
-def main(
-    control: socket.socket, supervisor: socket.socket, rules: int | None, filtered: bool, scratch: str
-) -> None:
+def main(control: socket.socket, supervisor: socket.socket, rules: int | None, filtered: bool, scratch: str) -> None:
     """Fork one candidate a request until the referee or the supervisor goes away; then end the referee too.
 
     A request is SPAWN with three descriptors (channel, stdin, stdout); the answer is the pid. The next
@@ -71,9 +69,7 @@ def main(
 
     def told() -> bool:
         """Wait for a message; whether there is one."""
-        return all(
-            descriptor == control.fileno() and not event & select.POLLHUP for descriptor, event in poll.poll()
-        )
+        return all(descriptor == control.fileno() and not event & select.POLLHUP for descriptor, event in poll.poll())
 
     while told():
         request, descriptors, _, _ = socket.recv_fds(control, 64, 3)
@@ -201,9 +197,7 @@ def _answer(request: dict[str, Any], module: ModuleType, objects: _Objects) -> A
             exec(compile(request["program"], "<candidate>", "exec", dont_inherit=True), module.__dict__)
             return {
                 "dict": [
-                    [name, objects.encode(vars(module)[name])]
-                    for name in request["names"]
-                    if name in vars(module)
+                    [name, objects.encode(vars(module)[name])] for name in request["names"] if name in vars(module)
                 ]
             }
         case "main":  # run the program as a script; what it prints is its answer
