@@ -137,7 +137,7 @@ TABLE: dict[str, tuple[Edit, list[str]]] = {
     "key order": (shuffle_keys, []),
     "a comment": (append("polychromic/trainer.py", "\n# a remark\n"), []),
     "a docstring": (append("polychromic/objective.py", '\n"""A remark."""\n'), []),
-    "threads of a rule": (replace("rules/train.smk", "threads: 2", "threads: 4"), []),
+    "threads of a rule": (replace("rules/train.smk", "    message:", "    threads: 4\n    message:"), []),
     "a rule's memory": (replace("rules/train.smk", "**ON_GPU,", "mem_mb=1,\n        **ON_GPU,"), []),
     "judge's budget": (overlay("judge: {budget: 100}"), []),
     "code that checks the config": (append("polychromic/config.py", CODE), []),
@@ -243,10 +243,7 @@ TABLE: dict[str, tuple[Edit, list[str]]] = {
     ),
     "upgrade of torch": (
         upgrade("torch"),
-        [  # social looks for duplicates with the encoder
-            "curate.social",
-            "review_sheet.social",
-            "split.social",
+        [
             "base",
             "train.*",
             "generate.*",
