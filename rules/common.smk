@@ -33,6 +33,8 @@ TRAINED = [arm for arm in ARMS if STUDY.arms[arm].kind == "train"]
 DERIVED = [arm for arm in ARMS if STUDY.arms[arm].kind == "derived"]
 ON_GPU = dict(gpu=STUDY.gpus_per_job) if STUDY.gpus_per_job else {}
 ON_ONE_GPU = dict(gpu=1) if STUDY.gpus_per_job else {}
+# For `--sdm conda`; otherwise the jobs use the environment that Snakemake runs in.
+ENVIRONMENT = "../envs/gpu.yaml" if STUDY.gpus_per_job else "../envs/cpu.yaml"
 STAMPS = jobs.Stamps(
     STUDY,
     Path(workflow.basedir) / "workflow_scripts",
@@ -90,3 +92,57 @@ def per_seed(name):
 def base_model(wildcards):
     """The tiny base model of an embedded study; other bases come from the hub or a folder."""
     return ancient(f"{R}/base/model") if STUDY.world else []
+
+
+def raw_rows(wildcards):
+    return ancient(
+        [
+            str(p)
+            for p in jobs.raw_paths(STUDY, wildcards.domain)
+            if jobs.is_embedded(STUDY, p)
+        ]
+    )
+
+
+def source_run(name):
+    return lambda wildcards: ancient(
+        f"{R}/{wildcards.domain}/{STUDY.arms[wildcards.arm].source}/seed-{wildcards.seed}/{name}"
+    )
+
+
+def adapter(wildcards):
+    return ancient(
+        []
+        if wildcards.arm in PROMPTED
+        else f"{R}/{{domain}}/{{arm}}/seed-{{seed}}/adapter".format(**wildcards)
+    )
+
+
+def similarity_inputs(wildcards):
+    if STUDY.domains[wildcards.domain].verifier.kind != "similarity":
+        return []
+    domain, arm = f"{R}/{wildcards.domain}", f"{R}/{wildcards.domain}/{wildcards.arm}"
+    return ancient(
+        [
+            f"{domain}/calibration.json",
+            f"{domain}/references.npz",
+            f"{arm}/embeddings.npz",
+        ]
+    )
+
+
+def control_file(name):
+    return lambda wildcards: ancient(
+        f"{R}/{wildcards.domain}/{STUDY.plan.control}/{name}"
+    )
+
+
+def metric_tables(names, arms):
+    return ancient(
+        expand(
+            f"{R}/{{domain}}/{{arm}}/{{name}}.parquet",
+            domain=DOMAINS,
+            arm=arms,
+            name=names,
+        )
+    )

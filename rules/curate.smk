@@ -15,20 +15,12 @@ rule raw:
         f"{R}/logs/raw.log",
     benchmark:
         f"{R}/benchmarks/raw.tsv"
+    conda:
+        ENVIRONMENT
     message:
         "synthetic raw rows"
     script:
         "../workflow_scripts/raw.py"
-
-
-def raw_rows(wildcards):
-    return ancient(
-        [
-            str(p)
-            for p in jobs.raw_paths(STUDY, wildcards.domain)
-            if jobs.is_embedded(STUDY, p)
-        ]
-    )
 
 
 rule curate:
@@ -46,8 +38,10 @@ rule curate:
         f"{R}/logs/curate.{{domain}}.log",
     benchmark:
         f"{R}/benchmarks/curate.{{domain}}.tsv"
+    conda:
+        ENVIRONMENT
     params:
-        results=R,
+        results=lambda wildcards: R,
     message:
         "curate {wildcards.domain}"
     script:
@@ -66,6 +60,8 @@ rule review_sheet:
         done=done("review_sheet", "{domain}"),
     log:
         f"{R}/logs/review_sheet.{{domain}}.log",
+    conda:
+        ENVIRONMENT
     params:
         decisions=lambda wildcards: str(jobs.decisions_file(wildcards.domain)),
     message:

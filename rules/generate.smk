@@ -1,12 +1,4 @@
 # Samples of an arm: n completions a prompt at every temperature, one job and one file an adapter.
-def adapter(wildcards):
-    return ancient(
-        []
-        if wildcards.arm in PROMPTED
-        else f"{R}/{{domain}}/{{arm}}/seed-{{seed}}/adapter".format(**wildcards)
-    )
-
-
 rule generate:
     """Samples for the test prompts, and for validation prompts to choose T on."""
     input:
@@ -26,10 +18,12 @@ rule generate:
         f"{R}/logs/generate.{{domain}}.{{arm}}.{{seed}}.log",
     benchmark:
         f"{R}/benchmarks/generate.{{domain}}.{{arm}}.{{seed}}.tsv"
+    conda:
+        ENVIRONMENT
     resources:
         **ON_GPU,
     params:
-        results=R,
+        results=lambda wildcards: R,
     message:
         "generate {wildcards.domain}, {wildcards.arm}, seed {wildcards.seed}"
     script:

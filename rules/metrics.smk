@@ -15,25 +15,14 @@ rule encode:
         f"{R}/logs/encode.{{domain}}.{{arm}}.log",
     benchmark:
         f"{R}/benchmarks/encode.{{domain}}.{{arm}}.tsv"
+    conda:
+        ENVIRONMENT
     resources:
         **ON_ONE_GPU,
     message:
         "encode {wildcards.domain}, {wildcards.arm}"
     script:
         "../workflow_scripts/encode.py"
-
-
-def similarity_inputs(wildcards):
-    if STUDY.domains[wildcards.domain].verifier.kind != "similarity":
-        return []
-    domain, arm = f"{R}/{wildcards.domain}", f"{R}/{wildcards.domain}/{wildcards.arm}"
-    return ancient(
-        [
-            f"{domain}/calibration.json",
-            f"{domain}/references.npz",
-            f"{arm}/embeddings.npz",
-        ]
-    )
 
 
 rule verify:
@@ -55,6 +44,8 @@ rule verify:
         f"{R}/logs/verify.{{domain}}.{{arm}}.log",
     benchmark:
         f"{R}/benchmarks/verify.{{domain}}.{{arm}}.tsv"
+    conda:
+        ENVIRONMENT
     message:
         "verify {wildcards.domain}, {wildcards.arm}"
     script:
@@ -77,6 +68,8 @@ rule diversity:
         f"{R}/logs/diversity.{{domain}}.{{arm}}.log",
     benchmark:
         f"{R}/benchmarks/diversity.{{domain}}.{{arm}}.tsv"
+    conda:
+        ENVIRONMENT
     message:
         "diversity {wildcards.domain}, {wildcards.arm}"
     script:
@@ -99,16 +92,12 @@ rule quality:
         f"{R}/logs/quality.{{domain}}.{{arm}}.log",
     benchmark:
         f"{R}/benchmarks/quality.{{domain}}.{{arm}}.tsv"
+    conda:
+        ENVIRONMENT
     message:
         "quality {wildcards.domain}, {wildcards.arm}"
     script:
         "../workflow_scripts/quality.py"
-
-
-def control_file(name):
-    return lambda wildcards: ancient(
-        f"{R}/{wildcards.domain}/{STUDY.plan.control}/{name}"
-    )
 
 
 rule judge:
@@ -134,8 +123,10 @@ rule judge:
         f"{R}/logs/judge.{{domain}}.{{arm}}.log",
     benchmark:
         f"{R}/benchmarks/judge.{{domain}}.{{arm}}.tsv"
+    conda:
+        ENVIRONMENT
     params:
-        cache=f"{R}/.judge",
+        cache=lambda wildcards: f"{R}/.judge",
     message:
         "judge {wildcards.domain}, {wildcards.arm}"
     script:

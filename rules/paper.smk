@@ -54,8 +54,10 @@ rule figures:
         f"{R}/logs/figures.log",
     benchmark:
         f"{R}/benchmarks/figures.tsv"
+    conda:
+        ENVIRONMENT
     params:
-        results=R,
+        results=lambda wildcards: R,
     message:
         "figures"
     script:
@@ -76,8 +78,10 @@ rule tables:
         f"{R}/logs/tables.log",
     benchmark:
         f"{R}/benchmarks/tables.tsv"
+    conda:
+        ENVIRONMENT
     params:
-        results=R,
+        results=lambda wildcards: R,
     message:
         "tables"
     script:
@@ -103,8 +107,10 @@ rule report:
         f"{R}/logs/report.log",
     benchmark:
         f"{R}/benchmarks/report.tsv"
+    conda:
+        ENVIRONMENT
     params:
-        results=R,
+        results=lambda wildcards: R,
     message:
         "report page"
     script:
@@ -125,8 +131,10 @@ rule paper:
         done=done("paper"),
     log:
         f"{R}/logs/paper.log",
+    conda:
+        ENVIRONMENT
     params:
-        results=R,
+        results=lambda wildcards: R,
     message:
         "paper"
     script:

@@ -16,6 +16,8 @@ rule split:
         f"{R}/logs/split.{{domain}}.log",
     benchmark:
         f"{R}/benchmarks/split.{{domain}}.tsv"
+    conda:
+        ENVIRONMENT
     params:
         decisions=lambda wildcards: str(jobs.decisions_file(wildcards.domain)),
     message:
@@ -39,6 +41,8 @@ rule calibrate:
         f"{R}/logs/calibrate.{{domain}}.log",
     benchmark:
         f"{R}/benchmarks/calibrate.{{domain}}.tsv"
+    conda:
+        ENVIRONMENT
     message:
         "calibrate the verifier of {wildcards.domain}"
     script:

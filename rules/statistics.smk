@@ -9,23 +9,14 @@ rule power:
         done=done("power"),
     log:
         f"{R}/logs/power.log",
+    conda:
+        ENVIRONMENT
     params:
         registered=str(jobs.registered_plan_file(STUDY)),
     message:
         "power of the configured study"
     script:
         "../workflow_scripts/power.py"
-
-
-def metric_tables(names, arms):
-    return ancient(
-        expand(
-            f"{R}/{{domain}}/{{arm}}/{{name}}.parquet",
-            domain=DOMAINS,
-            arm=arms,
-            name=names,
-        )
-    )
 
 
 rule analyse:
@@ -52,8 +43,10 @@ rule analyse:
         f"{R}/logs/analyse.log",
     benchmark:
         f"{R}/benchmarks/analyse.tsv"
+    conda:
+        ENVIRONMENT
     params:
-        results=R,
+        results=lambda wildcards: R,
     message:
         "statistics and verdict"
     script:

@@ -11,6 +11,8 @@ rule broad:
         f"{R}/logs/broad.log",
     benchmark:
         f"{R}/benchmarks/broad.tsv"
+    conda:
+        ENVIRONMENT
     message:
         "synthetic broad corpus"
     script:
@@ -30,6 +32,8 @@ rule base:
         f"{R}/logs/base.log",
     benchmark:
         f"{R}/benchmarks/base.tsv"
+    conda:
+        ENVIRONMENT
     message:
         "train the tiny base model from scratch (minutes)"
     script:
@@ -54,21 +58,17 @@ rule train:
         f"{R}/benchmarks/train.{{domain}}.{{arm}}.{{seed}}.tsv"
     wildcard_constraints:
         arm="|".join(TRAINED) or "none",
+    conda:
+        ENVIRONMENT
     resources:
         **ON_GPU,
     params:
-        results=R,
-        checkpoints=f"{R}/.checkpoints/{{domain}}.{{arm}}.{{seed}}",
+        results=lambda wildcards: R,
+        checkpoints=lambda wildcards: f"{R}/.checkpoints/{wildcards.domain}.{wildcards.arm}.{wildcards.seed}",
     message:
         "train {wildcards.domain}, {wildcards.arm}, seed {wildcards.seed}"
     script:
         "../workflow_scripts/train.py"
-
-
-def source_run(name):
-    return lambda wildcards: ancient(
-        f"{R}/{wildcards.domain}/{STUDY.arms[wildcards.arm].source}/seed-{wildcards.seed}/{name}"
-    )
 
 
 rule derive:
@@ -86,6 +86,8 @@ rule derive:
         f"{R}/logs/derive.{{domain}}.{{arm}}.{{seed}}.log",
     wildcard_constraints:
         arm="|".join(DERIVED) or "none",
+    conda:
+        ENVIRONMENT
     message:
         "derive {wildcards.domain}, {wildcards.arm}, seed {wildcards.seed}"
     script:
