@@ -14,6 +14,7 @@ COPIED = (
     "Snakefile",
     "config.yaml",
     "docs/report",
+    "envs",
     "gpu",
     "polychromic",
     "profiles",

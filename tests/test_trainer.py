@@ -169,7 +169,7 @@ def test_the_term_raises_diversity(trained):
         d = [line["diversity"] for line in trainer.state.log_history if "diversity" in line]
         return sum(d[-5:]) / 5
 
-    assert late(trained("a", diversity_weight=10.0, **settings)) > 0.2 + late(
+    assert late(trained("a", diversity_weight=5.0, **settings)) > 0.2 + late(
         trained("b", diversity_weight=1e-9, **settings)
     )
 
