@@ -143,7 +143,8 @@ def _settle_undefined(values: Values, domain: str, tables: Mapping[str, Mapping[
             arm = key[1]
             if not hole.any():
                 continue
-            if metric in tables[arm]["quality"].columns:
+            # The perplexity of a target is undefined where prompt and target do not fit into the model.
+            if metric in tables[arm]["quality"].columns and metric != "perplexity":
                 _whole(values.test[key], f"{domain}/{arm}/quality.parquet, T = {temperature}", metric)
             values.notes.append(
                 f"{domain}, {arm}, T = {temperature}: {metric} is undefined for {int(hole.any(1).sum())} of "
