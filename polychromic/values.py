@@ -127,6 +127,10 @@ def _arrays(frames, kind, file, plan, prompts: pd.Index) -> dict[float, dict[str
     return {t: {m: cube[i, ..., j] for j, m in enumerate(metrics)} for i, t in enumerate(temperatures)}
 
 
+# ROUGE-2 needs a reference of two words; a perplexity needs prompt and target to fit into the model.
+MAY_BE_UNDEFINED = ("rouge_2", "perplexity")
+
+
 def _settle_undefined(values: Values, domain: str, tables: Mapping[str, Mapping[str, pd.DataFrame]]) -> None:
     """Drop metrics that no arm has at a temperature; note undefined diversity, refuse holes in quality."""
     groups: dict[tuple[float, str], list[Key]] = {}
@@ -143,8 +147,7 @@ def _settle_undefined(values: Values, domain: str, tables: Mapping[str, Mapping[
             arm = key[1]
             if not hole.any():
                 continue
-            # The perplexity of a target is undefined where prompt and target do not fit into the model.
-            if metric in tables[arm]["quality"].columns and metric != "perplexity":
+            if metric in tables[arm]["quality"].columns and metric not in MAY_BE_UNDEFINED:
                 _whole(values.test[key], f"{domain}/{arm}/quality.parquet, T = {temperature}", metric)
             values.notes.append(
                 f"{domain}, {arm}, T = {temperature}: {metric} is undefined for {int(hole.any(1).sum())} of "
