@@ -1,7 +1,7 @@
 """The study as typed settings: what `config.yaml` may say, checked before any job starts.
 
 The commented default, the JSON schema that editors complete from and the configuration page of the docs are
-generated from these models (`python -m polychromic.config write`); a test shows the difference when they drift.
+generated from these models (`python -m polychromic.published`); a test shows the difference when they drift.
 """
 
 from __future__ import annotations
