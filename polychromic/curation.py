@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
+from polychromic import funnel
 from polychromic.filtering import Filter, Rejection
 from polychromic.filters import MaskPersonalData
 from polychromic.rawfiles import BadRow
@@ -48,14 +49,9 @@ def curate(
 
     def reject(record: Record, step: str, reason: Rejection) -> None:
         # What is written is masked, whatever the place of the mask among the filters.
-        masked = asdict(mask.masked(record)) if mask else asdict(record)
+        masked = mask.masked(record) if mask else record
         value = mask.change(reason.value) if mask and isinstance(reason.value, str) else reason.value
-        where = record.meta.get("origin", "")
-        row = {"id": record.id, "where": where, "filter": step, "value": value, "bound": reason.bound}
-        rejected.append({**row, "record": masked})
-
-    def account(step: str, before: int, after: int, changed: int = 0) -> None:
-        steps.append({"filter": step, "in": before, "out": after, "rejected": before - after, "changed": changed})
+        rejected.append(funnel.rejection(masked, step, value, reason.bound))
 
     # Reading: rows that gave no record, and ids that came before.
     records: list[Record] = []
@@ -85,7 +81,7 @@ def curate(
             on_progress("read", read)
     left = read
     for step in ("unusable", "excluded", "duplicate_id"):
-        account(step, left, left - unread[step])
+        steps.append(funnel.step(step, left, left - unread[step]))
         left -= unread[step]
 
     for step in filters:
@@ -98,7 +94,7 @@ def curate(
                 changed += verdict is not record
             if done % 1000 == 0:
                 on_progress(label(step), done)
-        account(label(step), len(records), len(kept), changed)
+        steps.append(funnel.step(label(step), len(records), len(kept), changed))
         records = kept
 
     if target_size is not None:
@@ -107,7 +103,7 @@ def curate(
         for record in records:
             if record.id not in chosen:
                 reject(record, "draw", Rejection("not drawn", f"{target_size} a part"))
-        account("draw", len(records), len(kept))
+        steps.append(funnel.step("draw", len(records), len(kept)))
         records = kept
 
     if mask:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from polychromic.errors import StudyError
+from polychromic.funnel import rejection
 from polychromic.rawfiles import BadRow, read_rows
 from polychromic.records import Record
 
@@ -98,41 +99,38 @@ def read_decisions(path: str | Path) -> list[Decision]:
     return decisions
 
 
-def apply_decisions(records: Sequence[Record], decisions: Sequence[Decision]) -> tuple[list[Record], dict[str, Any]]:
-    """The records that stay, edited where a person edited them; and the account of it.
+@dataclass(frozen=True)
+class Reviewed:
+    """kept: the records that stay, edited where a person edited them; rejected: rows as curation writes them,
+    with the person's note; counts: rows by decision ("undecided" where there is none); gone: decisions, by
+    line, on rows that curation no longer lets through. kept + rejected = all records."""
 
-    The account has the counts `in`, `kept` (by decision), `dropped`, `edited`, `undecided` and `out`, and the
-    lists `drops` (id, note) and `gone`: decisions, by line, on rows that curation no longer lets through.
-    """
+    kept: list[Record]
+    rejected: list[dict[str, Any]]
+    counts: dict[str, int]
+    gone: list[str]
+
+
+def apply_decisions(records: Sequence[Record], decisions: Sequence[Decision]) -> Reviewed:
+    """What a person's decisions make of the records."""
     by_id = {decision.id: decision for decision in decisions}
     there = {record.id for record in records}
-    out: list[Record] = []
-    counts = dict.fromkeys(("keep", "drop", "edit"), 0)
-    drops = []
+    kept, rejected = [], []
+    counts = dict.fromkeys((*DECISIONS, "undecided"), 0)
     for record in records:
         decision = by_id.get(record.id)
-        if decision is not None:
-            counts[decision.decision] += 1
-        if decision is not None and decision.decision == "drop":
-            drops.append({"id": record.id, "note": decision.note})
-            continue
-        out.append(_edited(record, decision) if decision and decision.decision == "edit" else record)
+        verdict = decision.decision if decision else "undecided"
+        counts[verdict] += 1
+        if verdict == "drop":
+            rejected.append(rejection(record, "review", decision.note or "no note", f"dropped at {decision.line}"))
+        else:
+            kept.append(_edited(record, decision) if verdict == "edit" else record)
     gone = [
         f"{decision.line}: {decision.id!r} is not among the curated rows"
         for decision in decisions
         if decision.id not in there
     ]
-    account = {
-        "in": len(records),
-        "kept": counts["keep"],
-        "dropped": counts["drop"],
-        "edited": counts["edit"],
-        "undecided": len(records) - sum(counts.values()),
-        "out": len(out),
-        "drops": drops,
-        "gone": gone,
-    }
-    return out, account
+    return Reviewed(kept, rejected, counts, gone)
 
 
 def _edited(record: Record, decision: Decision) -> Record:

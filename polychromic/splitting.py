@@ -9,13 +9,14 @@ later in the order of the sources: list first what must stay complete, a benchma
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from polychromic.duplicates import near_pairs, normal
 from polychromic.errors import StudyError
+from polychromic.funnel import rejection
 from polychromic.records import Record
 from polychromic.seeds import derive_seed
 from polychromic.strict import Strict
@@ -71,16 +72,8 @@ def split(records: Sequence[Record], settings: Split, *, seed: int) -> SplitResu
             kept[at] = record
             continue
         other, why, value = tie
-        rejected.append(
-            {
-                "id": record.id,
-                "where": record.meta.get("origin", ""),
-                "filter": "split",
-                "value": f"{why} ({value:.3f}) as {kept[other].id}",
-                "bound": f"would tie {record.part} to {kept[other].part}",
-                "record": asdict(record),
-            }
-        )
+        bound = f"would tie {record.part} to {kept[other].part}"
+        rejected.append(rejection(record, "split", f"{why} ({value:.3f}) as {kept[other].id}", bound))
     parts = {name: [record for record in kept.values() if record.part == name] for name in NAMES}
     wanted = {"train": settings.train, "val": settings.val, "test": settings.test}
     if empty := [name for name in NAMES if wanted[name] > 0 and not parts[name]]:

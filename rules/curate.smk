@@ -32,7 +32,7 @@ rule curate:
     output:
         curated=f"{R}/{{domain}}/data/curated.jsonl",
         rejected=f"{R}/{{domain}}/data/rejected.jsonl",
-        funnel=f"{R}/{{domain}}/data/funnel.json",
+        account=f"{R}/{{domain}}/data/curation.json",
         done=done("curate", "{domain}"),
     log:
         f"{R}/logs/curate.{{domain}}.log",

@@ -1,16 +1,18 @@
 # Curated records -> train, val, test; calibration of what "passes" on val.
 rule split:
-    """The source's own parts, else 80/10/10 by group; review decisions are applied; leakage must be zero."""
+    """The source's own parts, else 80/10/10 by group; review decisions are applied and counted; leakage must be zero."""
     input:
         stamp=stamp("split", "{domain}"),
         above=above("split"),
         curated=ancient(f"{R}/{{domain}}/data/curated.jsonl"),
+        curation=ancient(f"{R}/{{domain}}/data/curation.json"),
     output:
         train=f"{R}/{{domain}}/data/train.jsonl",
         val=f"{R}/{{domain}}/data/val.jsonl",
         test=f"{R}/{{domain}}/data/test.jsonl",
         rejected=f"{R}/{{domain}}/data/split_rejected.jsonl",
         leakage=f"{R}/{{domain}}/data/leakage.json",
+        funnel=f"{R}/{{domain}}/data/funnel.json",
         done=done("split", "{domain}"),
     log:
         f"{R}/logs/split.{{domain}}.log",

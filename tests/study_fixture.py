@@ -386,17 +386,28 @@ def _write_seeds(rng, folder: Path, domain: str, arm: str, passes: pd.DataFrame,
 
 def _write_data(rng, folder: Path, domain: str) -> None:
     left, steps = 1600, []
-    for name in ("unusable", "language", "length", "unique_words", "urls", "near_duplicates target", "draw"):
+    for name in (
+        "unusable",
+        "language",
+        "length",
+        "unique_words",
+        "urls",
+        "near_duplicates",
+        "draw",
+        "review",
+        "split",
+    ):
         rejected = 0 if name == "urls" else int(rng.integers(0, 140))
         steps.append({"filter": name, "in": left, "out": left - rejected, "rejected": rejected, "changed": 0})
         left -= rejected
     funnel = {
+        "sources": [{"format": "table", "from": f"data/raw/{domain}.csv"}],
         "read": 1600,
         "kept": left,
         "rejected": 1600 - left,
         "seed": 0,
         "steps": steps,
-        "parts": {"any": left},
+        "parts": {"train": left - 90, "val": 30, "test": 60},
     }
     write_json(folder / domain / "data" / "funnel.json", funnel)
     write_json(folder / domain / "data" / "leakage.json", {"leaks": 0, "rejected": 1})

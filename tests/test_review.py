@@ -32,24 +32,34 @@ def decide(tmp_path, *lines):
 
 def test_decisions_are_applied_and_counted(tmp_path):
     path = decide(tmp_path, "r0,keep,,,", "r1,Drop,too odd,,", 'r2,edit,,"Third, new",three', "r3,,,Fourth,4")
-    kept, account = apply_decisions(ROWS, read_decisions(path))
-    assert kept == [ROWS[0], Record("r2", "Third, new", "three"), ROWS[3]]
-    assert account == {
-        "in": 4, "kept": 1, "dropped": 1, "edited": 1, "undecided": 1, "out": 3,
-        "drops": [{"id": "r1", "note": "too odd"}], "gone": [],
-    }  # fmt: skip
+    reviewed = apply_decisions(ROWS, read_decisions(path))
+    assert reviewed.kept == [ROWS[0], Record("r2", "Third, new", "three"), ROWS[3]]
+    assert reviewed.counts == {"keep": 1, "drop": 1, "edit": 1, "undecided": 1}
+    assert reviewed.gone == []
+
+
+def test_a_dropped_row_is_kept_among_the_rejected_with_its_reason(tmp_path):
+    path = decide(tmp_path, "r1,drop,too odd,,", "r3,drop,,,")
+    reviewed = apply_decisions(ROWS, read_decisions(path))
+    assert len(reviewed.kept) + len(reviewed.rejected) == len(ROWS)
+    assert [(row["id"], row["filter"], row["value"]) for row in reviewed.rejected] == [
+        ("r1", "review", "too odd"),
+        ("r3", "review", "no note"),
+    ]
+    assert reviewed.rejected[0]["bound"] == f"dropped at {path}, line 2"
+    assert reviewed.rejected[0]["record"]["target"] == ROWS[1].target
 
 
 def test_an_edited_target_is_edited_among_the_references(tmp_path):
-    [kept, *_], _ = apply_decisions(ROWS, read_decisions(decide(tmp_path, "r0,edit,,Say hi,Hey")))
-    assert kept.references == ("Hey", "Hello")
+    edited = apply_decisions(ROWS, read_decisions(decide(tmp_path, "r0,edit,,Say hi,Hey"))).kept[0]
+    assert edited.references == ("Hey", "Hello")
 
 
 def test_a_row_that_is_gone_is_told_by_line(tmp_path):
-    kept, account = apply_decisions(ROWS, read_decisions(decide(tmp_path, "r0,keep,,,", "r77,drop,,,")))
-    assert kept == ROWS
-    assert len(account["gone"]) == 1
-    assert re.search(r"social.csv, line 3: 'r77' is not among the curated rows", account["gone"][0])
+    reviewed = apply_decisions(ROWS, read_decisions(decide(tmp_path, "r0,keep,,,", "r77,drop,,,")))
+    assert reviewed.kept == ROWS
+    [gone] = reviewed.gone
+    assert re.search(r"social.csv, line 3: 'r77' is not among the curated rows", gone)
 
 
 @pytest.mark.parametrize(
@@ -123,10 +133,10 @@ def test_the_page_in_a_browser(tmp_path):
     )
     path = tmp_path / "social.csv"
     path.write_text(report, newline="")
-    kept, account = apply_decisions(ROWS, read_decisions(path))
-    assert account["drops"] == [{"id": "r1", "note": 'so "odd", no'}]
-    assert [row.target for row in kept] == ["Hi", "three,\nor 3", "4"]
-    assert account["undecided"] == 1
+    reviewed = apply_decisions(ROWS, read_decisions(path))
+    assert [(row["id"], row["value"]) for row in reviewed.rejected] == [("r1", 'so "odd", no')]
+    assert [row.target for row in reviewed.kept] == ["Hi", "three,\nor 3", "4"]
+    assert reviewed.counts["undecided"] == 1
     assert dom.count("<article") == len(ROWS)
     assert "3 of 4 decided" in dom
     assert "<b>bold</b>" not in dom  # texts are shown, never run

@@ -97,6 +97,9 @@ def test_funnels_add_up(study):
     for domain in ("social", "code"):
         funnel = json.loads((study[0] / f"results/small/{domain}/data/funnel.json").read_text())
         assert funnel["kept"] + funnel["rejected"] == funnel["read"] >= 300
+        assert funnel["steps"][-1]["filter"] == "split"
+        rejected = [study[0] / f"results/small/{domain}/data/{name}.jsonl" for name in ("rejected", "split_rejected")]
+        assert sum(len(file.read_text().splitlines()) for file in rejected) == funnel["rejected"]
         assert json.loads((study[0] / f"results/small/{domain}/data/leakage.json").read_text())["leaks"] == 0
 
 

@@ -22,9 +22,9 @@ with job(snakemake) as p:
         target_size=p["curation"]["max_rows"],
         on_progress=lambda step, done: progress(f"{step}: {done} rows") if done % 10_000 == 0 else None,
     )
-    funnel = result.funnel
+    funnel = {"sources": [{"format": s.format, "from": s.path or s.hub} for s in sources], **result.funnel}
     write_jsonl(snakemake.output.rejected, result.rejected)
-    write_json(snakemake.output.funnel, funnel)
+    write_json(snakemake.output.account, funnel)
     progress(f"read {funnel['read']}, kept {funnel['kept']}, rejected {funnel['rejected']}")
     for step in funnel["steps"]:
         print(f"  {step['filter']:<24}{step['in']:>8} -> {step['out']:>8}")

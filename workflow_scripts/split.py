@@ -1,9 +1,11 @@
-"""Curated records to train, val and test, a person's review decisions applied."""
+"""Curated records to train, val and test, a person's review decisions applied; the funnel goes on to the parts."""
 
+import json
 from pathlib import Path
 
 from _job import job, progress
 
+from polychromic import funnel
 from polychromic.files import write_json
 from polychromic.records import read_records, write_jsonl, write_records
 from polychromic.review import apply_decisions, read_decisions
@@ -12,19 +14,24 @@ from polychromic.splitting import Split, split
 with job(snakemake) as p:
     records = read_records(snakemake.input.curated)
     decisions = Path(snakemake.params.decisions)
-    reviewed = {}
+    steps, dropped, account = [], [], {}
     if decisions.is_file():
-        records, reviewed = apply_decisions(records, read_decisions(decisions))
-        counts = {key: value for key, value in reviewed.items() if isinstance(value, int)}
-        progress(f"review decisions of {decisions}: {counts}")
-        for gone in reviewed["gone"]:
-            progress(f"WARNING: {decisions}: {gone}")
+        reviewed = apply_decisions(records, read_decisions(decisions))
+        steps.append(funnel.step("review", len(records), len(reviewed.kept), changed=reviewed.counts["edit"]))
+        records, dropped = reviewed.kept, reviewed.rejected
+        account = {"review": {**reviewed.counts, "gone": reviewed.gone}}
+        progress(f"review decisions of {decisions}: {reviewed.counts}")
+        for gone in reviewed.gone:
+            progress(f"WARNING: {gone}")
     result = split(records, Split.model_validate(p["split"]), seed=p["seed"])
+    steps.append(funnel.step("split", len(records), len(records) - len(result.rejected)))
+    curation = json.loads(Path(snakemake.input.curation).read_text(encoding="utf-8"))
+    whole = funnel.extended(curation, steps, result.leakage["rows"])
     for part, rows in result.parts.items():
         write_records(snakemake.output[part], rows)
-    write_jsonl(snakemake.output.rejected, result.rejected)
-    leakage = {**result.leakage, "review": reviewed}
-    write_json(snakemake.output.leakage, leakage)
+    write_jsonl(snakemake.output.rejected, [*dropped, *result.rejected])
+    write_json(snakemake.output.leakage, result.leakage)
+    write_json(snakemake.output.funnel, {**whole, **account})
     progress(
         ", ".join(f"{part} {len(rows)}" for part, rows in result.parts.items())
         + f", {len(result.rejected)} rejected as leaks"

@@ -13,7 +13,7 @@ from polychromic.results import Results
 
 
 def curation_funnel(results: Results) -> Drawing:
-    """Rows left after each filter, a panel a domain; filters that rejected nothing are left out."""
+    """Rows left after each step from the raw files to the parts, a panel a domain; idle steps are left out."""
     results.require("funnels")
     domains = results.domains()
     steps = {domain: funnel_steps(results.funnels[domain]) for domain in domains}
@@ -57,16 +57,15 @@ def curation_funnel(results: Results) -> Drawing:
     return Drawing(
         figure,
         (
-            f"Curation: rows left after each filter, in the order applied; hatched: rejected there. "
-            f"{counts}. Filters that "
-            f"rejected nothing are not drawn "
+            "Rows left after each filter, after a person's review where there was one, and after the split, which "
+            f"rejects what would leak; hatched: rejected there. {counts}. Steps that rejected nothing are not drawn "
             f"({', '.join(f'{names.domain(d)} {n}' for d, n in idle.items())})."
         ),
     )
 
 
 def funnel_steps(funnel: dict) -> list[tuple[str, int, int]]:
-    """(name, rejected there, left after) for "read" and every filter of a funnel.json, in order."""
+    """(name, rejected there, left after) for "read" and every step of a funnel.json, in order."""
     steps = [(step["filter"], int(step["rejected"]), int(step["out"])) for step in funnel["steps"]]
     return [("read", 0, int(funnel["read"])), *steps]
 
