@@ -5,6 +5,7 @@ without a program.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MIN_PROMPTS = 5  # fewer can be answered alike by chance
-_STREAM = ["seed", "temperature", "sample"]
+MAX_CHANCE = 1e-9  # of two independent streams being equal: above it, equal streams of two arms say nothing
+
+Stream = tuple[int, float, int]
+"""(training seed, temperature, sample): what one seed wrote as its n-th sample at one temperature."""
 
 
 def audit_samples(
@@ -29,12 +33,13 @@ def audit_samples(
         stacked: as `metrics.stack_samples` gives: seed (of the training), prompt_id, temperature, sample,
             draw_seed, text, finish.
         records: the prompts that were sampled for.
-        passes: the arm's verdicts; `extraction_failures` is counted from their statuses.
+        passes: the arm's verdicts; `statuses`, `extraction_failures` and `unjudged` are counted from them.
 
     Returns:
-        {"samples", "empty", "truncated", "copied", "repetitive", "extraction_failures", "duplicate_streams"
-        (streams that repeat another one text for text over all prompts), "shared_draw_seeds" (draws whose
-        random seed another draw had), "warnings"}.
+        {"samples", "empty", "truncated", "copied", "repetitive", "extraction_failures", "unjudged" (a judge's
+        reply could not be read), "duplicate_streams" (streams that repeat another one text for text over all
+        prompts), "shared_draw_seeds" (draws whose random seed another draw had), "statuses" (samples by
+        verdict), "warnings", "streams" ({stream: digest}, for `repeated_between`)}.
 
     Raises:
         StudyError: a sample of a prompt that is not among the records.
@@ -43,54 +48,83 @@ def audit_samples(
     unknown = set(stacked["prompt_id"]) - prompts.keys()
     if unknown:
         raise StudyError(f"samples of prompt {min(unknown)!r}, not one of the test part. Delete them and re-run.")
-    twins = duplicate_streams({"": stacked})
+    digests = stream_digests(stacked)
+    twins = duplicate_streams(digests)
     shared = int(stacked["draw_seed"].duplicated().sum())
     warnings = [f"The samples of {_name(b)} repeat those of {_name(a)} on every prompt." for a, b in twins]
     if shared:
         warnings.append(f"{shared} draws used a random seed that another draw had used.")
     texts = list(zip(stacked["prompt_id"], stacked["text"], strict=True))
+    statuses = Counter(() if passes is None else passes["status"])
+    chance = chance_of_equality(stacked)
     return {
         "samples": len(stacked),
         "empty": sum(not text.strip() for _, text in texts),
         "truncated": int((stacked["finish"] == "length").sum()),
         "copied": sum(copies(text, prompts[prompt_id]) for prompt_id, text in texts),
         "repetitive": sum(map(repeats, stacked["text"])),
-        "extraction_failures": 0 if passes is None else int((passes["status"] == "extraction").sum()),
+        "extraction_failures": statuses["extraction"],
+        "unjudged": statuses["unjudged"],
         "duplicate_streams": len(twins),
         "shared_draw_seeds": shared,
+        "statuses": dict(statuses.most_common()),
         "warnings": warnings,
+        "streams": {_name(stream): value for stream, value in digests.items() if chance[stream[:2]] < MAX_CHANCE},
     }
 
 
-def duplicate_streams(arms: Mapping[str, pd.DataFrame]) -> list[tuple[tuple, tuple]]:
-    """Streams that repeat an earlier one: ((arm, seed, temperature, sample) of the first, of the repetition).
-
-    A stream is what one training seed wrote as its n-th sample at one temperature, over all prompts: two
-    that are equal text for text were not drawn independently. Arms with fewer than MIN_PROMPTS prompts are
-    not looked at.
-
-    arms: per arm the samples as `metrics.stack_samples` gives them.
-    """
-    first: dict[bytes, tuple] = {}
-    found = []
-    for arm, frame in arms.items():
-        if frame["prompt_id"].nunique() < MIN_PROMPTS:
-            continue
-        for key, stream in frame.sort_values("prompt_id", kind="stable").groupby(_STREAM, sort=True):
-            digest = hashlib.blake2b(digest_size=16)
-            for prompt_id, text in zip(stream["prompt_id"], stream["text"], strict=True):
-                digest.update(f"{prompt_id}\x1f{text}\x1e".encode("utf-8", "surrogatepass"))
-            name = (arm, *key)
-            if (known := first.setdefault(digest.digest(), name)) != name:
-                found.append((known, name))
+def stream_digests(stacked: pd.DataFrame) -> dict[Stream, str]:
+    """A digest of the texts of every stream over all prompts. Of fewer than MIN_PROMPTS prompts: none."""
+    if stacked["prompt_id"].nunique() < MIN_PROMPTS:
+        return {}
+    found = {}
+    in_order = stacked.sort_values("prompt_id", kind="stable")
+    for stream, rows in in_order.groupby(["seed", "temperature", "sample"], sort=True):
+        digest = hashlib.blake2b(digest_size=16)
+        for prompt_id, text in zip(rows["prompt_id"], rows["text"], strict=True):
+            digest.update(f"{prompt_id}\x1f{text}\x1e".encode("utf-8", "surrogatepass"))
+        found[stream] = digest.hexdigest()
     return found
 
 
-def status_counts(passes: pd.DataFrame) -> dict[str, int]:
-    """How many samples ended in each status, most frequent first."""
-    return dict(Counter(passes["status"]).most_common())
+def duplicate_streams(digests: Mapping[Stream, str]) -> list[tuple[Stream, Stream]]:
+    """(first, repetition) of the streams of an arm that repeat an earlier one: they were not drawn
+    independently, or the arm has one answer to everything."""
+    first: dict[str, Stream] = {}
+    return [(first[value], stream) for stream, value in digests.items() if first.setdefault(value, stream) != stream]
 
 
-def _name(stream: tuple) -> str:
-    arm, seed, temperature, sample = stream
-    return f"{arm + ', ' if arm else ''}seed {seed}, temperature {temperature:g}, sample {sample}"
+def chance_of_equality(stacked: pd.DataFrame) -> dict[tuple[int, float], float]:
+    """How probable it is that two independent streams of a (seed, temperature) are equal on every prompt.
+
+    The product over prompts of (equal pairs + 1) / (pairs + 1) among the prompt's samples: of short or certain
+    answers it is large.
+    """
+    chance: dict[tuple[int, float], float] = {}
+    for (seed, temperature, _), texts in stacked.groupby(["seed", "temperature", "prompt_id"], sort=True)["text"]:
+        equal = sum(math.comb(count, 2) for count in Counter(texts).values())
+        here = (equal + 1) / (math.comb(len(texts), 2) + 1)
+        chance[seed, temperature] = chance.get((seed, temperature), 1.0) * here
+    return chance
+
+
+def repeated_between(arms: Mapping[str, Mapping[str, str]]) -> dict[tuple[str, str], list[tuple[str, str]]]:
+    """Streams of an arm that repeat one of an earlier arm: {(earlier arm, arm): [(its stream, the arm's)]}.
+
+    Every arm draws with random seeds of its own, so even arms of equal weights differ.
+
+    arms: per arm the "streams" of its audit.
+    """
+    first: dict[str, tuple[str, str]] = {}
+    found: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for arm, streams in arms.items():
+        for name, digest in streams.items():
+            earlier, its_name = first.setdefault(digest, (arm, name))
+            if earlier != arm:
+                found.setdefault((earlier, arm), []).append((its_name, name))
+    return found
+
+
+def _name(stream: Stream) -> str:
+    seed, temperature, sample = stream
+    return f"seed {seed}, temperature {temperature:g}, sample {sample}"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from math import nan
 
 from polychromic import names
+from polychromic.audit import repeated_between
 from polychromic.results import Results
 from polychromic.verifiers.calibration import headroom_warnings
 
@@ -18,6 +19,7 @@ MAX_SHARE = {
     "copied": 0.05,
     "repetitive": 0.05,
     "extraction_failures": 0.05,
+    "unjudged": 0.01,
 }
 """Shares of an arm's samples above which an audit count is worth a remark."""
 
@@ -139,6 +141,14 @@ def _audits(results: Results) -> list[Remark]:
                 kind = key.replace("_", " ")
                 text = f"{where}: {audit[key] / total:.1%} of {total:,} samples are counted as {kind}."
                 found.append(Remark(kind, text))
+    for domain in results.domains():
+        own = {arm: audit["streams"] for (place, arm), audit in results.audits.items() if place == domain}
+        for (first, second), streams in repeated_between(own).items():
+            text = (
+                f"{names.domain(domain)}: {len(streams)} sample streams of {names.arm(second)} repeat streams of "
+                f"{names.arm(first)} text for text, beginning with {streams[0][1]}. They were not drawn independently."
+            )
+            found.append(Remark("samples", text, serious=True))
     return found
 
 

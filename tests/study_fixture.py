@@ -123,9 +123,12 @@ def make_study(folder: Path, *, domains=DOMAINS, arms=ARMS, ablations=False, jud
                     "empty": int(rng.integers(0, 3)),
                     "copied": int(rng.integers(0, 9)),
                     "extraction_failures": 0,
+                    "unjudged": 0,
                     "repetitive": 0,
                     "shared_draw_seeds": 0,
+                    "statuses": passes["status"].value_counts().to_dict(),
                     "warnings": [],
+                    "streams": {"seed 42, temperature 0.7, sample 0": f"digest of {arm}"},
                 },
             )
             _write_seeds(rng, folder, domain, arm, passes, prompts)

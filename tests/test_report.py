@@ -152,6 +152,12 @@ def test_remarks_find_what_limits_a_study(study):
     assert "plan changed" in topics(replace(results, power=changed))
     audit = {**results.audits["qa", "lora"], "samples": 100, "truncated": 50, "warnings": ["streams repeat"]}
     assert {"truncated", "samples"} <= topics(replace(results, audits={("qa", "lora"): audit}))
+    streams = {"seed 42, temperature 0.7, sample 3": "same digest"}
+    twins = {("qa", arm): {**results.audits["qa", arm], "streams": streams} for arm in ("lora", "polychromic")}
+    [alarm] = [remark for remark in remarks(replace(results, audits=twins)) if remark.topic == "samples"]
+    assert alarm.serious
+    assert "1 sample streams of Polychromic repeat streams of LoRA text for text" in alarm.text
+    assert "samples" not in topics(results)
     assert "leakage" in topics(replace(results, leakage={"qa": {"leaks": 2}}))
     assert "verifier" in topics(replace(results, calibrations={"qa": {"warnings": ["false passes"]}}))
     runs = [results.runs[0] | {"status": "interrupted", "warnings": ["entropy has collapsed"]}]
