@@ -24,6 +24,18 @@ MAX_SHARE = {
 """Shares of an arm's samples above which an audit count is worth a remark."""
 
 
+PUBLIC_SETS = {
+    "humaneval": "HumanEval is surely",
+    "mbpp": "MBPP is surely",
+    "codecontests": "CodeContests is very likely",
+    "squad": "SQuAD is very likely",
+    "nq_open": "NQ-open is very likely",
+    "writingprompts": "WritingPrompts is very likely",
+    "rocstories": "ROCStories is possibly",
+}
+"""Formats of sources that are public sets, and how probable it is that a large model has read them."""
+
+
 @dataclass(frozen=True)
 class Remark:
     """topic: a few words; text: a sentence; serious: whether it may overturn a conclusion."""
@@ -41,6 +53,7 @@ def remarks(results: Results) -> list[Remark]:
         *_gaps(results),
         *_headroom(results),
         *_verifiers(results),
+        *_contamination(results),
         *_audits(results),
         *_training(results),
     ]
@@ -129,6 +142,23 @@ def _verifiers(results: Results) -> list[Remark]:
             text = f"{names.domain(domain)}: {value['leaks']} (near-)duplicates stand in two parts of the split."
             found.append(Remark("leakage", text, serious=True))
     return found
+
+
+def _contamination(results: Results) -> list[Remark]:
+    """Public sets that the base model has met in its pre-training. The embedded model has met none."""
+    if results.synthetic:
+        return []
+    model = next((run["config"]["model"]["name"] for run in results.runs), "the base model")
+    return [
+        Remark(
+            "contamination",
+            f"{names.domain(domain)}: {PUBLIC_SETS[known]} in the pre-training of {model}. Compare the arms, which "
+            "start from the same weights; the level itself is no measure of skill.",
+        )
+        for domain, funnel in results.funnels.items()
+        for known in dict.fromkeys(source["format"] for source in funnel["sources"])
+        if known in PUBLIC_SETS
+    ]
 
 
 def _audits(results: Results) -> list[Remark]:

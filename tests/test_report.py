@@ -160,5 +160,11 @@ def test_remarks_find_what_limits_a_study(study):
     assert "samples" not in topics(results)
     assert "leakage" in topics(replace(results, leakage={"qa": {"leaks": 2}}))
     assert "verifier" in topics(replace(results, calibrations={"qa": {"warnings": ["false passes"]}}))
+    code = {"code": {"sources": [{"format": "humaneval", "from": "openai/openai_humaneval"}]}}
+    assert "contamination" not in topics(replace(results, funnels=code)), "the embedded model has read no benchmark"
+    qwen = [run | {"config": run["config"] | {"model": {"name": "Qwen/Qwen3-8B"}}} for run in results.runs]
+    [known] = [r for r in remarks(replace(results, funnels=code, runs=qwen)) if r.topic == "contamination"]
+    assert "HumanEval is surely in the pre-training of Qwen/Qwen3-8B" in known.text
+    assert "contamination" not in topics(replace(results, runs=qwen)), "its sources are no public sets"
     runs = [results.runs[0] | {"status": "interrupted", "warnings": ["entropy has collapsed"]}]
     assert {"unfinished run", "training"} <= topics(replace(results, runs=runs))
