@@ -186,18 +186,15 @@ def upstream(study: Study, job: Job) -> list[Job]:
     """The jobs whose outputs a job reads."""
     rule, wildcards = job
     domain, arm, seed = (wildcards.get(key) for key in ("domain", "arm", "seed"))
+    of_domain, of_arm = {"domain": domain}, {"domain": domain, "arm": arm}
     base: list[Job] = [("base", {})] if study.world else []
-    split: Job = ("split", {"domain": domain})
-    samples: list[Job] = [("generate", {"domain": domain, "arm": arm, "seed": str(s)}) for s in study.seeds]
-    similar = domain and study.domains[domain].verifier.kind == "similarity"
+    split: Job = ("split", of_domain)
     if rule == "base":
         return [("broad", {})]
     if rule == "curate":
         return [("raw", {})] if any(is_embedded(study, path) for path in raw_paths(study, domain)) else []
-    if rule == "review_sheet":
-        return [("curate", {"domain": domain})]
-    if rule == "split":
-        return [("curate", {"domain": domain})]
+    if rule in ("review_sheet", "split"):
+        return [("curate", of_domain)]
     if rule == "calibrate":
         return [split]
     if rule == "train":
@@ -209,24 +206,19 @@ def upstream(study: Study, job: Job) -> list[Job]:
         made: list[Job] = [] if kind == "prompt" else [("train" if kind == "train" else "derive", wildcards)]
         return [split, *base, *made]
     if rule == "encode":
-        return [split, *samples]
+        return [split, *_generated(study, of_arm)]
     if rule == "verify":
-        return [split, *samples] + ([("calibrate", {"domain": domain}), ("encode", wildcards)] if similar else [])
+        similar = study.domains[domain].verifier.kind == "similarity"
+        judging: list[Job] = [("calibrate", of_domain), ("encode", of_arm)] if similar else []
+        return [split, *_generated(study, of_arm), *judging]
     if rule == "diversity":
-        return [*samples, ("encode", wildcards), ("verify", wildcards)]
+        return [*_generated(study, of_arm), ("encode", of_arm), ("verify", of_arm)]
     if rule == "quality":
-        return [split, *samples, ("encode", wildcards)]
+        return [split, *_generated(study, of_arm), ("encode", of_arm)]
     if rule == "judge":
         control = {"domain": domain, "arm": study.plan.control}
-        of_control: list[Job] = [("generate", {**control, "seed": str(s)}) for s in study.seeds]
-        return [
-            split,
-            *samples,
-            *of_control,
-            ("calibrate", {"domain": domain}),
-            ("encode", wildcards),
-            ("encode", control),
-        ]
+        samples = [*_generated(study, of_arm), *_generated(study, control)]
+        return [split, *samples, ("calibrate", of_domain), ("encode", of_arm), ("encode", control)]
     if rule == "analyse":
         return [
             ("power", {}),
@@ -243,6 +235,17 @@ def upstream(study: Study, job: Job) -> list[Job]:
     if rule in ("report", "paper"):
         return [("figures", {}), ("tables", {})]
     return []
+
+
+def _generated(study: Study, of_arm: dict[str, str]) -> list[Job]:
+    return [("generate", {**of_arm, "seed": str(seed)}) for seed in study.seeds]
+
+
+def nearest(study: Study, job: Job) -> list[Job]:
+    """The jobs whose outputs a job reads, less those that another of these reads too: when they run, so does it."""
+    read = upstream(study, job)
+    by_others = {job_name(further) for up in read for further in upstream(study, up)}
+    return [up for up in read if job_name(up) not in by_others]
 
 
 def judged(study: Study) -> list[Job]:

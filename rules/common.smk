@@ -69,7 +69,7 @@ def above(rule):
     """
     return lambda wildcards: [
         str(jobs.done_file(STUDY, up))
-        for up in jobs.upstream(STUDY, (rule, dict(wildcards)))
+        for up in jobs.nearest(STUDY, (rule, dict(wildcards)))
     ]
 
 

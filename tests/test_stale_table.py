@@ -276,7 +276,7 @@ def keys(project: Path, monkeypatch) -> dict[str, str]:
     """{job: key} of the embedded study in this copy of the project."""
     monkeypatch.setattr(staleness, "ROOT", project)
     monkeypatch.chdir(project)
-    for function in (staleness._imports, staleness.code_of, staleness.locked_versions):
+    for function in (staleness._imports, staleness.code_of, staleness.libraries_of, staleness.locked_versions):
         function.cache_clear()
     files = [
         "config.yaml",

@@ -27,7 +27,7 @@ def project(tmp_path, monkeypatch):
 
 
 def stamp(project: Path, **changes):
-    for function in (staleness._imports, staleness.code_of, staleness.locked_versions):
+    for function in (staleness._imports, staleness.code_of, staleness.libraries_of, staleness.locked_versions):
         function.cache_clear()
     arguments = {"params": {"a": 1, "b": {"c": 2}}, "upstream": {"split": "x"}, **changes}
     return make_stamp("train", {"seed": "1"}, script=project / "script.py", lock=project / "lock.txt", **arguments)
