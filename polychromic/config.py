@@ -108,7 +108,20 @@ class SimilarityVerifier(Strict):
     max_words: int = Field(400, ge=1)
 
 
-Verifier = Annotated[CodeVerifier | AnswerVerifier | SimilarityVerifier, Field(discriminator="kind")]
+class JudgeVerifier(Strict):
+    """A text passes if nothing is wrong with it by itself and the study's `judge`, a model, grades it well enough.
+    Every sample is a request, paid from `judge.budget`."""
+
+    kind: Literal["judge"]
+    threshold: float = Field(0.5, gt=0, le=1)
+    """The lowest grade that passes, of 0, 0.1, ... 1."""
+    max_false_pass: float = Field(0.05, gt=0, lt=1)
+    """Warn when mismatched answers to validation prompts pass more often."""
+    min_words: int = Field(2, ge=1)
+    max_words: int = Field(400, ge=1)
+
+
+Verifier = Annotated[CodeVerifier | AnswerVerifier | SimilarityVerifier | JudgeVerifier, Field(discriminator="kind")]
 
 
 class Diversity(Strict):
@@ -312,6 +325,12 @@ class Study(Strict):
                 self.training_of(name)
                 for domain in self.domains:
                     self._check_behaviour(name, domain)
+        for name, domain in self.domains.items():
+            if domain.verifier.kind == "judge" and self.judge.provider == "offline":
+                raise ValueError(
+                    f"domains.{name}.verifier is a judge, but judge.provider is offline, which cannot grade an answer: "
+                    "set judge.provider (anthropic or openai) and judge.model, or take verifier kind similarity"
+                )
         if (self.model.name == "embedded") != (self.world is not None):
             raise ValueError("model.name `embedded` and a `world` section go together: add or remove one of them")
         return self

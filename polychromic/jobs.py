@@ -17,6 +17,7 @@ Job = tuple[str, dict[str, str]]
 
 # What people read; needs no model.
 FIGURE_RULES = ("figures", "tables", "report", "paper")
+JUDGE_CODE = ("polychromic.judge", "polychromic.judge_clients", "workflow_scripts._judge")
 
 
 def results_folder(study: Study) -> Path:
@@ -60,8 +61,9 @@ def params(study: Study, job: Job) -> dict[str, Any]:
         return {}
     if rule == "split":
         return {"seed": study.data_seed, **_dump(domain, "split")}
-    if rule == "calibrate":
-        return {**_dump(domain, "verifier"), "encoder": study.metrics.encoder}
+    if rule in ("calibrate", "verify"):
+        judge = _dump(study.judge, "provider", "model", "base_url") if domain.verifier.kind == "judge" else {}
+        return {**_dump(domain, "verifier"), "encoder": study.metrics.encoder, **judge}
     if rule == "train":
         return {
             "model": _dump(study.model),
@@ -94,8 +96,6 @@ def params(study: Study, job: Job) -> dict[str, Any]:
             "bertscore": study.metrics.bertscore,
             **_embedded_at(study, domain),
         }
-    if rule == "verify":
-        return {**_dump(domain, "verifier"), "encoder": study.metrics.encoder}
     if rule == "diversity":
         return _embedded_at(study, domain)
     if rule == "quality":
@@ -127,10 +127,11 @@ def params(study: Study, job: Job) -> dict[str, Any]:
 
 def aside(study: Study, job: Job) -> dict[str, Any]:
     """Settings that a job is given but that cannot change its outputs, and so never make them stale."""
-    rule, _ = job
+    rule, wildcards = job
     if rule == "train":
         return {"price_per_gpu_hour": study.cost.price_per_gpu_hour}
-    if rule == "judge":
+    grades = rule in ("calibrate", "verify") and study.domains[wildcards["domain"]].verifier.kind == "judge"
+    if rule == "judge" or grades:
         return _dump(study.judge, "budget", "input_price", "output_price")
     return {}
 
@@ -153,16 +154,16 @@ def unused_code(study: Study, job: Job) -> frozenset[str]:
         objective = study.objective_of(wildcards["arm"], wildcards["domain"])
         form = objective.diversity if objective.weight > 0 else None
     verifies = rule in ("calibrate", "verify") or form is not None
-    similar = kind in ("similarity", "judge")
     used = {
         "polychromic.verifiers.code": (verifies and kind == "code") or "canonical_passes" in filters,
         "polychromic.verifiers.answer": verifies and kind == "answer",
-        "polychromic.verifiers.text": rule in ("calibrate", "verify") or (verifies and similar),
+        "polychromic.verifiers.text": rule in ("calibrate", "verify") or (verifies and kind in ("similarity", "judge")),
         "polychromic.embedding": rule in ("calibrate", "verify")
         or form == "semantic"
-        or (form is not None and similar)
+        or (form is not None and kind == "similarity")
         or "semantic_duplicates" in filters,
         "polychromic.metrics.diversity": form in ("self_bleu", "distinct_n"),
+        **dict.fromkeys(JUDGE_CODE, rule in ("calibrate", "verify") and kind == "judge"),
     }
     return frozenset(module for module, is_used in used.items() if not is_used)
 

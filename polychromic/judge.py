@@ -139,12 +139,15 @@ class ModelJudge:
         replies = self.client.ask([_compare(pair) for pair in pairs], COMPARE_SCHEMA)
         return [_field(reply, "verdict", ("1", "2", "tie")) for reply in replies]
 
-    def grade(self, prompt: str, answer: str, references: Sequence[str]) -> float:
-        """How good an answer is, in [0, 1]; NaN where the reply cannot be read. For
-        `verifiers.make_verifier`."""
-        text = GRADE.format(prompt=prompt, answer=answer, references="\n".join(references))
-        grade = _field(self.client.ask([text], GRADE_SCHEMA)[0], "grade", range(11))
-        return math.nan if grade is None else grade / 10
+    def grades(self, answers: Sequence[tuple[str, str, Sequence[str]]]) -> list[float]:
+        """How good each (prompt, answer, accepted answers) is, in [0, 1]; NaN where the reply cannot be read.
+        For `verifiers.make_verifier`."""
+        asked = [
+            GRADE.format(prompt=prompt, answer=answer, references="\n".join(accepted))
+            for prompt, answer, accepted in answers
+        ]
+        grades = [_field(reply, "grade", range(11)) for reply in self.client.ask(asked, GRADE_SCHEMA)]
+        return [math.nan if grade is None else grade / 10 for grade in grades]
 
 
 def judge_arm(

@@ -46,6 +46,8 @@ rule verify:
         f"{R}/benchmarks/verify.{{domain}}.{{arm}}.tsv"
     conda:
         ENVIRONMENT
+    params:
+        cache=lambda wildcards: f"{R}/.judge",
     message:
         "verify {wildcards.domain}, {wildcards.arm}"
     script:

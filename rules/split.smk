@@ -45,6 +45,8 @@ rule calibrate:
         f"{R}/benchmarks/calibrate.{{domain}}.tsv"
     conda:
         ENVIRONMENT
+    params:
+        cache=lambda wildcards: f"{R}/.judge",
     message:
         "calibrate the verifier of {wildcards.domain}"
     script:

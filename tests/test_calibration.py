@@ -130,6 +130,25 @@ def test_rates_of_a_verifier_without_a_threshold():
     assert (found["true_pass"], found["false_pass"]) == (1.0, 0.0)
 
 
+def test_a_judge_does_not_see_the_answer_that_it_grades_among_the_accepted_ones():
+    seen = []
+
+    def grades(answers):
+        seen.extend(answers)
+        return [1.0 if "right" in answer else 0.0 for _, answer, _ in answers]
+
+    verifier = make_verifier("judge", grades=grades, min_words=1)
+    records = [Record(f"j{n}", f"prompt {n}", f"a right {n}", (f"a right {n}", f"also {n}")) for n in range(3)]
+    records.append(Record("single", "prompt", "the only right one", meta={"mismatched": ["a wrong one"]}))
+    found = measure(records, verifier, hide=True)
+    assert (found["true_pass"], found["n_right"]) == (1.0, 3)
+    assert found["false_pass_by_kind"]["same_prompt"] == 0.0
+    assert all(answer not in accepted for prompt, answer, accepted in seen)
+    alone = measure(records[3:] * 2, verifier, hide=True)
+    assert math.isnan(alone["true_pass"])
+    assert "two references" in alone["warnings"][0]
+
+
 def test_floor_and_ceiling():
     assert headroom_warnings("social/lora", 0.3, 0.6) == []
     assert "floor" in headroom_warnings("social/lora", 0.01, 0.05)[0]

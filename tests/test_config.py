@@ -70,6 +70,8 @@ def test_overlays_of_the_demo_are_valid(overlay):
          ["polychromic", "behaviour", "social"]),
         (changed("domains", "qa", "split", {"train": 0.9, "val": 0.2}), ["split", "add up"]),
         (changed("domains", "qa", "verifier", {"kind": "answers"}), ["domains.qa.verifier", "'answer'"]),
+        (changed("domains", "qa", "verifier", {"kind": "judge"}),
+         ["domains.qa.verifier is a judge", "judge.provider is offline", "set judge.provider"]),
         (changed("domains", "qa", "sources", []), ["domains.qa.sources"]),
         (changed("domains", "qa", "sources", [{"format": "sqad", "path": "x"}]), ["sources", "squad"]),
         (changed("model", "name", "embedded"), ["embedded", "world"]),

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
@@ -37,7 +38,7 @@ class Server:
 
     def __init__(self) -> None:
         self.troubles: list[str] = []
-        self.reply = VERDICT
+        self.reply: str | Callable[[str], str] = VERDICT
         self.answered: list[str] = []
         self.requests: list[dict] = []
         self.delay = 0.0
@@ -64,7 +65,7 @@ class Server:
             self.requests.append(request)
             trouble = self.troubles.pop(0) if self.troubles else ""
         prompt = request["messages"][0]["content"]
-        body = self.body(handler.path, self.reply)
+        body = self.body(handler.path, self.reply(prompt) if callable(self.reply) else self.reply)
         time.sleep(1.2 if trouble == "slow" else self.delay)
         if trouble == "slow":
             return None
@@ -439,4 +440,4 @@ def test_grades_are_in_0_to_1_or_nan(server, tmp_path) -> None:
         ("no", math.nan),
     ):
         server.reply = reply
-        assert judge.grade("task", f"answer {reply}", ["accepted"]) == pytest.approx(expected, nan_ok=True)
+        assert judge.grades([("task", f"answer {reply}", ["accepted"])]) == [pytest.approx(expected, nan_ok=True)]

@@ -157,6 +157,7 @@ TABLE: dict[str, tuple[Edit, list[str]]] = {
     # ---- metrics
     "a diversity metric": (append("polychromic/metrics/diversity.py", CODE), ["diversity.*", *DECIDED]),
     "a quality metric": (append("polychromic/metrics/quality.py", CODE), ["quality.*", *DECIDED]),
+    "the judge's client": (append("polychromic/judge_clients.py", CODE), ["judge.*", *DECIDED]),
     "the judge's model": (overlay("judge: {model: another}"), ["judge.*", *DECIDED]),
     "BERTScore off": (
         overlay("metrics: {bertscore: false}"),

@@ -9,7 +9,7 @@ import pytest
 
 from polychromic.errors import StudyError
 from polychromic.records import Record
-from polychromic.verifiers import make_verifier
+from polychromic.verifiers import make_verifier, verify_all
 from polychromic.verifiers.code import behaviours, entry_point_of, probe_inputs, run
 from polychromic.verifiers.text import copies, on_topic, problem, repeats, words
 
@@ -373,15 +373,20 @@ def test_nan_embeddings_are_named():
 def test_judge_verifier():
     asked = []
 
-    def grade(prompt, answer, references):
-        asked.append(answer)
-        return {"good one": 0.9, "bad one": 0.1}.get(answer, math.nan)
+    def grades(answers):
+        asked.extend(answer for _, answer, _ in answers)
+        return [{"good one": 0.9, "bad one": 0.1}.get(answer, math.nan) for _, answer, _ in answers]
 
-    verifier = make_verifier("judge", grade=grade)
+    verifier = make_verifier("judge", grades=grades)
     outcomes = verifier.verify(["good one", "bad one", "odd one", ""], REPLY)
     assert [outcome.status for outcome in outcomes] == ["passed", "failed", "unjudged", "empty"]
     assert [outcome.passed for outcome in outcomes] == [True, False, False, False]
     assert asked == ["good one", "bad one", "odd one"]
+    other = Record("r2", "another prompt", "x", ("x",))
+    many = verify_all(verifier, [(["bad one"], REPLY, None), (["good one", "one"], other, ["length", "stop"])])
+    assert [[outcome.status for outcome in found] for found in many] == [["failed"], ["truncated", "length"]]
+    with pytest.raises(StudyError, match="record 'bare' has no reference"):
+        verifier.verify(["good one"], Record("bare", "a prompt", ""))
     assert make_verifier("judge").well_formed(["good one", ""], REPLY) == [True, False]
     with pytest.raises(StudyError, match="no judge"):
         make_verifier("judge").verify(["good one"], REPLY)

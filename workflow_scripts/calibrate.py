@@ -15,8 +15,13 @@ with job(snakemake) as p:
     if settings["kind"] == "similarity":
         bounds = {key: settings[key] for key in ("max_false_pass", "min_words", "max_words")}
         result = calibrate(val, encoder.encode, **bounds)
+    elif settings["kind"] == "judge":
+        from _judge import model_judge
+
+        verifier = build_verifier(settings, grades=model_judge(p, snakemake.params.cache).grades)
+        result = measure(val, verifier, settings["max_false_pass"], hide=True)
     else:
-        result = measure(val, build_verifier(settings, encoder.encode))
+        result = measure(val, build_verifier(settings))
     write_json(snakemake.output.calibration, {"kind": settings["kind"], **result})
     progress(f"true pass {result['true_pass']:.3f}, false pass {result['false_pass']:.3f}, n = {result['n']}")
     for warning in result["warnings"]:

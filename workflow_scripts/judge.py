@@ -3,7 +3,7 @@
 from _job import job, progress
 from _samples import read_prompts, stacked, write_parquet
 
-from polychromic.judge import ModelJudge, ReferenceSimilarity, judge_arm
+from polychromic.judge import ReferenceSimilarity, judge_arm
 
 with job(snakemake) as p:
     if p["provider"] == "offline":
@@ -12,10 +12,9 @@ with job(snakemake) as p:
         files = (snakemake.input.embeddings, snakemake.input.control_embeddings, snakemake.input.references)
         judge = ReferenceSimilarity(Embeddings(*files).encode)
     else:
-        from polychromic.judge_clients import Client
+        from _judge import model_judge
 
-        settings = {key: p[key] for key in ("provider", "model", "base_url", "budget", "input_price", "output_price")}
-        judge = ModelJudge(Client(**settings, folder=snakemake.params.cache))
+        judge = model_judge(p, snakemake.params.cache)
     table = judge_arm(
         stacked(snakemake.input.samples),
         stacked(snakemake.input.control),

@@ -11,22 +11,28 @@ from _verifier import build_verifier
 from polychromic.audit import audit_samples
 from polychromic.embedding import Embeddings
 from polychromic.files import write_json
+from polychromic.verifiers import verify_all
 
 COLUMNS = ["seed", "prompt_id", "temperature", "sample", "passed", "status", "score", "label"]
 
 with job(snakemake) as p:
-    encode = threshold = None
+    encode = threshold = grades = None
     if snakemake.input.similarity:
         calibration, *embeddings = snakemake.input.similarity
         encode = Embeddings(*embeddings).encode
         threshold = json.loads(Path(calibration).read_text(encoding="utf-8"))["threshold"]
-    verifier = build_verifier(p["verifier"], encode, threshold)
+    if p["verifier"]["kind"] == "judge":
+        from _judge import model_judge
+
+        grades = model_judge(p, snakemake.params.cache).grades
+    verifier = build_verifier(p["verifier"], encode, threshold, grades)
 
     def verify(samples, records):
         by_id = {record.id: record for record in records}
+        groups = list(samples.groupby("prompt_id", sort=True))
+        answers = [(list(group["text"]), by_id[prompt_id], list(group["finish"])) for prompt_id, group in groups]
         rows = []
-        for prompt_id, group in samples.groupby("prompt_id", sort=True):
-            outcomes = verifier.verify(list(group["text"]), by_id[prompt_id], list(group["finish"]))
+        for (prompt_id, group), outcomes in zip(groups, verify_all(verifier, answers), strict=True):
             keys = zip(group["seed"], group["temperature"], group["sample"], strict=True)
             for (seed, temperature, sample), o in zip(keys, outcomes, strict=True):
                 rows.append((seed, prompt_id, temperature, sample, o.passed, o.status, o.score, o.label))

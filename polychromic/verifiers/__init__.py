@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from polychromic.errors import StudyError
 from polychromic.records import Record
 
-__all__ = ["Outcome", "Verifier", "make_verifier"]
+__all__ = ["Outcome", "Verifier", "make_verifier", "verify_all"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,16 @@ class Verifier(Protocol):
         """Which texts pass. `finishes`: "stop", or "length" for a text that was cut off."""
 
 
+Answers = tuple[Sequence[str], Record, Sequence[str] | None]
+"""What `Verifier.verify` is given: the texts, the record, and how the texts ended."""
+
+
+def verify_all(verifier: Verifier, answers: Sequence[Answers]) -> list[list[Outcome]]:
+    """`verifier.verify` of many prompts; all at once where the verifier would rather see them together."""
+    together = getattr(verifier, "verify_all", None)
+    return together(answers) if together else [verifier.verify(*each) for each in answers]
+
+
 def make_verifier(
     kind: str,
     *,
@@ -57,13 +67,13 @@ def make_verifier(
     max_false_pass: float = 0.05,
     encode: Callable[[Sequence[str]], Any] | None = None,
     threshold: float | None = None,
-    grade: Callable[[str, str, Sequence[str]], float] | None = None,
+    grades: Callable[[Sequence[tuple[str, str, Sequence[str]]]], list[float]] | None = None,
 ) -> Verifier:
     """The verifier of a domain, from the domain's settings; each kind takes those that it knows.
 
     Args:
         kind: "code" (timeout in CPU seconds, execution), "answer" (min_f1), "similarity" (encode,
-            threshold, words) or "judge" (grade, threshold, words).
+            threshold, words) or "judge" (grades, threshold, words).
         max_false_pass: how the threshold is calibrated (`calibration.calibrate`); no verifier needs it.
         threshold: what calibration found; without one a similarity verifier can gate but not judge. A
             judge's is 0.5.
@@ -91,5 +101,5 @@ def make_verifier(
     if kind == "judge":
         from polychromic.verifiers.text import JudgeVerifier
 
-        return JudgeVerifier(grade, 0.5 if threshold is None else threshold, min_words, max_words)
+        return JudgeVerifier(grades, 0.5 if threshold is None else threshold, min_words, max_words)
     raise StudyError(f'verifier {kind!r} is unknown: use "code", "answer", "similarity" or "judge".')

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ import numpy as np
 from polychromic.errors import StudyError
 from polychromic.records import Record
 from polychromic.seeds import derive_seed
-from polychromic.verifiers import Verifier
+from polychromic.verifiers import Answers, Verifier, verify_all
 from polychromic.verifiers.text import Encode, accepted, problem
 
 OTHERS = 10  # other prompts whose references are tried on a prompt
@@ -100,34 +101,46 @@ def calibrate(
     }
 
 
-def measure(records: Sequence[Record], verifier: Verifier, max_false_pass: float = 0.05) -> dict[str, Any]:
-    """True-pass and false-pass rates of a verifier without a threshold (code, answers, a judge).
+def measure(
+    records: Sequence[Record], verifier: Verifier, max_false_pass: float = 0.05, *, hide: bool = False
+) -> dict[str, Any]:
+    """True-pass and false-pass rates of a verifier without a threshold to find (code, answers, a judge).
 
     Right answers are the targets; mismatched ones are another prompt's target and `meta["mismatched"]`.
+
+    Args:
+        hide: take a target from the references while it is judged, and judge none that is the only one: a
+            judge that is shown it as accepted has nothing to decide.
 
     Returns:
         `calibrate`'s result without "threshold" and "curve".
     """
     if len(records) < 2:
         raise StudyError(f"{len(records)} validation prompt(s): rates need two. Raise the validation share.")
-    right: list[bool] = []
-    mismatched: dict[str, list[bool]] = {"other_prompt": [], "same_prompt": []}
+    asked: list[tuple[str, Answers]] = []
     for index, record in enumerate(records):
+        rest = tuple(text for text in record.references if text != record.target)
+        if rest or not hide:
+            asked.append(("right", ([record.target], replace(record, references=rest) if hide else record, None)))
         foreign = records[_others(index, records)[0]].target
-        wrong = list(record.meta.get("mismatched") or ())
-        target, other, *same = (outcome.passed for outcome in verifier.verify([record.target, foreign, *wrong], record))
-        right.append(target)
-        mismatched["other_prompt"] += [other] if foreign != record.target else []
-        mismatched["same_prompt"] += same
-    by_kind = {kind: float(np.mean(values)) for kind, values in mismatched.items() if values}
-    true_pass, false_pass = float(np.mean(right)), max(by_kind.values(), default=math.nan)
+        if foreign != record.target:
+            asked.append(("other_prompt", ([foreign], record, None)))
+        if wrong := record.meta.get("mismatched"):
+            asked.append(("same_prompt", (list(wrong), record, None)))
+    passed: dict[str, list[bool]] = {"right": [], "other_prompt": [], "same_prompt": []}
+    outcomes = verify_all(verifier, [answers for _, answers in asked])
+    for (kind, _), of_record in zip(asked, outcomes, strict=True):
+        passed[kind] += [outcome.passed for outcome in of_record]
+    right = passed.pop("right")
+    by_kind = {kind: float(np.mean(values)) for kind, values in passed.items() if values}
+    true_pass, false_pass = _mean(right), max(by_kind.values(), default=math.nan)
     return {
         "true_pass": true_pass,
         "false_pass": false_pass,
         "false_pass_by_kind": by_kind,
         "n": len(records),
         "n_right": len(right),
-        "n_mismatched": {kind: len(mismatched[kind]) for kind in by_kind},
+        "n_mismatched": {kind: len(passed[kind]) for kind in by_kind},
         "warnings": _warnings(true_pass, false_pass, max_false_pass),
     }
 
@@ -160,7 +173,11 @@ def _threshold(values: list[float], share: float) -> float:
 
 
 def _share(values: list[float], threshold: float) -> float:
-    return sum(value >= threshold for value in values) / len(values) if values else math.nan
+    return _mean([value >= threshold for value in values])
+
+
+def _mean(values: Sequence[bool]) -> float:
+    return sum(values) / len(values) if values else math.nan
 
 
 def _warnings(true_pass: float, false_pass: float, max_false_pass: float) -> list[str]:

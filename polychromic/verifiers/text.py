@@ -13,10 +13,13 @@ import numpy as np
 
 from polychromic.errors import StudyError
 from polychromic.records import Record
-from polychromic.verifiers import Outcome
+from polychromic.verifiers import Answers, Outcome
 
 Encode = Callable[[Sequence[str]], np.ndarray]
 """texts -> float32 [texts, dimension], rows of length 1."""
+
+Grades = Callable[[Sequence[tuple[str, str, Sequence[str]]]], list[float]]
+"""(prompt, answer, accepted answers) of each text -> its grade in [0, 1], or NaN."""
 
 COPY_SHARE = 0.5  # of a text's word 4-grams, found in the prompt
 REPEAT_SHARE = 0.4  # of a text's word trigrams, seen before in it
@@ -159,11 +162,11 @@ class SimilarityVerifier:
 class JudgeVerifier:
     """Passes a text with nothing wrong by itself that a judge grades at `threshold` or better.
 
-    grade: (prompt, answer, references) -> in [0, 1], or NaN where the judge's reply could not be read; such
-        a text does not pass, with status "unjudged". The gate `well_formed` needs no judge.
+    grades: of (prompt, answer, accepted answers) each, in [0, 1], or NaN where the judge's reply could not be
+        read; such a text does not pass, with status "unjudged". The gate `well_formed` needs no judge.
     """
 
-    grade: Callable[[str, str, Sequence[str]], float] | None
+    grades: Grades | None
     threshold: float = 0.5
     min_words: int = 2
     max_words: int = 400
@@ -175,15 +178,33 @@ class JudgeVerifier:
         """Status "passed", "failed", "unjudged" or the problem; the judge is not asked about texts with a
         problem.
         """
-        if self.grade is None:
+        return self.verify_all([(texts, record, finishes)])[0]
+
+    def verify_all(self, answers: Sequence[Answers]) -> list[list[Outcome]]:
+        """`verify` of many prompts by a single call of `grades`: a paid judge knows what all of it costs before
+        the first request."""
+        if self.grades is None:
             raise StudyError("the judge verifier has no judge: configure one, or use another verifier.")
-        ends = finishes if finishes is not None else ["stop"] * len(texts)
-        outcomes = []
-        for text, end in zip(texts, ends, strict=True):
-            fault = problem(text, record, self.min_words, self.max_words, end)
-            score = 0.0 if fault else float(self.grade(record.prompt, text, record.references))
-            outcomes.append(_outcome("unjudged" if math.isnan(score) else fault, score, self.threshold))
-        return outcomes
+        faults = [
+            [
+                problem(text, record, self.min_words, self.max_words, end)
+                for text, end in zip(texts, finishes or ["stop"] * len(texts), strict=True)
+            ]
+            for texts, record, finishes in answers
+        ]
+        sound = [
+            (record.prompt, text, accepted(record))
+            for (texts, record, _), found in zip(answers, faults, strict=True)
+            for text, fault in zip(texts, found, strict=True)
+            if fault is None
+        ]
+        grades = iter(self.grades(sound))
+
+        def outcome(fault: str | None) -> Outcome:
+            score = 0.0 if fault else float(next(grades))
+            return _outcome("unjudged" if math.isnan(score) else fault, score, self.threshold)
+
+        return [[outcome(fault) for fault in found] for found in faults]
 
 
 def accepted(record: Record) -> tuple[str, ...]:
