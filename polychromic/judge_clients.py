@@ -14,8 +14,9 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -131,8 +132,13 @@ class Client:
 
     def _reply(self, prompt: str, schema: dict[str, Any]) -> str:
         path = self._path(prompt, schema)
-        if path.exists():
-            return json.loads(path.read_text(encoding="utf-8"))["text"]
+        if not path.exists():
+            with _alone(path.with_suffix(".lock")):
+                if not path.exists():
+                    self._fetch(path, prompt, schema)
+        return json.loads(path.read_text(encoding="utf-8"))["text"]
+
+    def _fetch(self, path: Path, prompt: str, schema: dict[str, Any]) -> None:
         retrying = Retrying(
             stop=stop_after_attempt(self._attempts),
             wait=self._wait,
@@ -143,7 +149,6 @@ class Client:
         _write(path, {
             "request": self._request(prompt, schema), "text": text, "usage": usage, "dollars": dollars,
         })  # fmt: skip
-        return text
 
     def _pay(self, prompt: str, schema: dict[str, Any]) -> tuple[str, dict[str, int], float]:
         """One attempt, entered into the ledger before it is made and corrected once its cost is known."""
@@ -220,6 +225,15 @@ class Ledger:
 def _total(file: Any) -> float:
     file.seek(0)
     return sum(map(float, file))
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """While another process has the lock, wait: two jobs that need the same reply pay for it once."""
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    lock.unlink(missing_ok=True)  # not after a failure: who waits for it must keep others out
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

@@ -268,6 +268,15 @@ def test_a_killed_run_loses_only_what_was_under_way(server, tmp_path, provider: 
         assert len(server.answered) <= 30 + 2  # at most the two under way were asked twice
 
 
+def test_jobs_side_by_side_pay_for_the_same_request_once(server, tmp_path) -> None:
+    server.delay = 0.1
+    command = [sys.executable, "-c", KILLED, server.url("openai"), str(tmp_path), "openai"]
+    jobs = [subprocess.Popen(command) for _ in range(2)]
+    assert [job.wait(timeout=60) for job in jobs] == [0, 0]
+    assert sorted(server.answered) == sorted(f"q{i}" for i in range(30))
+    assert list(tmp_path.glob("*.lock")) == []
+
+
 # What is done with verdicts.
 
 
