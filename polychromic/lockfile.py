@@ -1,21 +1,35 @@
-"""Hub revisions, resolved at first use and kept, so that a study reads the same data ever after."""
+"""What a study has from the hub: revision and checksums, taken at first use and held to ever after."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from polychromic.errors import StudyError
+from polychromic.files import file_digest
+
+# Weights as safetensors, settings, tokenizers: no pickles, and no code.
+MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
 
 
 def resolve_on_hub(name: str, revision: str | None, kind: str) -> str:
-    """The commit hash that a hub repository's branch, tag or default branch stands at now."""
-    from huggingface_hub import HfApi
+    """The commit hash that a hub repository's branch, tag or default branch stands at now; offline, that of the copy
+    in the local cache.
+    """
+    from huggingface_hub import HfApi, constants, try_to_load_from_cache
     from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
 
+    if constants.is_offline_mode() and kind == "model":
+        cached = try_to_load_from_cache(name, "config.json", revision=revision)
+        if isinstance(cached, str):
+            return Path(cached).parent.name  # .../snapshots/<commit>/config.json
+        raise StudyError(f"{name!r} is not in the local hub cache: run `hf download {name}` where there is a network.")
     try:
         return HfApi().repo_info(name, revision=revision, repo_type=kind).sha
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
@@ -43,27 +57,74 @@ def locked_revision(
     Raises:
         StudyError: config asks for another revision than the one that was locked, or the hub cannot be asked.
     """
+    with _held(Path(lock)) as entries:
+        key = f"{kind}:{name}"
+        entry = entries.get(key)
+        if entry is None:
+            entry = entries[key] = {"asked": asked, "revision": resolve(name, asked, kind)}
+        elif asked not in (entry["asked"], entry["revision"]):
+            raise StudyError(
+                f"{lock}: {name} was locked at {entry['revision']} (asked for {entry['asked']!r}), config now asks "
+                f"for {asked!r}. Set that back, or delete the entry to take the new one."
+            )
+        return entry["revision"]
+
+
+def hold_to_checksums(lock: str | Path, name: str, kind: str, sha256: dict[str, str]) -> None:
+    """Remember the checksums of what was read from a locked hub repository; from then on, compare.
+
+    Raises:
+        StudyError: something is no longer what it was at first use.
+    """
+    with _held(Path(lock)) as entries:
+        known = entries[f"{kind}:{name}"].setdefault("sha256", {})
+        changed = sorted(part for part in sha256 if known.get(part, sha256[part]) != sha256[part])
+        if changed:
+            raise StudyError(
+                f"{', '.join(changed)} of {name} is not what it was when the study first used it (checksums in {lock}). "
+                f"Delete it from the hub cache (`hf cache`), so that it is downloaded again."
+            )
+        known.update(sha256)
+
+
+def locked_model(lock: str | Path, name: str, asked: str | None = None) -> Path:
+    """The folder with the files of hub model `name` at its locked revision, with the checksums of first use.
+
+    Raises:
+        StudyError: as `locked_revision` and `hold_to_checksums`; or it can neither be found nor downloaded.
+    """
+    from huggingface_hub import snapshot_download
+
+    revision = locked_revision(lock, name, asked, kind="model")
+    try:
+        folder = Path(snapshot_download(name, revision=revision, allow_patterns=list(MODEL_FILES)))
+    except (OSError, ValueError) as error:
+        raise StudyError(
+            f"{name!r} at {revision} can neither be found in the local hub cache nor downloaded ({error}). Run "
+            f"`hf download {name} --revision {revision}` where there is a network."
+        ) from error
+    files = sorted(path for pattern in MODEL_FILES for path in folder.rglob(pattern))
+    with ThreadPoolExecutor() as pool:  # hashing leaves the interpreter free: shards are read side by side
+        sums = dict(zip((str(path.relative_to(folder)) for path in files), pool.map(file_digest, files), strict=True))
+    hold_to_checksums(lock, name, "model", sums)
+    return folder
+
+
+@contextmanager
+def _held(lock: Path) -> Iterator[dict[str, Any]]:
+    """The lock file's entries, kept from other jobs for the time of the block; written back if changed."""
     from filelock import FileLock
 
-    lock = Path(lock)
     lock.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{lock}.held"):
-        entries: dict[str, Any] = json.loads(lock.read_text()) if lock.is_file() else {}
-        key = f"{kind}:{name}"
-        if key in entries and entries[key]["asked"] == asked:
-            return entries[key]["revision"]
-        if key in entries and asked != entries[key]["revision"]:
-            raise StudyError(
-                f"{lock}: {name} was locked at {entries[key]['revision']} "
-                f"(asked for {entries[key]['asked']!r}), config now asks for {asked!r}. "
-                "Set that back, or delete the entry to take the new one."
-            )
-        if key not in entries:
-            entries[key] = {"asked": asked, "revision": resolve(name, asked, kind)}
+        before = lock.read_text() if lock.is_file() else "{}"
+        entries = json.loads(before)
+        yield entries
+        after = json.dumps(entries, indent=2, sort_keys=True) + "\n"
+        if after != before:
             partial = lock.with_name(lock.name + ".partial")
-            partial.write_text(json.dumps(entries, indent=2, sort_keys=True) + "\n")
+            partial.write_text(after)
             os.replace(partial, lock)
-        return entries[key]["revision"]
 
 
 def hub_rows(
@@ -78,5 +139,9 @@ def hub_rows(
         rows = load_dataset(name, config, split=split, revision=commit)
     except (ValueError, OSError) as error:  # unknown configuration or split; no network
         raise StudyError(f"hub data set {name!r} ({config=}, {split=}) cannot be loaded: {error}") from error
+    content = hashlib.sha256()
     for number, row in enumerate(rows, start=1):
+        content.update(json.dumps(row, sort_keys=True, default=repr).encode())
         yield f"{name} [{split}], row {number}", row
+    if lock:
+        hold_to_checksums(lock, name, "dataset", {f"{config or 'default'}/{split}": content.hexdigest()})

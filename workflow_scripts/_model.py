@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from polychromic.lockfile import locked_revision
+from polychromic.lockfile import locked_model
 from polychromic.models import load_base
 
 
@@ -18,5 +18,6 @@ def load_base_model(snakemake: Any, settings: dict[str, Any]) -> tuple[Any, Any]
     if snakemake.input.base:
         name, revision = str(snakemake.input.base), None
     elif not Path(name).is_dir():
-        revision = locked_revision(f"{snakemake.params.results}/lock.json", name, revision, kind="model")
+        # The hub's cache names a snapshot by its commit. By name, not by folder: the adapter's config repeats it.
+        revision = locked_model(f"{snakemake.params.results}/lock.json", name, revision).name
     return load_base(name, revision=revision, precision=settings["precision"], attention=settings["attention"])
