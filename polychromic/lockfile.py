@@ -81,8 +81,8 @@ def hold_to_checksums(lock: str | Path, name: str, kind: str, sha256: dict[str, 
         changed = sorted(part for part in sha256 if known.get(part, sha256[part]) != sha256[part])
         if changed:
             raise StudyError(
-                f"{', '.join(changed)} of {name} is not what it was when the study first used it (checksums in {lock}). "
-                f"Delete it from the hub cache (`hf cache`), so that it is downloaded again."
+                f"{', '.join(changed)} of {name} is not what it was when the study first used it, by the checksums in "
+                f"{lock}. Delete it from the hub cache (`hf cache rm`), so that it is downloaded again."
             )
         known.update(sha256)
 
