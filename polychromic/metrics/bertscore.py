@@ -59,9 +59,10 @@ def bert_score(
     if len(predictions) != len(references):
         raise StudyError(f"{len(predictions)} predictions but {len(references)} sets of references")
     groups = [[other for other in group if other.strip()] for group in references]
-    pairs = sorted({(other, text) for text, group in zip(predictions, groups, strict=True) for other in group})
-    scores = dict.fromkeys(pairs, 0.0)
-    pairs = [(other, text) for other, text in pairs if text.strip()]
+    # Predictions of the same references side by side: a chunk holds a text with all that it is compared with.
+    in_order = sorted(zip(groups, predictions, strict=True))
+    scores = {(other, text): 0.0 for group, text in in_order for other in group}
+    pairs = [(other, text) for other, text in scores if text.strip()]
     model = Encoder() if model == MINILM else model
     for start in range(0, len(pairs), 256):  # token states are large: a few hundred texts at a time
         chunk = pairs[start : start + 256]
