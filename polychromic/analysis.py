@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
@@ -26,9 +26,13 @@ from polychromic.statistics import (
     two_way_t,
 )
 from polychromic.values import JUDGE, Array, Key, Tables, Values, read_values
+from polychromic.winrate import length_controlled
 
+JUDGE_CONTROLLED = f"{JUDGE}_length_controlled"
 MEASURES = ("difference", "d_pooled", "d_paired")
 RANKS = ("u", "rank_biserial", "p_mwu")
+SIZES = ("n_prompts", "n_seeds", "signature")
+Signed = Callable[..., str]  # a metric's signature, with what is given beside its name
 
 
 @dataclass(frozen=True)
@@ -48,23 +52,24 @@ def analyse(tables: Tables, plan: Mapping[str, Any], *, encoder: str = "minilm")
     Args:
         tables: {domain: {arm: {"passes", "passes_val", "diversity", "quality", "judge": frame}}}; passes_val
             and judge may be missing or empty.
-        plan: the analysis plan: `arms`, `seeds`, `domains` ({name: {"quality_metric"}}), `k`, `sampling`
-            (samples, temperature) and `plan` (control, alpha, margin, replicates, seed).
+        plan: the analysis plan: `arms`, `arm_kinds`, `seeds`, `domains` ({name: {"quality_metric"}}), `k`,
+            `sampling` (samples, temperature, frontier) and `plan` (control, alpha, margin, replicates, seed).
         encoder: for the signatures.
 
     Raises:
         StudyError: for tables that do not hold what the plan asks for, naming the file and what is wrong.
     """
     values = read_values(tables, plan)
+    signed = cache(partial(_signature, encoder, plan["sampling"]["samples"]))
     means = arm_means(values, plan)
-    pairwise = compare(values, plan)
-    frontier = frontier_table(values, means, plan)
+    pairwise = compare(values, plan, signed)
+    frontier = frontier_table(values, means, plan, signed)
     return Analysis(
-        summarise(means, plan, encoder),
+        summarise(means | controlled_win_rates(tables, plan), plan, signed),
         pairwise,
-        hypotheses(values, pairwise, frontier, plan),
+        hypotheses(values, pairwise, frontier, plan, signed),
         frontier,
-        [*_one_seed(plan), *values.notes],
+        [*_one_seed(plan), *values.notes()],
     )
 
 
@@ -79,13 +84,28 @@ def arm_means(values: Values, plan: Mapping[str, Any]) -> dict[Key, Comparison]:
         per_domain = [means.get((domain, *rest)) for domain in plan["domains"]]
         if len(per_domain) > 1 and None not in per_domain:
             means["pooled", *rest] = pool(per_domain, level=_level(plan))
-    return means
+    return {key: _within_range(key[3], mean) for key, mean in means.items()}
 
 
-def summarise(means: Mapping[Key, Comparison], plan: Mapping[str, Any], encoder: str) -> pd.DataFrame:
+def controlled_win_rates(tables: Tables, plan: Mapping[str, Any]) -> dict[Key, Comparison]:
+    """The judge's win rate at equal length, per domain and arm; its interval is over prompts."""
+    found = {}
+    for domain in plan["domains"]:
+        for arm in plan["arms"]:
+            judged = tables[domain][arm].get("judge", ())
+            if len(judged):
+                read = judged[judged["winner"].notna()]
+                sizes = {"n_prompts": read["prompt_id"].nunique(), "n_seeds": read["seed"].nunique()}
+                rate, low, high = length_controlled(judged)
+                found[domain, arm, plan["sampling"]["temperature"], JUDGE_CONTROLLED] = Comparison(
+                    rate, low, high, p=np.nan, se=np.nan, df=np.nan, over="prompts only", **sizes
+                )
+    return found
+
+
+def summarise(means: Mapping[Key, Comparison], plan: Mapping[str, Any], signed: Signed) -> pd.DataFrame:
     """summary.parquet: a row per domain (and "pooled"), metric, arm, temperature."""
     samples = plan["sampling"]["samples"]
-    signed = cache(partial(signature, model=encoder, n=samples))
     rows = [
         {
             "domain": domain,
@@ -97,7 +117,7 @@ def summarise(means: Mapping[Key, Comparison], plan: Mapping[str, Any], encoder:
             "high": mean.high,
             "n_prompts": mean.n_prompts,
             "n_seeds": mean.n_seeds,
-            "n_samples": 1 if metric == JUDGE else samples,
+            "n_samples": 1 if metric.startswith(JUDGE) else samples,
             "over": mean.over,
             "signature": signed(metric, prompts=mean.n_prompts, seeds=mean.n_seeds),
         }
@@ -106,7 +126,7 @@ def summarise(means: Mapping[Key, Comparison], plan: Mapping[str, Any], encoder:
     return pd.DataFrame(rows).sort_values(["domain", "metric", "arm", "temperature"], ignore_index=True)
 
 
-def compare(values: Values, plan: Mapping[str, Any]) -> pd.DataFrame:
+def compare(values: Values, plan: Mapping[str, Any], signed: Signed) -> pd.DataFrame:
     """pairwise.parquet: all pairs of arms at the primary temperature, each arm and the control at the others.
 
     The judge's rows are win rates against the control minus one half. p_holm adjusts over the domains of one
@@ -127,14 +147,16 @@ def compare(values: Values, plan: Mapping[str, Any]) -> pd.DataFrame:
         per_domain = [found.get((domain, *rest)) for domain in plan["domains"]]
         if len(per_domain) > 1 and None not in per_domain:
             found["pooled", *rest] = _pool(per_domain, level)
-    frame = pd.DataFrame([_row(*key, tests) for key, tests in found.items()])
+    frame = pd.DataFrame([_row(*key, tests, signed) for key, tests in found.items()])
     family, single = ["metric", "temperature", "arm", "control"], frame["domain"] != "pooled"
     adjusted = frame[single].groupby(family)["p"].transform(_holm_defined)
     frame.insert(list(frame.columns).index("p") + 1, "p_holm", adjusted.reindex(frame.index).fillna(frame["p"]))
     return frame.sort_values(["domain", *family], ignore_index=True)
 
 
-def frontier_table(values: Values, means: Mapping[Key, Comparison], plan: Mapping[str, Any]) -> pd.DataFrame:
+def frontier_table(
+    values: Values, means: Mapping[Key, Comparison], plan: Mapping[str, Any], signed: Signed
+) -> pd.DataFrame:
     """frontier.parquet: Pass@k of each arm and temperature, and its gain over the control's frontier.
 
     `defined` is False for the control itself and where the arm's Pass@1 is outside the control's range.
@@ -165,17 +187,22 @@ def frontier_table(values: Values, means: Mapping[Key, Comparison], plan: Mappin
                     "gain_high": gain.high if gain else np.nan,
                     "gain_p": gain.p if gain else np.nan,
                     "defined": gain is not None,
+                    "n_prompts": len(point),
+                    "n_seeds": point.shape[1],
+                    "signature": signed(deepest, prompts=len(point), seeds=point.shape[1]),
                 }
                 rows.append(row)
     return pd.DataFrame(rows)
 
 
-def hypotheses(values: Values, pairwise: pd.DataFrame, frontier: pd.DataFrame, plan: Mapping[str, Any]) -> pd.DataFrame:
+def hypotheses(
+    values: Values, pairwise: pd.DataFrame, frontier: pd.DataFrame, plan: Mapping[str, Any], signed: Signed
+) -> pd.DataFrame:
     """hypotheses.parquet: what the plan asks of every arm against the control, a row per domain and question.
 
     hypothesis: superiority (Pass@k, Holm over domains), noninferiority (Pass@1 and the domain's quality
     metric, at the margin), frontier, chosen_temperature (each k, T chosen on validation prompts; a second
-    reading). low_simultaneous, high_simultaneous: Bonferroni over the domains.
+    reading, of arms with several temperatures). low_simultaneous, high_simultaneous: Bonferroni over the domains.
     """
     control, margin, temperature = (
         plan["plan"]["control"],
@@ -213,6 +240,7 @@ def hypotheses(values: Values, pairwise: pd.DataFrame, frontier: pd.DataFrame, p
                         "p": row["p"],
                         "p_holm": row["p_holm"],
                         "holds": bool(holds),
+                        **{name: row[name] for name in SIZES},
                     }
                 )
             gain = gains.loc[domain, arm, temperature]
@@ -224,28 +252,33 @@ def hypotheses(values: Values, pairwise: pd.DataFrame, frontier: pd.DataFrame, p
                     "high": gain["gain_high"],
                     "p": gain["gain_p"],
                     "holds": bool(gain["gain_low"] > 0) if gain["defined"] else None,
+                    **{name: gain[name] for name in SIZES},
                 }
             )
-            rows += _second_reading(values, domain, arm, control, plan, level)
+            rows += _second_reading(values, domain, arm, control, plan, level, signed)
     return pd.DataFrame(rows)
 
 
 def _second_reading(
-    values: Values, domain: str, arm: str, control: str, plan: Mapping[str, Any], level: float
+    values: Values, domain: str, arm: str, control: str, plan: Mapping[str, Any], level: float, signed: Signed
 ) -> list[dict[str, Any]]:
     rows = []
     for k in plan["k"]:
         metric = f"pass_at_{k}"
         chosen_on = [values.by_temperature(domain, a, metric, validation=True) for a in (arm, control)]
-        if not all(chosen_on):
-            continue
         test = [values.by_temperature(domain, a, metric) for a in (arm, control)]
+        if not all(chosen_on) or min(map(len, test)) < 2:
+            continue
         own, other, found = at_chosen_temperature(*test, *chosen_on, level=level)
         rows.append(
             {
                 **_question(domain, "chosen_temperature", arm, control, metric, own, other),
                 **{"difference": found.difference, "low": found.low, "high": found.high, "p": found.p},
                 "holds": bool(found.low > 0),
+                "n_prompts": found.n_prompts,
+                "n_seeds": found.n_seeds,
+                "signature": signed(metric, prompts=found.n_prompts, seeds=found.n_seeds),
+                "n_validation": len(next(iter(chosen_on[0].values()))),
             }
         )
     return rows
@@ -278,8 +311,10 @@ def _pair(x: Array, y: Array, level: float) -> dict[str, Any]:
 
 
 def _against_chance(wins: Array, level: float) -> dict[str, Any]:
+    wins = wins[~np.isnan(wins).any(1)]
     undefined = dict.fromkeys(MEASURES, _nothing(*wins.shape))
-    return {**undefined, "difference": two_way_t(wins - 0.5, level=level), "values": None}
+    found = {"difference": two_way_t(wins - 0.5, level=level)} if len(wins) > 1 else {}
+    return {**undefined, **found, "values": None}
 
 
 def _pool(per_domain: list[dict[str, Any]], level: float) -> dict[str, Any]:
@@ -289,7 +324,7 @@ def _pool(per_domain: list[dict[str, Any]], level: float) -> dict[str, Any]:
     return {name: pool([t[name] for t in per_domain], level=level) for name in MEASURES} | {"values": values}
 
 
-def _row(domain, metric, temperature, arm, control, tests) -> dict[str, Any]:
+def _row(domain, metric, temperature, arm, control, tests, signed) -> dict[str, Any]:
     found = tests["difference"]
     row = {"domain": domain, "metric": metric, "temperature": temperature, "arm": arm, "control": control}
     row |= {name: getattr(found, name) for name in ("difference", "low", "high", "p")}
@@ -304,12 +339,25 @@ def _row(domain, metric, temperature, arm, control, tests) -> dict[str, Any]:
             f"{name}_low": tests[name].low,
             f"{name}_high": tests[name].high,
         }
-    return row | {"n_prompts": found.n_prompts, "n_seeds": found.n_seeds, "over": found.over}
+    sizes = {"n_prompts": found.n_prompts, "n_seeds": found.n_seeds}
+    signature = signed(metric, prompts=found.n_prompts, seeds=found.n_seeds)
+    return row | sizes | {"over": found.over, "signature": signature}
 
 
 def _nothing(n_prompts: int, n_seeds: int) -> Comparison:
     """Where fewer than two prompts are defined."""
     return Comparison(*(np.nan,) * 6, over="undefined", n_prompts=n_prompts, n_seeds=n_seeds)
+
+
+def _signature(encoder: str, samples: int, metric: str, **sizes: int) -> str:
+    return signature(metric, model=encoder, n=1 if metric.startswith(JUDGE) else samples, **sizes)
+
+
+def _within_range(metric: str, mean: Comparison) -> Comparison:
+    """An interval of a rate ends at 0 and 1."""
+    if not metric.startswith(("pass_at_", JUDGE)):
+        return mean
+    return replace(mean, low=max(mean.low, 0.0), high=min(mean.high, 1.0))
 
 
 def _holm_defined(p: pd.Series) -> pd.Series:

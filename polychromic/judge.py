@@ -2,8 +2,7 @@
 
 Every pair is shown in both orders. A verdict counts only if both orders agree; a flip, the mark of a judge
 who prefers a place rather than an answer, is a tie (Zheng et al. 2023, arXiv 2306.05685, section 3.4).
-Judges also prefer the longer answer, so a length-controlled rate stands beside the raw one (Dubois et al.
-2024, arXiv 2404.04475).
+Judges also prefer the longer answer, so the words of both are kept and `winrate` controls for them.
 """
 
 from __future__ import annotations
@@ -210,77 +209,6 @@ def judge_arm(
             }
         )
     return pd.DataFrame(rows)
-
-
-@dataclass(frozen=True)
-class WinRate:
-    """What a table of comparisons says. Rates are in [0, 1], ties count one half, 0.5 is parity; NaN where
-    undefined.
-
-    rate, low, high: mean over the comparisons that were read, its 95 % interval over prompts and seeds.
-    controlled, controlled_low, controlled_high: the rate at equal length. flips: share of the pairs with
-    two opposite or half-hearted verdicts (first and second differ). parse_failures: share of the replies
-    that could not be read.
-    """
-
-    n: int
-    rate: float
-    low: float
-    high: float
-    controlled: float
-    controlled_low: float
-    controlled_high: float
-    ties: float
-    flips: float
-    parse_failures: float
-
-
-def win_rate(comparisons: pd.DataFrame) -> WinRate:
-    """The arm's win rate over the control from `judge_arm`'s table.
-
-    The length-controlled rate is that of a logistic regression of the score (1, 1/2, 0) on tanh(d / s), d
-    the difference in words and s its standard deviation, read off at d = 0 (after Dubois et al. 2024,
-    without the instruction terms, which need many models); its errors are clustered by prompt. NaN where
-    one side wins all, or where there are fewer than ten comparisons.
-    """
-    from polychromic.statistics import two_way_t
-
-    read = comparisons[comparisons["winner"].notna()]
-    scores = read["winner"].map({"arm": 1.0, "tie": 0.5, "control": 0.0}).astype(float)
-    grid = read.assign(score=scores).pivot_table(index="prompt_id", columns="seed", values="score").dropna()
-    low = high = math.nan
-    if len(grid) >= 2:
-        interval = two_way_t(grid.to_numpy())
-        low, high = max(float(interval.low), 0.0), min(float(interval.high), 1.0)
-    n, replies = len(read), 2 * len(comparisons)
-    return WinRate(
-        n,
-        float(scores.mean()) if n else math.nan,
-        low,
-        high,
-        *_length_controlled(read, scores.to_numpy()),
-        ties=float((read["winner"] == "tie").mean()) if n else math.nan,
-        flips=float((read["first"] != read["second"]).mean()) if n else math.nan,
-        parse_failures=float(comparisons["parse_failures"].sum() / replies) if replies else math.nan,
-    )
-
-
-def _length_controlled(read: pd.DataFrame, scores: np.ndarray) -> tuple[float, float, float]:
-    if len(scores) < 10 or scores.min() == scores.max() or read["prompt_id"].nunique() < 2:
-        return math.nan, math.nan, math.nan
-    import statsmodels.api as sm
-
-    gap = (read["length_arm"] - read["length_control"]).to_numpy(dtype=float)
-    spread = gap.std()
-    columns = [np.ones(len(gap))] + ([np.tanh(gap / spread)] if spread > 0 else [])
-    clusters = pd.factorize(read["prompt_id"])[0]
-    fit = sm.GLM(scores, np.column_stack(columns), family=sm.families.Binomial()).fit(
-        cov_type="cluster", cov_kwds={"groups": clusters}
-    )
-    if not fit.converged:
-        return math.nan, math.nan, math.nan
-    at, error = float(fit.params[0]), float(fit.bse[0])
-    return tuple(1 / (1 + math.exp(-logit)) for logit in (at, at - 1.96 * error, at + 1.96 * error))
 
 
 def _picked(samples: pd.DataFrame, seed: int, temperature: float) -> dict[tuple[int, str], str]:

@@ -44,6 +44,16 @@ METRICS = {
     "token_f1": "Token F1",
     "classes": "Distinct classes",
     "length": "Length (words)",
+    "judge_win_rate": "Win rate",
+    "judge_win_rate_length_controlled": "Win rate, length-controlled",
+}
+FIGURE_SECTIONS = {
+    "Results": ("passk_curves", "frontier", "forest", "diversity_quality", "pass_counts"),
+    "Judge": ("judge",),
+    "Cost": ("cost_gain",),
+    "Ablations": ("ablations",),
+    "Training": ("training_dynamics",),
+    "Data": ("curation_funnel", "calibration"),
 }
 LOWER_IS_BETTER = {"self_bleu", "compression_ratio", "perplexity"}
 # What pdflatex does not read as it stands.
@@ -76,10 +86,25 @@ def metric(key: str) -> str:
     """`pass_at_10` -> "Pass@10"."""
     if key.startswith("pass_at_"):
         return "Pass@" + key.removeprefix("pass_at_")
-    for ending, meaning in (("_passing", ", among passing"), ("_cut", ", length-controlled")):
+    for ending, meaning in (("_passing", " (passing)"), ("_cut", " (equal length)")):
         if key.endswith(ending):
             return metric(key.removesuffix(ending)) + meaning
     return METRICS.get(key, key.replace("_", " ").capitalize())
+
+
+def figure_section(figure: str) -> str:
+    """The section of the report in which a figure stands: `calibration` -> "Data"."""
+    return next(section for section, figures in FIGURE_SECTIONS.items() if figure in figures)
+
+
+def p_value(p: float) -> str:
+    """p = 0.021, and p < 0.001 where more digits would say nothing."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def hours(value: float) -> str:
+    """Hours, with more digits where there are few: 12.25, 0.0041."""
+    return f"{value:.2f}" if value >= 0.1 or value == 0 else f"{value:.4f}"
 
 
 def machine(hardware: dict) -> str:

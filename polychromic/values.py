@@ -6,15 +6,17 @@ in silence.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from polychromic import names
 from polychromic.errors import StudyError
 from polychromic.metrics.passk import pass_at_k
+from polychromic.winrate import POINTS
 
 Array = np.ndarray
 Tables = Mapping[str, Mapping[str, Mapping[str, pd.DataFrame]]]
@@ -29,12 +31,13 @@ class Values:
     """A study's metrics as [prompts, seeds] arrays, prompts by id and seeds as in the plan.
 
     test, validation: by (domain, arm, temperature, metric). A NaN is a value that is undefined by nature
-    (distinct-2 of one-word answers, diversity among passing samples where none passed); notes name them.
+    (distinct-2 of one-word answers, diversity among passing samples where none passed); undefined: in how many
+    of how many prompts.
     """
 
     test: dict[Key, Array] = field(default_factory=dict)
     validation: dict[Key, Array] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+    undefined: dict[Key, tuple[int, int]] = field(default_factory=dict)
 
     def by_temperature(self, domain: str, arm: str, metric: str, *, validation: bool = False) -> dict[float, Array]:
         """The arm's arrays of one metric, by temperature in rising order."""
@@ -42,9 +45,45 @@ class Values:
         found = {t: array for (d, a, t, m), array in store.items() if (d, a, m) == (domain, arm, metric)}
         return dict(sorted(found.items()))
 
+    def notes(self) -> list[str]:
+        """What is undefined by nature, a sentence a kind; `n_prompts` of the tables counts what remains."""
+        kinds: dict[str, list[Key]] = {}
+        for key in self.undefined:
+            kinds.setdefault(_why_undefined(key[3]), []).append(key)
+        return [self._note(why, keys) for why, keys in kinds.items()]
+
+    def _note(self, why: str, keys: list[Key]) -> str:
+        metrics = ", ".join(dict.fromkeys(names.metric(key[3]) for key in keys))
+        domains = ", ".join(dict.fromkeys(names.domain(key[0]) for key in keys))
+        holes, sizes = zip(*(self.undefined[key] for key in keys), strict=True)
+        return (
+            f"{why}: {metrics}. In {domains}, {_span(holes)} of {_span(sizes)} prompts have no value ({len(keys)} "
+            f"combination{'s' if len(keys) > 1 else ''} of arm, temperature and metric) and are left out of its means "
+            "and comparisons."
+        )
+
+
+def _why_undefined(metric: str) -> str:
+    """By which rule a metric may have no value, in words."""
+    if metric.endswith("_passing"):
+        return "Diversity among passing samples is undefined where too few of a prompt's samples pass"
+    if metric == JUDGE:
+        return "A comparison counts only where the judge's replies could be read"
+    if metric == "perplexity":
+        return "Perplexity is undefined where prompt and target do not fit into the model"
+    if metric == "rouge_2":
+        return "ROUGE-2 is undefined where no reference has two words"
+    return "Measures of words are undefined where a prompt's samples have too few of them"
+
+
+def _span(counts: Sequence[int]) -> str:
+    return f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+
 
 def read_values(tables: Tables, plan: Mapping[str, Any]) -> Values:
     """Shape the tables of a study (see `analysis.analyse`) into arrays.
+
+    Trained arms are read at every temperature of the plan, prompt arms (`arm_kinds`) at those they have.
 
     Raises:
         StudyError: for tables that do not hold what the plan asks for, naming the file and what is wrong.
@@ -59,8 +98,13 @@ def read_values(tables: Tables, plan: Mapping[str, Any]) -> Values:
         for arm in [control, *(a for a in plan["arms"] if a != control)]:
             frames, where = tables[domain][arm], f"{domain}/{arm}"
             _add_passes(values.test, frames, "passes", domain, arm, plan, prompts)
-            if (domain, arm, primary, f"pass_at_{plan['k'][0]}") not in values.test:
-                raise StudyError(f"{where}/passes.parquet: no samples at the primary temperature {primary}.")
+            prompted = plan["arm_kinds"][arm] == "prompt"
+            for temperature in (primary, *(() if prompted else plan["sampling"]["frontier"])):
+                if (domain, arm, temperature, f"pass_at_{plan['k'][0]}") not in values.test:
+                    raise StudyError(
+                        f"{where}/passes.parquet: no samples at T = {temperature}, which the plan draws. "
+                        "Delete the file and re-run."
+                    )
             if len(frames.get("passes_val", ())):
                 _add_passes(values.validation, frames, "passes_val", domain, arm, plan, prompts)
             for kind in ("diversity", "quality"):
@@ -71,12 +115,10 @@ def read_values(tables: Tables, plan: Mapping[str, Any]) -> Values:
                             values.test[domain, arm, temperature, metric] = array
             if len(frames.get("judge", ())):
                 judged = frames["judge"].assign(temperature=primary)
-                judged[JUDGE] = judged["winner"].map({"arm": 1.0, "tie": 0.5, "control": 0.0})
+                judged[JUDGE] = judged["winner"].map(POINTS)
                 ids = pd.Index(sorted(judged["prompt_id"].unique()))  # a judge may see only some of the prompts
                 columns = _arrays({"judge": judged[[*CELL, JUDGE]]}, "judge", f"{where}/judge.parquet", plan, ids)
-                values.test[domain, arm, primary, JUDGE] = _whole(
-                    columns[primary][JUDGE], f"{where}/judge.parquet", JUDGE
-                )
+                values.test[domain, arm, primary, JUDGE] = columns[primary][JUDGE]
         _settle_undefined(values, domain, tables[domain])
     return values
 
@@ -149,10 +191,7 @@ def _settle_undefined(values: Values, domain: str, tables: Mapping[str, Mapping[
                 continue
             if metric in tables[arm]["quality"].columns and metric not in MAY_BE_UNDEFINED:
                 _whole(values.test[key], f"{domain}/{arm}/quality.parquet, T = {temperature}", metric)
-            values.notes.append(
-                f"{domain}, {arm}, T = {temperature}: {metric} is undefined for {int(hole.any(1).sum())} of "
-                f"{len(hole)} prompts, which are left out of its means and comparisons."
-            )
+            values.undefined[key] = int(hole.any(1).sum()), len(hole)
 
 
 def _whole(array: Array, file: str, metric: str) -> Array:

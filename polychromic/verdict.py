@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,11 +15,6 @@ LONGER = 1.1  # answers of up to 10 % more words still count as the same cost
 LAMBDAS = (0.1, 0.5)
 
 
-def plan_hash(plan: Mapping[str, Any]) -> str:
-    """SHA-256 of the analysis plan as JSON; the order of keys does not count."""
-    return hashlib.sha256(json.dumps(plan, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
-
-
 def verdict(analysis: Analysis, plan: Mapping[str, Any], *, registered: str | None = None) -> dict[str, Any]:
     """verdict.json: per domain and for the four claims; nulls and harms are said like gains.
 
@@ -32,13 +25,16 @@ def verdict(analysis: Analysis, plan: Mapping[str, Any], *, registered: str | No
     Pass@k is lower by the same test, or if Pass@1 or the quality metric has an interval below zero and is
     not non-inferior.
 
+    `untrained_above` holds the prompt arms whose Pass@k is above the control's by the same test: there
+    fine-tuning itself has cost Pass@k, and what the primary arm gains over the control is a loss avoided.
+
     Args:
-        plan: the plan as for `analyse`, with `plan_sha256` where the caller has hashed it, and `ablations`
-            ({arm: {"weight", "samples", "quality", "rank"}}) for the claims on robustness and efficiency.
+        plan: the plan as for `analyse`, its hash as `plan_sha256`, and `ablations` ({arm: {"weight", "samples",
+            "quality", "rank"}}) for the claims on robustness and efficiency.
         registered: the plan's hash before training; the verdict says whether it has changed.
     """
     primary, settings = plan["plan"]["primary"], plan["plan"]
-    sha256 = plan.get("plan_sha256") or plan_hash(plan)
+    sha256 = plan["plan_sha256"]
     return {
         "study": plan["study"],
         "plan_sha256": sha256,
@@ -73,46 +69,97 @@ def _domain(analysis: Analysis, plan: Mapping[str, Any], domain: str, arm: str) 
         "harmed": bool(lower) or not lost.empty,
         **{name: float(gain[name]) for name in ("difference", "low", "high", "p_holm")},
         "quality_metric": plan["domains"][domain]["quality_metric"],
+        "untrained_above": _untrained_above(analysis, plan, domain, gain["metric"]),
     }
-    return found | {"sentence": _sentence(found, domain, arm, gain, losses, frontier, plan["plan"]["margin"])}
+    chosen = rows[(rows["hypothesis"] == "chosen_temperature") & (rows["metric"] == gain["metric"])]
+    readings = [_gain(found, gain), *_losses(losses, plan), _frontier(found, frontier, plan)]
+    further = [*(_chosen(row) for _, row in chosen.iterrows()), *_fine_tuning(analysis, plan, domain, found, gain)]
+    sentence = f"{names.domain(domain)}: {_opening(found, arm)}. {'; '.join(readings)}."
+    return found | {
+        "readings": [*readings, *further],
+        "sentence": " ".join([sentence, *(f"{text}." for text in further)]),
+    }
 
 
-def _sentence(
-    found: Mapping[str, Any],
-    domain: str,
-    arm: str,
-    gain: pd.Series,
-    losses: pd.DataFrame,
-    frontier: pd.Series,
-    margin: float,
-) -> str:
-    control, metric = names.arm(gain["control"]), names.metric(gain["metric"])
+def _untrained_above(analysis: Analysis, plan: Mapping[str, Any], domain: str, metric: str) -> list[str]:
+    """The prompt arms whose metric is higher than the control's by the Holm-adjusted test, the highest first."""
+    rows = _at_primary(analysis.pairwise, plan)
+    rows = rows[(rows["domain"] == domain) & (rows["metric"] == metric) & (rows["control"] == plan["plan"]["control"])]
+    prompted = rows["arm"].map(plan["arm_kinds"].get) == "prompt"
+    rows = rows[prompted & (rows["p_holm"] < plan["plan"]["alpha"]) & (rows["difference"] > 0)]
+    return list(rows.sort_values("difference", ascending=False)["arm"])
+
+
+def _opening(found: Mapping[str, Any], arm: str) -> str:
     if found["supported"]:
-        opening = "the claim is supported"
-    elif found["harmed"]:
-        opening = f"not supported, and {names.arm(arm)} does harm"
-    else:
-        opening = "the claim is not supported"
+        return "the claim is supported"
+    if found["harmed"]:
+        return f"not supported, and {names.arm(arm)} does harm"
+    return "the claim is not supported"
+
+
+def _gain(found: Mapping[str, Any], gain: pd.Series) -> str:
     if found["superior"]:
-        relation = f"is above {control}'s"
+        relation = "is above"
     elif found["harmed"] and gain["high"] < 0:
-        relation = f"is below {control}'s"
+        relation = "is below"
     else:
-        relation = f"is not shown to differ from {control}'s"
-    parts = [f"{metric} {relation}: {_effect(gain)}, p = {gain['p_holm']:.2g} (Holm)"]
-    for _, row in losses.iterrows():
-        kept = "is not worse by" if row["holds"] else "is not shown to keep within"
-        parts.append(f"{names.metric(row['metric'])} {kept} {margin:g}: {_effect(row)}")
+        relation = "is not shown to differ from"
+    metric, control = names.metric(gain["metric"]), names.arm(gain["control"])
+    return f"{metric} {relation} {control}'s: {_effect(gain)}, {names.p_value(gain['p_holm'])} (Holm)"
+
+
+def _losses(losses: pd.DataFrame, plan: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{names.metric(row['metric'])} {'is not worse by' if row['holds'] else 'is not shown to keep within'} "
+        f"{plan['plan']['margin']:g}: {_effect(row)}"
+        for _, row in losses.iterrows()
+    ]
+
+
+def _frontier(found: Mapping[str, Any], frontier: pd.Series, plan: Mapping[str, Any]) -> str:
+    control = names.arm(frontier["control"])
+    if not plan["sampling"]["frontier"]:
+        return f"{control}'s temperature frontier was not drawn: the study samples at one temperature"
     if found["above_frontier"] is None:
-        parts.append(f"its Pass@1 lies outside {control}'s frontier, where no gain over it is defined")
-    else:
-        side = "above" if found["above_frontier"] else "not shown to be above"
-        parts.append(f"it is {side} {control}'s temperature frontier: {_effect(frontier)}")
-    return f"{names.domain(domain)}: {opening}. " + "; ".join(parts) + "."
+        return f"its Pass@1 lies outside {control}'s temperature frontier, where no gain over it is defined"
+    side = "above" if found["above_frontier"] else "not shown to be above"
+    return f"it is {side} {control}'s temperature frontier: {_effect(frontier)}"
 
 
-def _effect(row: pd.Series) -> str:
-    return f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
+def _chosen(row: pd.Series) -> str:
+    return (
+        f"With T chosen for each arm on {row['n_validation']:g} validation prompts ({row['temperature']:g}; "
+        f"{names.arm(row['control'])}: {row['control_temperature']:g}), {names.metric(row['metric'])} differs by "
+        f"{_effect(row)}"
+    )
+
+
+def _fine_tuning(
+    analysis: Analysis, plan: Mapping[str, Any], domain: str, found: Mapping[str, Any], gain: pd.Series
+) -> list[str]:
+    """That fine-tuning itself cost Pass@k, and whether the primary arm has won that back."""
+    if not found["untrained_above"]:
+        return []
+    rows = _at_primary(analysis.pairwise, plan)
+    rows = rows[(rows["domain"] == domain) & (rows["metric"] == gain["metric"])].set_index(["arm", "control"])
+    best, metric = found["untrained_above"][0], names.metric(gain["metric"])
+    cost = rows.loc[(best, gain["control"])]
+    # Each pair of arms stands once, in the order of the plan.
+    swapped = (gain["arm"], best) not in rows.index
+    left = rows.loc[(best, gain["arm"]) if swapped else (gain["arm"], best)]
+    low, difference, high = sorted(-left[name] if swapped else left[name] for name in ("low", "difference", "high"))
+    effect = _effect({"low": low, "difference": difference, "high": high})
+    decided = left["p_holm"] < plan["plan"]["alpha"]
+    relation = ("above" if difference > 0 else "below") if decided else "not shown to differ from"
+    return [
+        f"{names.arm(best)}, untrained, has a higher {metric} than {names.arm(gain['control'])}: {_effect(cost)}. "
+        f"So fine-tuning itself cost {metric} here; {names.arm(gain['arm'])} is {relation} {names.arm(best)}: {effect}"
+    ]
+
+
+def _effect(row: Mapping[str, float]) -> str:
+    return f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]".replace("-", "−")
 
 
 def _claim(status: bool | str, sentence: str) -> dict[str, str]:
@@ -139,7 +186,7 @@ def _generality(analysis: Analysis, plan: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _efficiency(analysis: Analysis, plan: Mapping[str, Any]) -> dict[str, str]:
-    """No more parameters, no longer answers. Hours and dollars vary between runs: see the cost table."""
+    """No more parameters, no longer answers. Hours and dollars vary between runs: `remarks.claims`."""
     primary, control = plan["plan"]["primary"], plan["plan"]["control"]
     arms = plan.get("ablations") or {}
     if primary not in arms or control not in arms:
@@ -154,8 +201,8 @@ def _efficiency(analysis: Analysis, plan: Mapping[str, Any]) -> dict[str, str]:
         words = f"; its answers have {ratios.min():.2f} to {ratios.max():.2f} times the words"
     return _claim(
         ranks[0] <= ranks[1] and bool((ratios <= LONGER).all()),
-        f"{names.arm(primary)} trains an adapter of rank {ranks[0]}, {names.arm(control)} of rank {ranks[1]}"
-        f"{words}. Training hours, tokens and dollars are in the cost table.",
+        f"Read on parameters and answers: {names.arm(primary)} trains an adapter of rank {ranks[0]}, "
+        f"{names.arm(control)} of rank {ranks[1]}{words}.",
     )
 
 

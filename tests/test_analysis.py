@@ -30,6 +30,8 @@ def make_plan(domains=("code", "qa"), arms=ARMS, seeds=SEEDS) -> dict:
         },
         "domains": {domain: {"quality_metric": "rouge_l", "verifier": "similarity"} for domain in domains},
         "arms": list(arms),
+        "arm_kinds": {arm: "prompt" if arm.endswith("_shot") else "train" for arm in arms},
+        "plan_sha256": "5a" * 32,
         "seeds": list(seeds),
         "sampling": {"samples": N, "temperature": 0.7, "frontier": [1.0, 1.3], "test_prompts": 40},
         "k": [1, 5, 10],
@@ -71,7 +73,9 @@ def make_tables(plan, prompts=40, skill=SKILL, seed=0) -> dict:
             if arm == "polychromic":
                 judged = cells[cells["temperature"] == 0.7].drop(columns="temperature")
                 judged = judged[judged["prompt_id"] < "p10"]
-                arm_tables["judge"] = judged.assign(winner=rng.choice(["arm", "tie", "control"], len(judged)))
+                arm_tables["judge"] = judged.assign(
+                    winner=rng.choice(["arm", "tie", "control"], len(judged)), length_arm=9, length_control=9
+                )
             tables.setdefault(domain, {})[arm] = arm_tables
     return tables
 
@@ -111,8 +115,12 @@ def test_columns(analysis):
     assert list(analysis.pairwise.columns) == [
         *("domain", "metric", "temperature", "arm", "control", "difference", "low", "high", "p", "p_holm"),
         *("u", "rank_biserial", "p_mwu", "d_pooled", "d_pooled_low", "d_pooled_high"),
-        *("d_paired", "d_paired_low", "d_paired_high", "n_prompts", "n_seeds", "over"),
+        *("d_paired", "d_paired_low", "d_paired_high", "n_prompts", "n_seeds", "over", "signature"),
     ]
+    for frame in (analysis.summary, analysis.pairwise, analysis.hypotheses, analysis.frontier):
+        sized = frame[["n_prompts", "n_seeds"]].itertuples(index=False)
+        for signature, (prompts, seeds) in zip(frame["signature"], sized, strict=True):
+            assert signature.endswith(f"|prompts:{prompts}|seeds:{seeds}")
     assert not analysis.summary.duplicated(["domain", "metric", "arm", "temperature"]).any()
 
 
@@ -185,6 +193,22 @@ def test_judge_is_a_win_rate_against_one_half(analysis, tables):
     assert row_of(analysis.summary, domain="code", metric="judge_win_rate")["n_prompts"] == 10
 
 
+def test_the_win_rate_at_equal_length_stands_beside_the_raw_one(plan, tables):
+    judged = tables["code"]["polychromic"]["judge"]
+    rng = np.random.default_rng(0)
+    gap = rng.normal(0, 8, len(judged))
+    longer_wins = judged.assign(
+        winner=np.where(rng.random(len(judged)) < 1 / (1 + np.exp(-gap)), "arm", "control"),
+        length_arm=50 + gap + 4,
+        length_control=50,
+    )
+    summary = analyse(replaced(tables, "code", "polychromic", "judge", longer_wins), plan).summary
+    row = row_of(summary, domain="code", metric="judge_win_rate_length_controlled")
+    assert row["low"] < row["value"] < row["high"]
+    assert row["over"] == "prompts only"
+    assert (row["n_samples"], row["n_prompts"]) == (1, 10)
+
+
 def test_undefined_diversity_is_left_out_in_pairs_and_said(plan, tables):
     frame = tables["code"]["lora"]["diversity"].copy()
     frame.loc[(frame["prompt_id"] == "p03") & (frame["seed"] == 42) & (frame["temperature"] == 0.7), "distinct_2"] = (
@@ -194,9 +218,27 @@ def test_undefined_diversity_is_left_out_in_pairs_and_said(plan, tables):
     row = row_of(found.pairwise, domain="code", metric="distinct_2", temperature=0.7, arm="polychromic", control="lora")
     assert row["n_prompts"] == 39
     assert found.notes == [
-        "code, lora, T = 0.7: distinct_2 is undefined for 1 of 40 prompts, which are left out of its means "
-        "and comparisons."
+        "Measures of words are undefined where a prompt's samples have too few of them: Distinct-2. In Code, 1 of 40 "
+        "prompts have no value (1 combination of arm, temperature and metric) and are left out of its means and "
+        "comparisons."
     ]
+
+
+def test_what_is_undefined_is_said_in_a_line_a_kind(plan, tables):
+    changed = tables
+    for domain, arm, prompts in (("code", "lora", 3), ("qa", "polychromic", 5)):
+        frame = changed[domain][arm]["diversity"].copy()
+        frame["distinct_2_passing"] = np.where(frame["prompt_id"] < f"p{prompts:02d}", np.nan, 0.5)
+        frame["vendi_passing"] = 1.0
+        changed = replaced(changed, domain, arm, "diversity", frame)
+    judged = tables["qa"]["polychromic"]["judge"]
+    unread = judged.assign(winner=judged["winner"].where(judged["prompt_id"] != "p02", None))
+    found = analyse(replaced(changed, "qa", "polychromic", "judge", unread), plan)
+    assert len(found.notes) == 2
+    passing, judge = sorted(found.notes, key=lambda note: "judge" in note)
+    assert "Distinct-2 (passing). In Code, Question answering, 3 to 5 of 40 prompts" in passing
+    assert "judge's replies could be read: Win rate. In Question answering, 1 of 10 prompts" in judge
+    assert row_of(found.summary, domain="qa", metric="judge_win_rate")["n_prompts"] == 9
 
 
 def replaced(tables, domain, arm, kind, frame):
@@ -246,7 +288,23 @@ LORA, POLYCHROMIC = "qa/lora", "qa/polychromic"
         (edit("lora", "passes", lambda f: f.iloc[1:]), "9 samples of prompt .* the plan draws 10"),
         (
             edit("lora", "passes", lambda f: f[f["temperature"] != 0.7]),
-            "no samples at the primary temperature 0.7",
+            "no samples at T = 0.7, which the plan draws",
+        ),
+        (
+            edit("polychromic", "passes", lambda f: f[f["temperature"] != 1.3]),
+            f"{POLYCHROMIC}/passes.parquet: no samples at T = 1.3",
+        ),
+        (
+            edit("lora", "passes", lambda f: f.assign(passed=f["passed"].astype(object).where(f.index != 7, None))),
+            f"{LORA}/passes.parquet: `passed` is empty in prompt 'p",
+        ),
+        (
+            edit("lora", "diversity", lambda f: f[(f["prompt_id"] != "p07") | (f["seed"] != 42)]),
+            f"{LORA}/diversity.parquet: no row of prompt 'p07', seed 42",
+        ),
+        (
+            lambda tables: tables | {"qa": tables["qa"] | {"lora": {"passes": tables["qa"]["lora"]["passes"]}}},
+            f"{LORA}/diversity.parquet is missing",
         ),
         (
             edit("lora", "diversity", lambda f: pd.concat([f, f.head(1)])),
@@ -261,6 +319,20 @@ LORA, POLYCHROMIC = "qa/lora", "qa/polychromic"
 def test_what_does_not_fit_is_refused_by_name(plan, tables, change, message):
     with pytest.raises(StudyError, match=message):
         analyse(change(tables), plan)
+
+
+def test_an_arm_of_one_temperature_has_no_second_reading(analysis):
+    rows = analysis.hypotheses
+    assert set(rows[rows["hypothesis"] == "chosen_temperature"]["arm"]) == {"polychromic", "polychromic_literal"}
+    assert set(rows[rows["arm"] == "zero_shot"]["hypothesis"]) == {"superiority", "noninferiority", "frontier"}
+
+
+def test_intervals_of_rates_stay_in_range(plan):
+    skill = dict.fromkeys(ARMS, (2.0, 1.0))
+    summary = analyse(make_tables(plan, prompts=8, skill=skill), plan).summary
+    rates = summary[summary["metric"].str.startswith("pass_at_")]
+    assert rates["high"].max() == 1
+    assert rates["low"].min() >= 0
 
 
 def test_one_seed_is_said():

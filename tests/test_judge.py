@@ -23,7 +23,6 @@ from polychromic.judge import (
     Pair,
     ReferenceSimilarity,
     judge_arm,
-    win_rate,
 )
 from polychromic.judge_clients import KEYS, Client
 from polychromic.records import Record
@@ -314,9 +313,7 @@ def test_both_orders_are_asked_and_agreement_wins() -> None:
     assert set(table.columns) == {
         "seed", "prompt_id", "winner", "first", "second", "length_arm", "length_control", "parse_failures",
     }  # fmt: skip
-    rate = win_rate(table)
-    assert (rate.rate, rate.flips, rate.ties, rate.parse_failures) == (1, 0, 0, 0)
-    assert math.isnan(rate.controlled)  # nothing to regress on
+    assert set(table["parse_failures"]) == {0}
 
 
 def test_a_judge_that_prefers_a_place_gives_ties() -> None:
@@ -324,18 +321,12 @@ def test_a_judge_that_prefers_a_place_gives_ties() -> None:
     assert set(table["winner"]) == {"tie"}
     assert set(table["first"]) == {"arm"}
     assert set(table["second"]) == {"control"}
-    assert (win_rate(table).rate, win_rate(table).flips) == (0.5, 1)
 
 
 def test_nonsense_is_counted_and_never_a_tie() -> None:
     table = judge_arm(samples("good"), samples("bad"), RECORDS, Scripted(lambda _: None), seed=0)
     assert table["winner"].isna().all()
     assert set(table["parse_failures"]) == {2}
-    rate = win_rate(table)
-    assert rate.parse_failures == 1
-    assert rate.n == 0
-    assert math.isnan(rate.rate)
-    assert math.isnan(rate.low)
 
 
 def test_equal_answers_are_a_tie_without_a_request() -> None:
@@ -366,39 +357,6 @@ def test_arms_that_do_not_match_are_named() -> None:
         judge_arm(samples("a"), samples("b", seeds=(1,)), RECORDS, judge, seed=0)
     with pytest.raises(StudyError, match="in no record, the first: 'p11'"):
         judge_arm(samples("a"), samples("b"), RECORDS[:-1], judge, seed=0)
-
-
-def comparisons(n: int, win, gap, seed: int = 0) -> pd.DataFrame:
-    """n prompts x 3 seeds; win(gap) is the arm's probability to win."""
-    rng = np.random.default_rng(seed)
-    rows = []
-    for i in range(n * 3):
-        longer = gap(rng)
-        winner = "arm" if rng.random() < win(longer) else "control"
-        rows.append({
-            "seed": i % 3, "prompt_id": f"p{i // 3}", "winner": winner, "first": winner, "second": winner,
-            "length_arm": 50 + longer, "length_control": 50, "parse_failures": 0,
-        })  # fmt: skip
-    return pd.DataFrame(rows)
-
-
-def test_a_preference_for_length_alone_is_taken_out() -> None:
-    def prefers_longer(gap: float) -> float:
-        return 1 / (1 + math.exp(-gap / 8))
-
-    rate = win_rate(comparisons(300, prefers_longer, lambda rng: rng.normal(8, 8)))
-    assert rate.low > 0.6
-    assert rate.controlled_low < 0.5 < rate.controlled_high
-    assert rate.controlled == pytest.approx(0.5, abs=0.07)
-
-
-def test_a_preference_for_the_answer_survives_length_control() -> None:
-    rate = win_rate(comparisons(300, lambda _: 0.65, lambda rng: rng.normal(0, 8)))
-    assert rate.low < 0.65 < rate.high
-    assert rate.controlled == pytest.approx(rate.rate, abs=0.02)
-    assert 0.5 < rate.controlled_low < 0.65 < rate.controlled_high
-    same_length = win_rate(comparisons(100, lambda _: 0.65, lambda _: 0))
-    assert same_length.controlled == pytest.approx(same_length.rate, abs=1e-6)
 
 
 def test_the_offline_judge_prefers_the_answer_nearer_to_a_reference() -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from test_analysis import make_plan, make_tables
 
 from polychromic.analysis import analyse
-from polychromic.verdict import plan_hash, verdict
+from polychromic.verdict import verdict
 
 DOORS = {"superior", "noninferior", "above_frontier", "supported", "difference", "low", "high", "p_holm"}
 TRAINED = {"weight": 0.0, "samples": 4, "quality": "ce", "rank": 16}
@@ -42,7 +43,7 @@ def test_schema(gain):
     assert all(set(domain) >= DOORS for domain in gain["domains"].values())
     assert gain["study"] == "planted"
     assert gain["primary_arm"] == "polychromic"
-    assert len(gain["plan_sha256"]) == 64
+    assert gain["plan_sha256"] == make_plan()["plan_sha256"]
     assert set(gain["claims"]) == {"generality", "efficiency", "trade_off", "robustness"}
     assert json.loads(json.dumps(gain)) == gain
 
@@ -82,7 +83,41 @@ def test_outside_the_frontier_nothing_is_claimed_of_it():
     found = decide({"lora": (-1, 1), "polychromic": (2, 1), "polychromic_literal": (-1, 1)})
     for domain in found["domains"].values():
         assert domain["above_frontier"] is None
-        assert "outside LoRA's frontier" in domain["sentence"]
+        assert "outside LoRA's temperature frontier" in domain["sentence"]
+
+
+def test_without_a_frontier_it_says_so():
+    plan = make_plan(domains=("code",), arms=("lora", "polychromic"))
+    plan["sampling"] = plan["sampling"] | {"frontier": []}
+    cold = make_tables(plan, skill={})
+    for tables in cold["code"].values():
+        for name in ("passes", "passes_val", "diversity", "quality"):
+            tables[name] = tables[name][tables[name]["temperature"] == 0.7]
+    found = verdict(analyse(cold, plan), plan)["domains"]["code"]
+    assert found["above_frontier"] is None
+    assert "temperature frontier was not drawn" in found["sentence"]
+    assert "validation" not in found["sentence"]
+
+
+def test_the_second_reading_is_said(gain):
+    for domain in gain["domains"].values():
+        said = r"With T chosen for each arm on 80 validation prompts \([\d.]+; LoRA: [\d.]+\), Pass@10 differs by "
+        assert re.search(said, domain["sentence"])
+
+
+def test_that_fine_tuning_itself_cost_pass_at_k_is_said():
+    arms = ("zero_shot", "lora", "polychromic")
+    wide, narrow = (0.0, 0.5), (-1.2, 3.0)
+    found = decide({"zero_shot": wide, "lora": narrow, "polychromic": (-0.9, 2.0)}, arms=arms)["domains"]["code"]
+    assert found["untrained_above"] == ["zero_shot"]
+    assert "Zero-shot, untrained, has a higher Pass@10 than LoRA: +0." in found["sentence"]
+    assert "fine-tuning itself cost Pass@10 here; Polychromic is below Zero-shot: −0." in found["sentence"]
+    # The order of the arms in the plan does not turn the sign.
+    turned = decide({"zero_shot": wide, "lora": narrow, "polychromic": (-0.9, 2.0)}, arms=(*arms[1:], "zero_shot"))
+    assert "Polychromic is below Zero-shot: −0." in turned["domains"]["code"]["sentence"]
+    null = decide(dict.fromkeys(arms, narrow), arms=arms)["domains"]["code"]
+    assert null["untrained_above"] == []
+    assert "fine-tuning" not in null["sentence"]
 
 
 def test_robustness_reads_the_ablation_over_lambda_only(gain):
@@ -107,12 +142,6 @@ def test_a_larger_adapter_is_not_efficient():
     ablations = {"lora": TRAINED, "polychromic": TRAINED | {"rank": 32}}
     found = decide({}, arms=("lora", "polychromic"), ablations=ablations, prompts=10)
     assert found["claims"]["efficiency"]["status"] == "not supported"
-
-
-def test_the_plan_hash_ignores_order_and_sees_every_value():
-    plan = make_plan()
-    assert plan_hash(plan) == plan_hash(dict(reversed(plan.items())))
-    assert plan_hash(plan) != plan_hash(plan | {"seeds": [42, 123, 457]})
 
 
 def test_a_changed_plan_is_said():
