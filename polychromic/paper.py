@@ -12,10 +12,10 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from polychromic import names, tables
+from polychromic import names, tables, tabular
 from polychromic.errors import StudyError
 from polychromic.figures import FIGURES
-from polychromic.remarks import plan_hashes, remarks
+from polychromic.remarks import claims, fine_tuning_cost, plan_hashes, remarks
 from polychromic.results import Results, read_results
 
 BODY = ("passk_curves", "frontier", "forest", "diversity_quality")
@@ -63,12 +63,10 @@ def write_paper(folder: str | Path, output: str | Path | None = None, *, bibliog
     (output / "main.tex").write_text(text, encoding="utf-8")
     (output / "numbers.tex").write_text(macros(numbers(results)), encoding="utf-8")
     for name, table in made.items():
-        (output / "tables" / f"{name}.tex").write_text(tables.latex(table), encoding="utf-8")
+        (output / "tables" / f"{name}.tex").write_text(tabular.latex(table), encoding="utf-8")
     for name in drawn:
         shutil.copyfile(folder / "figures" / f"{name}.pdf", output / "figures" / f"{name}.pdf")
-    # BibTeX has no comments: an "@" in one would start an entry.
-    entries = [line for line in bibliography.read_text(encoding="utf-8").splitlines() if not line.startswith("%")]
-    (output / "references.bib").write_text("\n".join(entries).strip() + "\n", encoding="utf-8")
+    (output / "references.bib").write_text(_for_bibtex(bibliography.read_text(encoding="utf-8")), encoding="utf-8")
     return output
 
 
@@ -97,7 +95,7 @@ def build_pdf(folder: str | Path) -> Path | None:
     return folder / "main.pdf"
 
 
-def article(results: Results, made: dict[str, tables.Table], captions: dict[str, str]) -> str:
+def article(results: Results, made: dict[str, tabular.Table], captions: dict[str, str]) -> str:
     """main.tex as text. made: the tables; captions: of the drawn figures, in their order."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("polychromic", "templates"),
@@ -122,14 +120,18 @@ def article(results: Results, made: dict[str, tables.Table], captions: dict[str,
         figure_of=_float,
         domains=results.domains(),
         deep=names.metric(results.deepest),
-        claims=results.verdict["claims"],
+        claims=claims(results),
+        untrained=fine_tuning_cost(results),
         tables=made,
         figures=[{"name": name, "caption": caption} for name, caption in captions.items()],
+        drawn=list(captions),
         body=BODY,
         remarks=[remark for remark in remarks(results) if remark.topic != "power"],
         power=results.power.get("sentence", ""),
         temperatures=", ".join(f"$T = {t:g}$" for t in temperatures),
-        plan_note=" and has not changed since before training" if before and before == now else "",
+        epochs=_settings(results)["Epochs"],
+        plan_held=bool(before) and before == now,
+        plan_changed=bool(before) and before != now,
     )
 
 
@@ -155,6 +157,7 @@ def numbers(results: Results) -> dict[str, str]:
         "TotalDollars": f"{trained['dollars']:.2f}",
         **_settings(results),
     }
+    found["NumUntrainedAbove"] = sum(bool(verdict[domain]["untrained_above"]) for domain in domains)
     for flag, name in (
         ("superior", "Superior"),
         ("noninferior", "Noninferior"),
@@ -223,6 +226,12 @@ def _float(figure: dict[str, Any]) -> str:
 def _span(counts: pd.Series) -> str:
     low, high = int(counts.min()), int(counts.max())
     return str(low) if low == high else f"{low} to {high}"
+
+
+def _for_bibtex(bibliography: str) -> str:
+    """Without comments, which BibTeX does not have, and with arXiv numbers where its plain styles show them."""
+    entries = "\n".join(line for line in bibliography.splitlines() if not line.startswith("%"))
+    return re.sub(r"(  eprint = \{(.*)\},)", r"\1\n  howpublished = {arXiv:\2},", entries).strip() + "\n"
 
 
 def _check_citations(text: str, bibliography: Path) -> None:

@@ -5,6 +5,7 @@ The report shows them under the verdict; the paper's limitations are made of the
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from math import nan
 
@@ -22,7 +23,6 @@ MAX_SHARE = {
     "unjudged": 0.01,
 }
 """Shares of an arm's samples above which an audit count is worth a remark."""
-
 
 PUBLIC_SETS = {
     "humaneval": "HumanEval is surely",
@@ -63,6 +63,46 @@ def remarks(results: Results) -> list[Remark]:
 def plan_hashes(results: Results) -> tuple[str, str]:
     """SHA-256 of the analysis plan before training (in power.json) and at the verdict; "" if not recorded."""
     return results.power.get("plan_sha256", ""), results.verdict.get("plan_sha256", "")
+
+
+def fine_tuning_cost(results: Results) -> str:
+    """That untrained arms have a higher Pass@k than the control, and where; "" where none has."""
+    above = {domain: results.verdict["domains"][domain]["untrained_above"] for domain in results.domains()}
+    places = [names.domain(domain) for domain, arms in above.items() if arms]
+    if not places:
+        return ""
+    arms = " and ".join(map(names.arm, dict.fromkeys(arm for arms in above.values() for arm in arms)))
+    metric, control = names.metric(results.deepest), names.arm(results.control)
+    return (
+        f"Fine-tuning itself cost {metric} in {len(places)} of {len(above)} domains ({', '.join(places)}): there "
+        f"{arms}, untrained, is above {control}, and a gain over {control} is first of all a loss avoided."
+    )
+
+
+def claims(results: Results) -> dict[str, dict[str, str]]:
+    """The verdict's claims; efficiency with what training cost, which the verdict leaves to the run records."""
+    found = dict(results.verdict["claims"])
+    if "efficiency" in found and (cost := _cost_in_words(results)):
+        found["efficiency"] = found["efficiency"] | {"sentence": f"{found['efficiency']['sentence']} {cost}"}
+    return found
+
+
+def _cost_in_words(results: Results) -> str:
+    """Time and money of one training of the primary arm against the control's, means over domains and seeds."""
+    spent = [
+        (run["arm"], run["seconds"]["total"] / 3600, run["dollars"]) for run in results.runs if "derived" not in run
+    ]
+    own, control = ([row[1:] for row in spent if row[0] == arm] for arm in (results.primary, results.control))
+    if not own or not control:
+        return ""
+    (hours, dollars), (hours_control, dollars_control) = (
+        [sum(column) / len(rows) for column in zip(*rows, strict=True)] for rows in (own, control)
+    )
+    money = f" and {dollars:.2f} against {dollars_control:.2f} dollars" if dollars or dollars_control else ""
+    return (
+        f"One training took {hours / hours_control:.1f} times as long ({names.hours(hours)} against "
+        f"{names.hours(hours_control)} hours{money})."
+    )
 
 
 def _scope(results: Results) -> list[Remark]:
@@ -109,6 +149,9 @@ def _gaps(results: Results) -> list[Remark]:
                 if count < most:
                     text = f"{where}: {count} {unit} where other arms have {most}."
                     found.append(Remark(f"fewer {unit}", text, serious=arm in vital))
+    if results.left_out:
+        text = f"The folder also holds {', '.join(results.left_out)}, which the statistics do not: not shown anywhere."
+        found.append(Remark("arms left out", text))
     for run in results.runs:
         if run["status"] != "finished":
             where = f"{names.domain(run['domain'])}, {names.arm(run['arm'])}, seed {run['seed']}"
@@ -164,13 +207,17 @@ def _contamination(results: Results) -> list[Remark]:
 def _audits(results: Results) -> list[Remark]:
     found = []
     for (domain, arm), audit in results.audits.items():
-        where, total = f"{names.domain(domain)}, {names.arm(arm)}", audit["samples"]
+        where = f"{names.domain(domain)}, {names.arm(arm)}"
         found += [Remark("samples", f"{where}: {warning}", serious=True) for warning in audit["warnings"]]
-        for key, limit in MAX_SHARE.items():
-            if total and audit[key] / total > limit:
-                kind = key.replace("_", " ")
-                text = f"{where}: {audit[key] / total:.1%} of {total:,} samples are counted as {kind}."
-                found.append(Remark(kind, text))
+    for key, limit in MAX_SHARE.items():
+        shares = [
+            f"{names.domain(domain)}, {names.arm(arm)} {audit[key] / audit['samples']:.1%} of {audit['samples']:,}"
+            for (domain, arm), audit in results.audits.items()
+            if audit["samples"] and audit[key] / audit["samples"] > limit
+        ]
+        if shares:
+            kind = key.replace("_", " ")
+            found.append(Remark(kind, f"Samples that are counted as {kind}: {'; '.join(shares)}."))
     for domain in results.domains():
         own = {arm: audit["streams"] for (place, arm), audit in results.audits.items() if place == domain}
         for (first, second), streams in repeated_between(own).items():
@@ -184,12 +231,15 @@ def _audits(results: Results) -> list[Remark]:
 
 def _training(results: Results) -> list[Remark]:
     """Warnings of the training itself: samples that collapsed or exploded, credits that stayed zero."""
+    warned: dict[str, list[str]] = {}
+    for run in results.runs:
+        if "derived" in run:
+            continue
+        where = f"{names.domain(run['domain'])}, {names.arm(run['arm'])}, seed {run['seed']}"
+        for warning in run.get("warnings", []):
+            # The same warning of many runs differs in its numbers alone.
+            warned.setdefault(re.sub(r"\d+(?:\.\d+)?(?:e[-+]?\d+)?", "#", warning), []).append(f"{where}: {warning}")
     return [
-        Remark(
-            "training",
-            f"{names.domain(run['domain'])}, {names.arm(run['arm'])}, seed {run['seed']}: {warning}",
-        )
-        for run in results.runs
-        if "derived" not in run
-        for warning in run.get("warnings", [])
+        Remark("training", first + (f" So, with other numbers, {len(rest)} more." if rest else ""))
+        for first, *rest in warned.values()
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from polychromic import names, tables
 from polychromic.figures import FIGURES
 from polychromic.files import file_digest
 from polychromic.records import read_records
-from polychromic.remarks import plan_hashes, remarks
+from polychromic.remarks import claims, fine_tuning_cost, plan_hashes, remarks
 from polychromic.results import (
     DOMAIN_ORDER,
     Results,
@@ -44,7 +45,7 @@ def write_report(folder: str | Path, output: str | Path | None = None, *, title:
     folder = Path(folder)
     output = Path(output) if output else folder / "report.html"
     results = read_results(folder)
-    page = render(results, read_samples(folder, results.temperature), title=title)
+    page = render(results, read_samples(folder, results.arms(), results.temperature), title=title)
     # Model-written text may hold lone surrogates, which UTF-8 cannot.
     output.write_text(page, encoding="utf-8", errors="replace", newline="\n")
     return output
@@ -63,10 +64,12 @@ def render(results: Results, samples: dict[str, Any], *, title: str = "") -> str
             results=results,
             names=names,
             headline=headline(results),
-            domains=results.verdict["domains"],
-            claims=results.verdict.get("claims", {}),
+            fine_tuning_cost=fine_tuning_cost(results),
+            domains={domain: results.verdict["domains"][domain] for domain in results.domains()},
+            claims=claims(results),
             remarks=remarks(results),
             tables={name: table for name, table in made.items() if table is not None},
+            table_titles=tables.TITLES,
             figures=read_figures(results.folder / "figures") if results.folder else [],
             samples=samples,
             samples_json=_inside_script(samples),
@@ -101,7 +104,7 @@ def headline(results: Results) -> str:
 
 
 def read_figures(folder: Path) -> list[dict[str, str]]:
-    """The drawn figures in reading order: name, SVG text with ids of its own, caption."""
+    """The drawn figures in reading order: name, section, SVG text with ids of its own, caption."""
     figures = []
     for name in FIGURES:
         svg, caption = folder / f"{name}.svg", folder / f"{name}.caption.md"
@@ -109,6 +112,7 @@ def read_figures(folder: Path) -> list[dict[str, str]]:
             figures.append(
                 {
                     "name": name,
+                    "section": names.figure_section(name),
                     "svg": inline_svg(svg.read_text(encoding="utf-8"), name),
                     "caption": caption.read_text(encoding="utf-8").strip(),
                 }
@@ -127,7 +131,7 @@ def inline_svg(svg: str, name: str) -> str:
     return f'{head} role="img" aria-label="{name.replace("_", " ")}">{rest}'
 
 
-def read_samples(folder: str | Path, temperature: float) -> dict[str, Any]:
+def read_samples(folder: str | Path, arms: Sequence[str], temperature: float) -> dict[str, Any]:
     """Answers side by side: {domain: {"seed", "arms", "prompts": [{id, prompt, references, answers}], "of"}}.
 
     `answers` holds per arm a list of [text, passed, count]: equal answers stand once. They are of the first
@@ -138,26 +142,23 @@ def read_samples(folder: str | Path, temperature: float) -> dict[str, Any]:
     for path in sorted(folder.glob("*/data/test.jsonl")):
         domain = path.parts[-3]
         records = {record.id: record for record in read_records(path)}
-        frames = {}
-        for passes in sorted((folder / domain).glob("*/passes.parquet")):
-            if (frame := _first_seed(passes, temperature)) is not None:
-                frames[passes.parent.name] = frame
+        found = {arm: _first_seed(folder / domain / arm / "passes.parquet", temperature) for arm in arms}
+        frames = {arm: frame for arm, frame in found.items() if frame is not None}
         if not frames:
             continue
-        arms = Results(domain).arms(pd.DataFrame({"arm": list(frames)}))
-        sampled = set.intersection(*(set(frames[arm]["prompt_id"]) for arm in arms)) & set(records)
+        sampled = set.intersection(*(set(frame["prompt_id"]) for frame in frames.values())) & set(records)
         chosen = sorted(sampled, key=lambda key: derive_seed("report", key))[:PROMPTS_SHOWN]
-        grouped = {arm: dict(iter(frames[arm].groupby("prompt_id"))) for arm in arms}
+        grouped = {arm: dict(iter(frame.groupby("prompt_id"))) for arm, frame in frames.items()}
         shown[domain] = {
-            "seed": int(frames[arms[0]]["seed"].iloc[0]),
+            "seed": int(next(iter(frames.values()))["seed"].iloc[0]),
             "of": len(sampled),
-            "arms": arms,
+            "arms": list(frames),
             "prompts": [
                 {
                     "id": key,
                     "prompt": records[key].prompt,
                     "references": list(records[key].references or (records[key].target,))[:3],
-                    "answers": {arm: _distinct(grouped[arm][key]) for arm in arms},
+                    "answers": {arm: _distinct(grouped[arm][key]) for arm in frames},
                 }
                 for key in sorted(chosen)
             ],
@@ -167,6 +168,8 @@ def read_samples(folder: str | Path, temperature: float) -> dict[str, Any]:
 
 def _first_seed(passes: Path, temperature: float) -> pd.DataFrame | None:
     """Texts and verdicts of an arm's first seed at the primary temperature; None where there are no texts."""
+    if not passes.is_file():
+        return None
     verdicts = read_parquet(passes)
     verdicts = verdicts[np.isclose(verdicts["temperature"], temperature)]
     seed = verdicts["seed"].min()

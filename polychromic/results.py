@@ -8,10 +8,11 @@ makes it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -36,12 +37,56 @@ ARM_ORDER = (
 DOMAIN_ORDER = ("social", "code", "creative", "qa")
 
 
+class Source(NamedTuple):
+    """A kind of file: where it is, the target of the workflow that makes it, and what a reader needs in it."""
+
+    file: str
+    target: str
+    needs: tuple[str, ...]
+
+
+_MEANS = ("domain", "arm", "temperature", "n_prompts", "n_seeds", "signature")
+_TESTS = (*_MEANS, "metric", "control", "difference", "low", "high", "p", "p_holm")
+SOURCES = {
+    "summary": Source(
+        "statistics/summary.parquet", "statistics", (*_MEANS, "metric", "value", "low", "high", "n_samples")
+    ),
+    "pairwise": Source("statistics/pairwise.parquet", "statistics", (*_TESTS, "rank_biserial", "d_pooled", "d_paired")),
+    "hypotheses": Source(
+        "statistics/hypotheses.parquet", "statistics", (*_TESTS, "hypothesis", "control_temperature", "holds")
+    ),
+    "frontier": Source("statistics/frontier.parquet", "statistics", (*_MEANS, "gain_over_control_frontier", "defined")),
+    "verdict": Source("statistics/verdict.json", "statistics", ("plan_sha256", "plan", "domains", "claims", "notes")),
+    "power": Source("statistics/power.json", "statistics", ("sentence", "plan_sha256")),
+    "passes": Source(
+        "<domain>/<arm>/passes.parquet", "metrics", ("seed", "prompt_id", "temperature", "sample", "passed")
+    ),
+    "judge": Source("<domain>/<arm>/judge.parquet", "metrics", ("winner", "first", "second", "parse_failures")),
+    "train_logs": Source("<domain>/<arm>/<run>/train_log.jsonl", "models", ("step",)),
+    "runs": Source(
+        "<domain>/<arm>/<run>/run.json",
+        "models",
+        (
+            *("domain", "arm", "seed", "status", "config", "hardware", "seconds", "tokens"),
+            *("gpu_hours", "dollars", "trainable_parameters", "peak_memory_bytes"),
+        ),
+    ),
+    "funnels": Source("<domain>/data/funnel.json", "data", ("read", "steps")),
+    "leakage": Source("<domain>/data/leakage.json", "data", ("leaks",)),
+    "calibrations": Source(
+        "<domain>/calibration.json", "data", ("true_pass", "false_pass", "n_right", "n_mismatched", "warnings")
+    ),
+    "audits": Source("<domain>/<arm>/audit.json", "metrics", ("samples", "warnings", "unjudged", "streams")),
+}
+
+
 @dataclass(frozen=True)
 class Results:
     """Everything a reader of a study sees, by the schemas of docs/results.md.
 
     Frames have one row per what their name says and carry `domain` (and `arm`) columns; dicts are keyed
-    by domain, or by (domain, arm) where a file is per arm.
+    by domain, or by (domain, arm) where a file is per arm. left_out: arms whose files are there, but which
+    the study's statistics do not hold.
     """
 
     study: str
@@ -60,6 +105,7 @@ class Results:
     calibrations: dict[str, Any] = field(default_factory=dict)
     audits: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     files: list[Path] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
     folder: Path | None = None
 
     def require(self, *names: str) -> None:
@@ -67,9 +113,9 @@ class Results:
         for name in names:
             value = getattr(self, name)
             if value.empty if isinstance(value, pd.DataFrame) else not value:
-                where = f"{self.folder}: " if self.folder else ""
+                where, source = f"{self.folder}: " if self.folder else "", SOURCES[name]
                 raise StudyError(
-                    f"{where}no {SOURCES[name]} of this study. Run `snakemake statistics` (or copy the whole "
+                    f"{where}no {source.file} of this study. Run `snakemake {source.target}` (or copy the whole "
                     "results folder) and try again."
                 )
 
@@ -130,22 +176,6 @@ class Results:
 
 # What an ablation arm may change: its sign, and the section and key of the run record's config.
 FACTORS = (("λ", "objective", "weight"), ("N", "objective", "samples"), ("rank", "training", "rank"))
-SOURCES = {
-    "summary": "statistics/summary.parquet",
-    "pairwise": "statistics/pairwise.parquet",
-    "hypotheses": "statistics/hypotheses.parquet",
-    "frontier": "statistics/frontier.parquet",
-    "verdict": "statistics/verdict.json",
-    "power": "statistics/power.json",
-    "passes": "<domain>/<arm>/passes.parquet",
-    "judge": "<domain>/<arm>/judge.parquet",
-    "train_logs": "<domain>/<arm>/seed-<s>/train_log.jsonl",
-    "runs": "<domain>/<arm>/seed-<s>/run.json",
-    "funnels": "<domain>/data/funnel.json",
-    "leakage": "<domain>/data/leakage.json",
-    "calibrations": "<domain>/calibration.json",
-    "audits": "<domain>/<arm>/audit.json",
-}
 
 
 def is_ablation(arm: str) -> bool:
@@ -187,56 +217,73 @@ def ordered(names: set[str], order: tuple[str, ...]) -> list[str]:
 def read_results(folder: str | Path) -> Results:
     """Read `results/<study>/`. Adapters, models and sample texts are not touched.
 
+    Where the folder has statistics, only arms that these hold are read: others are of another plan, or unfinished.
+
     Raises:
-        StudyError: if the folder is not there or one of its files cannot be read, naming the file.
+        StudyError: if the folder is not there, or one of its files cannot be read or lacks what another version
+        of the project would have put there, naming the file.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise StudyError(f"{folder}: no such results folder. Run the study first, or give the path of results/<study>.")
     files: list[Path] = []
+    summary_file = folder / "statistics" / "summary.parquet"
+    arms = set(read_parquet(summary_file, columns=["arm"])["arm"]) if summary_file.is_file() else None
+    left_out: set[str] = set()
 
-    def frames(pattern: str, *keys: str) -> pd.DataFrame:
-        parts = []
-        for path, parents in _matches(folder, pattern):
+    def found(name: str) -> Iterator[tuple[Path, dict[str, str]]]:
+        """Each file of a kind with its domain, arm and run."""
+        source = SOURCES[name]
+        keys = re.findall(r"<(\w+)>", source.file)
+        for path in sorted(folder.glob(re.sub(r"<\w+>", "*", source.file))):
+            of = dict(zip(keys, path.relative_to(folder).parts, strict=False))
+            if arms is not None and of.get("arm", next(iter(arms))) not in arms:
+                left_out.add(of["arm"])
+                continue
             files.append(path)
+            yield path, of
+
+    def frames(name: str) -> pd.DataFrame:
+        parts = []
+        for path, of in found(name):
             frame = pd.read_json(path, lines=True) if path.suffix == ".jsonl" else read_parquet(path)
-            parts.append(frame.assign(**dict(zip(keys, parents, strict=False))))
+            _check(path, SOURCES[name], frame.columns)
+            parts.append(frame.assign(**of))
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
-    def documents(pattern: str) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
-        for path, parents in _matches(folder, pattern):
-            files.append(path)
-            yield parents, read_json(path)
+    def documents(name: str) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+        for path, of in found(name):
+            value = read_json(path)
+            _check(path, SOURCES[name], value)
+            yield tuple(of.values()), value
 
-    def document(pattern: str) -> dict[str, Any]:
-        return next((value for _, value in documents(pattern)), {})
+    def document(name: str) -> dict[str, Any]:
+        return next((value for _, value in documents(name)), {})
 
-    verdict = document("statistics/verdict.json")
-    results = Results(
+    verdict = document("verdict")
+    return Results(
         study=verdict.get("study", folder.name),
-        summary=frames("statistics/summary.parquet"),
-        pairwise=frames("statistics/pairwise.parquet"),
-        hypotheses=frames("statistics/hypotheses.parquet"),
-        frontier=frames("statistics/frontier.parquet"),
-        passes=frames("*/*/passes.parquet", "domain", "arm"),
-        judge=frames("*/*/judge.parquet", "domain", "arm"),
-        train_logs=frames("*/*/seed-*/train_log.jsonl", "domain", "arm", "run"),
+        **{name: frames(name) for name in ("summary", "pairwise", "hypotheses", "frontier")},
+        **{name: frames(name) for name in ("passes", "judge", "train_logs")},
         verdict=verdict,
-        power=document("statistics/power.json"),
-        runs=[run for _, run in documents("*/*/seed-*/run.json")],
-        funnels={parents[0]: value for parents, value in documents("*/data/funnel.json")},
-        leakage={parents[0]: value for parents, value in documents("*/data/leakage.json")},
-        calibrations={parents[0]: value for parents, value in documents("*/calibration.json")},
-        audits={parents[:2]: value for parents, value in documents("*/*/audit.json")},
+        power=document("power"),
+        runs=[run for _, run in documents("runs")],
+        **{name: {of[0]: v for of, v in documents(name)} for name in ("funnels", "leakage", "calibrations")},
+        audits=dict(documents("audits")),
         files=files,
+        left_out=ordered(left_out, ARM_ORDER),
         folder=folder,
     )
-    return results
 
 
-def _matches(folder: Path, pattern: str) -> Iterator[tuple[Path, tuple[str, ...]]]:
-    for path in sorted(folder.glob(pattern)):
-        yield path, path.relative_to(folder).parts[:-1]
+def _check(path: Path, source: Source, found: Container[str]) -> None:
+    """Refuse a file of another version of the project."""
+    absent = [name for name in source.needs if name not in found]
+    if absent:
+        raise StudyError(
+            f"{path} has no {absent[0]}: another version of the project wrote it. Read the study with that version, "
+            f"or delete the file and run `snakemake {source.target}`."
+        )
 
 
 def read_parquet(path: Path, **options: Any) -> pd.DataFrame:

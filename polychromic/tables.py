@@ -1,27 +1,25 @@
-"""The study's tables: main results, pairwise tests, ablations and cost, each as CSV, LaTeX (booktabs)
-and Markdown.
+"""The study's tables: each a function from `Results` to a `Table`.
 
     for name, make in TABLES.items():
         if table := make(results):
-            save(table, folder / name)
+            tabular.save(table, folder / name)
 
 The CSV carries every number in full with its n and signature; the other two are for reading. A value is
-set in bold only where a test supports it: it is best in its column and differs from the next by
-Holm-adjusted p < 0.05.
+set in bold only where a test supports it: it is best in its column and differs from the next by the
+Holm-adjusted test.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
+from math import nan
 
 import pandas as pd
 
 from polychromic import names
-from polychromic.results import Results, ablation_grid, is_ablation
+from polychromic.results import Results, ablation_grid, is_ablation, pass_at_columns
+from polychromic.tabular import Table, number, p_value, with_interval
 
-ALPHA = 0.05
 # The columns of the main table where a study measured them; a domain's own quality metric is added.
 MAIN_METRICS = (
     "self_bleu",
@@ -33,17 +31,7 @@ MAIN_METRICS = (
     "pass_at_5",
     "pass_at_10",
 )
-
-
-@dataclass(frozen=True)
-class Table:
-    """`data` is the CSV; `cells` is for reading: text, with its group; `best` is the bold (row, column)s."""
-
-    data: pd.DataFrame
-    cells: pd.DataFrame
-    groups: list[str]
-    caption: str
-    best: set[tuple[int, str]] = field(default_factory=set)
+JUDGED = ("judge_win_rate", "judge_win_rate_length_controlled")
 
 
 def main(results: Results) -> Table:
@@ -58,7 +46,7 @@ def main(results: Results) -> Table:
     found = rows.set_index(["domain", "arm", "metric"])
     data, cells, groups, best = [], [], [], set()
     for domain in blocks:
-        winners = {metric: best_arm(rows, tests, domain, metric, arms) for metric in metrics}
+        winners = {metric: best_arm(rows, tests, domain, metric, arms, results.plan["alpha"]) for metric in metrics}
         for arm in arms:
             line = {"Arm": names.arm(arm)}
             for metric in metrics:
@@ -78,7 +66,7 @@ def main(results: Results) -> Table:
                         row["signature"],
                     ]
                 )
-                line[names.metric(metric)] = _with_interval(row["value"], row["low"], row["high"])
+                line[names.metric(metric)] = with_interval(row["value"], row["low"], row["high"])
                 if winners[metric] == arm:
                     best.add((len(cells), names.metric(metric)))
             cells.append(line)
@@ -87,16 +75,27 @@ def main(results: Results) -> Table:
         pd.DataFrame(data, columns=["domain", "metric", "arm", "value", "low", "high", "n", "signature"]),
         pd.DataFrame(cells),
         groups,
-        f"Results at T = {results.temperature:g}: means with {names.intervals(rows)}; "
-        f"{names.sizes(rows)}. Lower is "
-        f"better for Self-BLEU. Bold: best, and different from the next arm at Holm-adjusted p < "
-        f"{ALPHA:g}; a "
-        "column without bold has no such arm.",
+        f"Results at T = {results.temperature:g}: means with {names.intervals(rows)}; {_sizes(rows)}. "
+        f"Lower is better for Self-BLEU. Bold: best, and different from the next arm at "
+        f"Holm-adjusted p < {results.plan['alpha']:g}; a column without bold has no such arm.",
         best,
     )
 
 
-def best_arm(summary: pd.DataFrame, pairwise: pd.DataFrame, domain: str, metric: str, arms: list[str]) -> str | None:
+def _sizes(rows: pd.DataFrame) -> str:
+    """`names.sizes`, and which means are over fewer prompts because the metric is undefined for the rest."""
+    rows = rows[rows["domain"] != "pooled"]
+    fewer = rows["n_prompts"] < rows.groupby("domain")["n_prompts"].transform("max")
+    told = [
+        f"{names.metric(metric)} in {names.domain(domain)} {names.count_range(own['n_prompts'], 'prompt')}"
+        for (metric, domain), own in rows[fewer].groupby(["metric", "domain"])
+    ]
+    return names.sizes(rows[~fewer]) + (f" (undefined for the rest: {', '.join(told)})" if told else "")
+
+
+def best_arm(
+    summary: pd.DataFrame, pairwise: pd.DataFrame, domain: str, metric: str, arms: list[str], alpha: float
+) -> str | None:
     """The arm that is best and, by the Holm-adjusted test, better than the next; None without such a test.
 
     `summary` and `pairwise` hold one temperature.
@@ -111,7 +110,7 @@ def best_arm(summary: pd.DataFrame, pairwise: pd.DataFrame, domain: str, metric:
         ((tests["arm"] == first) & (tests["control"] == second))
         | ((tests["arm"] == second) & (tests["control"] == first))
     ]
-    return first if (pair["p_holm"] < ALPHA).any() else None
+    return first if (pair["p_holm"] < alpha).any() else None
 
 
 def pairwise(results: Results) -> Table:
@@ -131,17 +130,17 @@ def pairwise(results: Results) -> Table:
             {
                 "Metric": names.metric(metric),
                 "Arm": names.arm(arm),
-                "Difference": _with_interval(row["difference"], row["low"], row["high"], sign=True),
-                "p": _p(row["p"]),
-                "p (Holm)": _p(row["p_holm"]),
-                "Rank-biserial r": _number(row["rank_biserial"], sign=True),
-                "p (U)": _p(row["p_mwu"]),
-                "d (pooled)": _with_interval(row["d_pooled"], row["d_pooled_low"], row["d_pooled_high"], sign=True),
-                "d (paired)": _with_interval(row["d_paired"], row["d_paired_low"], row["d_paired_high"], sign=True),
+                "Difference": with_interval(row["difference"], row["low"], row["high"], sign=True),
+                "p": p_value(row["p"]),
+                "p (Holm)": p_value(row["p_holm"]),
+                "Rank-biserial r": number(row["rank_biserial"], sign=True),
+                "p (U)": p_value(row["p_mwu"]),
+                "d (pooled)": with_interval(row["d_pooled"], row["d_pooled_low"], row["d_pooled_high"], sign=True),
+                "d (paired)": with_interval(row["d_paired"], row["d_paired_low"], row["d_paired_high"], sign=True),
             }
         )
     return Table(
-        results.pairwise,
+        results.pairwise.assign(n=results.pairwise["n_prompts"] * results.pairwise["n_seeds"]),
         pd.DataFrame(cells),
         groups,
         (
@@ -156,6 +155,107 @@ def pairwise(results: Results) -> Table:
     )
 
 
+def frontier(results: Results) -> Table:
+    """Pass@1 and Pass@k of every arm and temperature, and the gain over the control's frontier."""
+    results.require("frontier", "hypotheses")
+    rows = results.frontier.assign(n=results.frontier["n_prompts"] * results.frontier["n_seeds"])
+    found = rows.set_index(["domain", "arm"]).sort_values("temperature", kind="stable")
+    shown = ("pass_at_1", results.deepest)
+    cells, groups = [], []
+    for domain in results.domains():
+        for arm in results.arms(rows[rows["domain"] == domain]):
+            for row in found.loc[[(domain, arm)]].to_dict("records"):
+                line = {"Arm": names.arm(arm), "T": f"{row['temperature']:g}"}
+                for metric in shown:
+                    ends = (row[f"{metric}_low"], row[f"{metric}_high"])
+                    line[names.metric(metric)] = with_interval(row[metric], *ends)
+                gain = (row["gain_over_control_frontier"], row["gain_low"], row["gain_high"])
+                line["Above the frontier by"] = with_interval(*gain, sign=True) if row["defined"] else "–"
+                cells.append(line)
+                groups.append(names.domain(domain))
+    control, deep = names.arm(results.control), names.metric(results.deepest)
+    return Table(
+        rows,
+        pd.DataFrame(cells),
+        groups,
+        f"The temperature frontier: Pass@1 and {deep} by sampling temperature T, and what an arm's {deep} is above "
+        f"the highest that {control} reaches at the same Pass@1, at any temperature. –: {control} itself, or outside "
+        "its range of Pass@1, where nothing is extrapolated. "
+        f"{names.intervals(rows).capitalize()}; {names.sizes(rows)}.",
+    )
+
+
+def chosen_temperature(results: Results) -> Table | None:
+    """The second reading: T chosen on validation prompts for each arm and k. None where there were none."""
+    results.require("hypotheses")
+    rows = results.hypotheses[results.hypotheses["hypothesis"] == "chosen_temperature"]
+    rows = rows.dropna(axis="columns", how="all").assign(n=rows["n_prompts"] * rows["n_seeds"])
+    if rows.empty:
+        return None
+    ks = sorted(pass_at_columns(rows).items(), key=lambda item: item[1])
+    found, control = rows.set_index(["domain", "arm", "metric"]), names.arm(results.control)
+    cells, groups = [], []
+    for domain in results.domains():
+        for arm in results.arms(rows[rows["domain"] == domain]):
+            line = {"Arm": names.arm(arm)}
+            for metric, k in ks:
+                row = found.loc[(domain, arm, metric)]
+                line[f"T for k = {k}"] = f"{row['temperature']:g} / {row['control_temperature']:g}"
+                line[f"Δ {names.metric(metric)}"] = with_interval(row["difference"], row["low"], row["high"], sign=True)
+            cells.append(line)
+            groups.append(names.domain(domain))
+    return Table(
+        rows,
+        pd.DataFrame(cells),
+        groups,
+        f"Second reading: differences from {control} with T chosen for each arm and k on "
+        f"{names.count_range(rows['n_validation'], 'validation prompt')}, sampled like the test prompts. T: of the arm "
+        f"/ of {control}. {names.intervals(rows).capitalize()}, not adjusted for the number of readings; "
+        f"{names.sizes(rows)}.",
+    )
+
+
+def judge(results: Results) -> Table | None:
+    """Preference of a judge for each arm over the control, raw and at equal length. None where none was run."""
+    if results.judge.empty:
+        return None
+    results.require("summary")
+    rates = results.summary[results.summary["metric"].isin(JUDGED) & results.summary["domain"].ne("pooled")]
+    found, raw = rates.set_index(["domain", "arm", "metric"]), rates[rates["metric"] == JUDGED[0]]
+    data, cells, groups = [], [], []
+    for domain in results.domains():
+        for arm in results.arms(rates[rates["domain"] == domain], ablations=True):
+            own = results.judge[(results.judge["domain"] == domain) & (results.judge["arm"] == arm)]
+            read = own[own["winner"].notna()]
+            shares = {
+                "ties": read["winner"].eq("tie").mean(),
+                "flips": read["first"].ne(read["second"]).mean(),
+                "unread replies": own["parse_failures"].sum() / (2 * len(own)),
+            }
+            line = {"Arm": names.arm(arm), "Comparisons": f"{len(read):,}"}
+            for metric in JUDGED:
+                row = found.loc[(domain, arm, metric)]
+                data.append([domain, metric, arm, row["value"], row["low"], row["high"], len(read), row["signature"]])
+                line[names.metric(metric)] = with_interval(row["value"], row["low"], row["high"])
+            signature = found.loc[(domain, arm, JUDGED[0]), "signature"]
+            for name, share in shares.items():
+                key = f"judge_{name.replace(' ', '_')}"
+                data.append([domain, key, arm, share, nan, nan, len(own), signature])
+                line[name.capitalize()] = "–" if pd.isna(share) else f"{share:.1%}"
+            cells.append(line)
+            groups.append(names.domain(domain))
+    return Table(
+        pd.DataFrame(data, columns=["domain", "metric", "arm", "value", "low", "high", "n", "signature"]),
+        pd.DataFrame(cells),
+        groups,
+        f"Judge: how often an arm's answer is preferred to {names.arm(results.control)}'s, ties as halves (.5 is "
+        f"parity), at T = {results.temperature:g}, one answer of each per prompt and training seed, in both orders. "
+        "Flips: the two orders disagree, which counts as a tie. Length-controlled: the rate had both answers the same "
+        f"number of words, by logistic regression. {names.intervals(raw).capitalize()}; of the length-controlled rate "
+        "over prompts only.",
+    )
+
+
 def ablations(results: Results) -> Table | None:
     """Differences from LoRA for every ablation arm. None where none was run."""
     results.require("pairwise")
@@ -163,6 +263,7 @@ def ablations(results: Results) -> Table | None:
     if grid.empty:
         return None
     rows = grid.merge(results.against_control(), on=["domain", "arm"])
+    rows["n"] = rows["n_prompts"] * rows["n_seeds"]
     metrics = [m for m in (results.deepest, "pass_at_1", "semantic_diversity") if m in set(rows["metric"])]
     found = rows.set_index(["domain", "factor", "level", "metric"]).sort_index()
     cells, groups = [], []
@@ -173,7 +274,7 @@ def ablations(results: Results) -> Table | None:
                 line = {"Setting": f"{factor} = {level:g}"}
                 for metric in metrics:
                     row = found.loc[(domain, factor, level, metric)]
-                    line["Δ " + names.metric(metric)] = _with_interval(
+                    line["Δ " + names.metric(metric)] = with_interval(
                         row["difference"], row["low"], row["high"], sign=True
                     )
                 cells.append(line)
@@ -211,11 +312,13 @@ def cost(results: Results) -> Table | None:
                 "peak_memory_gib": run["peak_memory_bytes"] / 2**30,
                 "hardware": names.machine(run["hardware"]),
                 "derived": "derived" in run,
+                "n": 1,
+                "signature": f"cost|of:one training|clock:wall|commit:{(run.get('git_commit') or 'none')[:12]}",
             }
             for run in results.runs
         ]
     )
-    numbers = data.select_dtypes("number").columns.difference(["seed"])
+    numbers = data.select_dtypes("number").columns.difference(["seed", "n"])
     means = data.groupby(["domain", "arm"])[list(numbers)].mean()
     cells, groups = [], []
     for domain in results.domains():
@@ -225,14 +328,14 @@ def cost(results: Results) -> Table | None:
             cells.append(
                 {
                     "Arm": names.arm(arm),
-                    "Hours": _hours(row["hours"]),
+                    "Hours": names.hours(row["hours"]),
                     "Sampling": f"{row['sampling_share']:.0%}",
-                    "GPU hours": _hours(row["gpu_hours"]),
+                    "GPU hours": names.hours(row["gpu_hours"]),
                     "Dollars": f"{row['dollars']:.2f}",
                     "Parameters": f"{row['trainable_parameters']:,.0f}",
                     "Tokens trained": f"{row['tokens_trained']:,.0f}",
                     "Tokens sampled": f"{row['tokens_sampled']:,.0f}",
-                    "Peak GPU memory": f"{row['peak_memory_gib']:.1f} GiB" if row["peak_memory_gib"] else "–",
+                    "Peak memory": f"{row['peak_memory_gib']:.1f} GiB" if row["peak_memory_gib"] else "–",
                 }
             )
     trained = data[~data["derived"]]  # a derived arm repeats the record of the run it comes from
@@ -255,77 +358,19 @@ def cost(results: Results) -> Table | None:
 TABLES: dict[str, Callable[[Results], Table | None]] = {
     "main": main,
     "pairwise": pairwise,
+    "frontier": frontier,
+    "chosen_temperature": chosen_temperature,
+    "judge": judge,
     "ablations": ablations,
     "cost": cost,
 }
-
-
-def save(table: Table, base: str | Path) -> list[Path]:
-    """Write `<base>.csv`, `.tex` and `.md`; returns the three paths."""
-    base = Path(base)
-    base.parent.mkdir(parents=True, exist_ok=True)
-    texts = {
-        "csv": table.data.to_csv(index=False, lineterminator="\n"),
-        "tex": latex(table),
-        "md": markdown(table),
-    }
-    paths = []
-    for extension, text in texts.items():
-        path = base.with_name(f"{base.name}.{extension}")
-        path.write_text(text, encoding="utf-8")
-        paths.append(path)
-    return paths
-
-
-def markdown(table: Table) -> str:
-    """The table as GitHub-flavoured Markdown with its caption below."""
-    columns = ["Domain", *table.cells.columns]
-    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    previous = None
-    for number, (group, row) in enumerate(zip(table.groups, table.cells.to_dict("records"), strict=True)):
-        cells = [f"**{text}**" if (number, column) in table.best else text for column, text in row.items()]
-        lines.append("| " + " | ".join([group if group != previous else "", *cells]) + " |")
-        previous = group
-    return "\n".join(lines) + f"\n\n{table.caption}\n"
-
-
-def latex(table: Table) -> str:
-    """The table as a booktabs tabular (no float: the paper places it)."""
-    columns = list(table.cells.columns)
-    align = "l" + "".join("l" if column in ("Arm", "Metric", "Setting") else "r" for column in columns[1:])
-    head = " & ".join(names.latex(column) for column in columns)
-    lines = [rf"\begin{{tabular}}{{@{{}}{align}@{{}}}}", r"\toprule", head + r" \\"]
-    previous = None
-    for number, (group, row) in enumerate(zip(table.groups, table.cells.to_dict("records"), strict=True)):
-        if group != previous:
-            lines += [
-                r"\midrule",
-                rf"\multicolumn{{{len(columns)}}}{{@{{}}l}}{{\textit{{{names.latex(group)}}}}} \\",
-            ]
-            previous = group
-        cells = [
-            rf"\textbf{{{names.latex(text)}}}" if (number, column) in table.best else names.latex(text)
-            for column, text in row.items()
-        ]
-        lines.append(" & ".join(cells) + r" \\")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
-
-
-def _number(value: float, *, sign: bool = False) -> str:
-    """Three decimals, no leading zero: .523, +.041, −.008; "–" where undefined."""
-    if pd.isna(value):
-        return "–"
-    text = f"{value:+.3f}" if sign else f"{value:.3f}"
-    return text.replace("0.", ".", 1).replace("-", "−") if abs(value) < 1 else text.replace("-", "−")
-
-
-def _with_interval(value: float, low: float, high: float, *, sign: bool = False) -> str:
-    return f"{_number(value, sign=sign)} [{_number(low, sign=sign)}, {_number(high, sign=sign)}]"
-
-
-def _p(value: float) -> str:
-    return "–" if pd.isna(value) else "< .001" if value < 0.001 else f"{value:.3f}".replace("0.", ".", 1)
-
-
-def _hours(value: float) -> str:
-    return f"{value:.2f}" if value >= 0.1 or value == 0 else f"{value:.4f}"
+"""In the order in which a reader meets them. None: the study did not run what the table shows."""
+TITLES = {
+    "main": "Results",
+    "pairwise": "Pairwise tests",
+    "frontier": "Temperature frontier",
+    "chosen_temperature": "Temperature chosen on validation prompts",
+    "judge": "Judge",
+    "ablations": "Ablations",
+    "cost": "Cost",
+}

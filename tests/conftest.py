@@ -1,4 +1,6 @@
-"""A tiny Qwen3 and a byte-level tokenizer, made once a test run: no network, no files in the repository."""
+"""Made once a test run: a tiny Qwen3 with a byte-level tokenizer, and a simulated study. No network, and no files
+in the repository.
+"""
 
 from __future__ import annotations
 
@@ -65,6 +67,21 @@ def save_tiny(folder, tokenizer, head_dim):
     )
     Qwen3ForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def toy_study(tmp_path_factory):
+    """The results folder of a simulated study with ablations, and some of its figures. Copy it to change it."""
+    from study_fixture import make_study
+
+    from polychromic.figures import FIGURES, save
+    from polychromic.results import read_results
+
+    folder = make_study(tmp_path_factory.mktemp("results") / "toy", ablations=True, prompts=12)
+    results = read_results(folder)
+    for name in ("passk_curves", "forest", "calibration"):
+        save(FIGURES[name](results), folder / "figures" / name)
     return folder
 
 

@@ -1,30 +1,32 @@
 """A small simulated results folder, in the schemas of a real study: a fixture, its numbers mean nothing.
 
-Prompts get a success probability; the arms differ in how concentrated it is. From drawn passes the
-statistics files are filled with plain normal intervals (the real ones are `polychromic.statistics`'
-business).
+Prompts get a success probability; the arms differ in how concentrated it is. Passes are drawn from it and
+everything that a study measures is written; the statistics are then the real ones of these tables. As in a
+study, prompt arms are sampled at one temperature alone.
 """
 
 from __future__ import annotations
 
 import json
-from math import comb, sqrt
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from polychromic.analysis import analyse
 from polychromic.records import Record, write_records
+from polychromic.verdict import verdict
 
 DOMAINS = ("social", "code", "creative", "qa")
 ARMS = ("zero_shot", "few_shot", "lora", "polychromic", "polychromic_literal")
 ABLATIONS = {
-    **{f"polychromic_l0{v}0": {"weight": v / 10} for v in (1, 2, 5)},
-    **{f"polychromic_n{v}": {"samples": v} for v in (2, 5)},
-    **{f"polychromic_r{v}": {"rank": v} for v in (4, 8, 32)},
+    **{f"polychromic_l0{v}0": {"weight": v / 10} for v in (1, 5)},
+    "polychromic_n2": {"samples": 2},
+    "polychromic_r8": {"rank": 8},
 }
 SEEDS = (42, 123, 456)
 TEMPERATURES = (0.5, 0.7, 1.0, 1.3)
+VALIDATION_PROMPTS = 4
 N = 10
 PLAN = "5a" * 32
 # Mean ability and concentration (a small one: a prompt is always or never solved) of each arm in the
@@ -39,228 +41,83 @@ SKILL = {
 }
 
 
-def pass_at_k(correct: np.ndarray, k: int) -> np.ndarray:
-    table = np.array([1 - comb(N - c, k) / comb(N, k) for c in range(N + 1)])
-    return table[correct]
-
-
 def write_json(path: Path, value: object) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(value, indent=1, default=lambda number: number.item()), encoding="utf-8")
 
 
-def interval(values: np.ndarray) -> tuple[float, float, float]:
-    """Mean of a [prompts, seeds] array with a plain 95 % interval over prompts."""
-    mean, half = values.mean(), 1.96 * values.mean(axis=1).std() / sqrt(len(values))
-    return mean, mean - half, mean + half
+def plan_of(study: str, domains: tuple[str, ...], arms: tuple[str, ...]) -> dict:
+    """The analysis plan of the simulated study, as the job of the analysis is given it."""
+    verifiers = {"code": "code", "qa": "answer"}
+    settings = {"weight": 0.3, "samples": 3, "quality": "ce", "rank": 16}
+    trained = [arm for arm in arms if not arm.endswith("_shot")]
+    return {
+        "study": study,
+        "plan": {
+            **{"primary": "polychromic", "control": "lora", "literal": "polychromic_literal"},
+            **{"alpha": 0.05, "margin": 0.05, "replicates": 100, "seed": 0},
+        },
+        "plan_sha256": PLAN,
+        "domains": {
+            domain: {
+                "quality_metric": "token_f1" if domain == "qa" else "rouge_l",
+                "verifier": verifiers.get(domain, "similarity"),
+            }
+            for domain in domains
+        },
+        "arms": list(arms),
+        "arm_kinds": {arm: "train" if arm in trained else "prompt" for arm in arms},
+        "ablations": {
+            arm: settings | ({"weight": 0.0} if arm == "lora" else ABLATIONS.get(arm, {})) for arm in trained
+        },
+        "seeds": list(SEEDS),
+        "sampling": {"samples": N, "temperature": 0.7, "frontier": [t for t in TEMPERATURES if t != 0.7]},
+        "k": [1, 5, 10],
+    }
 
 
 def make_study(folder: Path, *, domains=DOMAINS, arms=ARMS, ablations=False, judge=True, prompts=60, seed=0) -> Path:
     """Write a simulated study under `folder` and return the folder."""
     rng = np.random.default_rng(seed)
     every_arm = (*arms, *(ABLATIONS if ablations else ()))
-    summary, pairwise, hypotheses, frontier, verdicts = [], [], [], [], {}
-    for d, domain in enumerate(domains):
+    tables: dict[str, dict[str, dict[str, pd.DataFrame]]] = {}
+    for domain in domains:
         harder = rng.uniform(-0.08, 0.08)
-        values: dict[tuple[str, float, str], np.ndarray] = {}
         for arm in every_arm:
-            skill, spread = SKILL.get(arm, (0.35, 1.0))
             where = folder / domain / arm
-
-            rows, diversity, quality = [], [], []
-            ability = rng.beta(max(0.05, (skill - harder)) * spread, (1 - skill + harder) * spread, size=prompts)
-            for temperature in TEMPERATURES:
-                flat = min(0.9, 0.25 + 0.35 * temperature)
-                p = (1 - flat) * ability + flat * ability**0.8 * (1.12 - 0.4 * temperature)
-                passed = rng.random((len(SEEDS), prompts, N)) < np.clip(p, 0, 1)[None, :, None]
-                correct = passed.sum(axis=2).T  # [prompts, seeds]
-                for k in (1, 5, 10):
-                    values[arm, temperature, f"pass_at_{k}"] = pass_at_k(correct, k)
-                base = 0.18 + 0.12 * spread + 0.15 * temperature
-                noise = lambda scale: rng.normal(0, scale, (prompts, len(SEEDS)))  # noqa: E731
-                values[arm, temperature, "semantic_diversity"] = base + noise(0.05)
-                values[arm, temperature, "distinct_2"] = 0.2 + 1.4 * base + noise(0.05)
-                values[arm, temperature, "self_bleu"] = 0.75 - base + noise(0.05)
-                values[arm, temperature, "rouge_l"] = 0.3 + 0.2 * skill - 0.02 * spread + noise(0.04)
-                values[arm, temperature, "token_f1"] = 0.5 + 0.2 * skill + noise(0.04)
-                for s, training_seed in enumerate(SEEDS):
-                    for x in range(prompts):
-                        key = {
-                            "seed": training_seed,
-                            "prompt_id": f"{domain}-{x:03d}",
-                            "temperature": temperature,
-                        }
-                        diversity.append(
-                            key
-                            | {
-                                m: values[arm, temperature, m][x, s]
-                                for m in ("self_bleu", "distinct_2", "semantic_diversity")
-                            }
-                        )
-                        quality.append(key | {m: values[arm, temperature, m][x, s] for m in ("rouge_l", "token_f1")})
-                        rows += [
-                            key
-                            | {
-                                "sample": i,
-                                "passed": bool(ok),
-                                "status": "passed" if ok else "failed",
-                                "score": float(ok),
-                                "label": f"reading {'abc'[i % 3]}",
-                            }
-                            for i, ok in enumerate(passed[s, x])
-                        ]
+            made = _measured(rng, domain, arm, harder, prompts)
+            if judge and arm.startswith("polychromic") and arm in arms:
+                made["judge"] = _judged(rng, domain, arm, prompts)
             where.mkdir(parents=True, exist_ok=True)
-            passes = pd.DataFrame(rows)
-            passes.to_parquet(where / "passes.parquet")
-            pd.DataFrame(diversity).to_parquet(where / "diversity.parquet")
-            pd.DataFrame(quality).to_parquet(where / "quality.parquet")
+            for name, frame in made.items():
+                frame.to_parquet(where / f"{name}.parquet")
+            tables.setdefault(domain, {})[arm] = made
             write_json(
                 where / "audit.json",
                 {
-                    "samples": len(passes),
+                    "samples": len(made["passes"]),
                     "duplicate_streams": 0,
-                    "truncated": int(rng.integers(0, 90)),
+                    "truncated": int(rng.integers(0, len(made["passes"]) // 30)),
                     "empty": int(rng.integers(0, 3)),
                     "copied": int(rng.integers(0, 9)),
                     "extraction_failures": 0,
                     "unjudged": 0,
                     "repetitive": 0,
                     "shared_draw_seeds": 0,
-                    "statuses": passes["status"].value_counts().to_dict(),
+                    "statuses": made["passes"]["status"].value_counts().to_dict(),
                     "warnings": [],
                     "streams": {"seed 42, temperature 0.7, sample 0": f"digest of {arm}"},
                 },
             )
-            _write_seeds(rng, folder, domain, arm, passes, prompts)
-            if judge and arm in ("polychromic", "polychromic_literal"):
-                lean = rng.uniform(0.4, 0.55)
-                cells = prompts * len(SEEDS)
-                winner = rng.choice(["arm", "control", "tie"], p=[lean, 0.75 - lean, 0.25], size=cells)
-                points = pd.Series(winner).map({"arm": 1.0, "tie": 0.5, "control": 0.0}).to_numpy()
-                values[arm, 0.7, "judge_win_rate"] = points.reshape(len(SEEDS), prompts).T
-                pd.DataFrame(
-                    {
-                        "seed": np.repeat(SEEDS, prompts),
-                        "prompt_id": [f"{domain}-{x:03d}" for x in range(prompts)] * len(SEEDS),
-                        "arm": arm,
-                        "control": "lora",
-                        "winner": winner,
-                        "first": winner,
-                        "second": winner,
-                        "length_arm": rng.integers(20, 60, cells),
-                        "length_control": rng.integers(20, 60, cells),
-                        "parse_failures": 0,
-                    }
-                ).to_parquet(where / "judge.parquet")
-        for (arm, temperature, metric), array in values.items():
-            value, low, high = interval(array)
-            summary.append(
-                {
-                    "domain": domain,
-                    "metric": metric,
-                    "arm": arm,
-                    "temperature": temperature,
-                    "value": value,
-                    "low": low,
-                    "high": high,
-                    "n_prompts": prompts,
-                    "n_seeds": len(SEEDS),
-                    "n_samples": 1 if metric == "judge_win_rate" else N,
-                    "signature": f"{metric}|n:{N}|v:0.1.0",
-                }
-            )
-        for (arm, temperature, metric), array in values.items():
-            if arm == "lora" or ("lora", temperature, metric) not in values:
-                continue
-            control = values["lora", temperature, metric]
-            value, low, high = interval(array - control)
-            se = max((high - low) / 3.92, 1e-6)
-            p = float(2 * (1 - _phi(abs(value) / se)))
-            pairwise.append(
-                {
-                    "domain": domain,
-                    "metric": metric,
-                    "temperature": temperature,
-                    "arm": arm,
-                    "control": "lora",
-                    "difference": value,
-                    "low": low,
-                    "high": high,
-                    "p": p,
-                    "p_holm": min(1.0, p * len(domains)),
-                    "u": 0.5 * array.size**2,
-                    "rank_biserial": value * 2,
-                    "p_mwu": p,
-                    "d_pooled": value * 2.5,
-                    "d_pooled_low": low * 2.5,
-                    "d_pooled_high": high * 2.5,
-                    "d_paired": value * 3,
-                    "d_paired_low": low * 3,
-                    "d_paired_high": high * 3,
-                    "n_prompts": prompts,
-                    "n_seeds": len(SEEDS),
-                }
-            )
-        for arm in every_arm:
-            for temperature in TEMPERATURES:
-                row: dict[str, object] = {"domain": domain, "arm": arm, "temperature": temperature}
-                for k in (1, 5, 10):
-                    value, low, high = interval(values[arm, temperature, f"pass_at_{k}"])
-                    row |= {f"pass_at_{k}": value, f"pass_at_{k}_low": low, f"pass_at_{k}_high": high}
-                gain = float(rng.normal(0.05, 0.02))
-                defined = arm != "lora" and rng.random() > 0.2
-                frontier.append(
-                    row
-                    | {
-                        "gain_over_control_frontier": gain if defined else np.nan,
-                        "gain_low": gain - 0.04 if defined else np.nan,
-                        "gain_high": gain + 0.04 if defined else np.nan,
-                        "defined": defined,
-                    }
-                )
-        quality_metric = "token_f1" if domain == "qa" else "rouge_l"
-        hypotheses += _hypotheses(domain, [r for r in pairwise if r["domain"] == domain], quality_metric)
-        gain = next(h for h in hypotheses if h["domain"] == domain and h["arm"] == "polychromic")
-        superior, noninferior = gain["holds"], d != 2
-        verdicts[domain] = {
-            "superior": superior,
-            "noninferior": noninferior,
-            "above_frontier": None if d == 1 else superior,
-            "supported": superior and noninferior,
-            "harmed": False,
-            **{k: gain[k] for k in ("difference", "low", "high", "p_holm")},
-            "quality_metric": quality_metric,
-            "sentence": f"{domain}: the claim is simulated. Pass@10 {gain['difference']:+.3f} "
-            f"[{gain['low']:+.3f}, {gain['high']:+.3f}].",
-        }
+            _write_seeds(rng, folder, domain, arm, made["passes"], prompts)
         _write_data(rng, folder, domain)
-    for key, rows in pd.DataFrame(summary).groupby(["metric", "arm", "temperature", "signature"]):
-        pooled = {
-            **dict(zip(("metric", "arm", "temperature", "signature"), key, strict=True)),
-            "domain": "pooled",
-        }
-        pooled |= rows[["value", "low", "high"]].mean().to_dict()
-        summary.append(pooled | {"n_prompts": int(rows["n_prompts"].sum()), "n_seeds": len(SEEDS), "n_samples": N})
+    plan = plan_of(folder.name, domains, every_arm)
+    analysis = analyse(tables, plan)
     statistics = folder / "statistics"
     statistics.mkdir(parents=True, exist_ok=True)
-    pd.DataFrame(summary).to_parquet(statistics / "summary.parquet")
-    pd.DataFrame(pairwise).to_parquet(statistics / "pairwise.parquet")
-    pd.DataFrame(hypotheses).to_parquet(statistics / "hypotheses.parquet")
-    pd.DataFrame(frontier).to_parquet(statistics / "frontier.parquet")
-    verdict = {
-        "study": folder.name,
-        "plan_sha256": PLAN,
-        "plan_changed": None,
-        "plan": {"alpha": 0.05, "margin": 0.05, "primary": "polychromic", "control": "lora"},
-        "primary_arm": "polychromic",
-        "domains": verdicts,
-        "claims": {
-            "generality": {"status": "supported", "sentence": "The literal arm gains in 2 of 4 domains."},
-            "robustness": {"status": "not run", "sentence": "The ablation over λ was not run."},
-        },
-        "notes": ["qa, lora, T = 0.7: distinct_2 is undefined for 2 of 60 prompts."],
-    }
-    write_json(statistics / "verdict.json", verdict)
+    for name in ("summary", "pairwise", "hypotheses", "frontier"):
+        getattr(analysis, name).to_parquet(statistics / f"{name}.parquet")
+    write_json(statistics / "verdict.json", verdict(analysis, plan, registered=PLAN))
     power = {
         "smallest_effect": 0.09,
         "sentence": "With 60 prompts a gain of 0.090 is found 80 % of the time.",
@@ -269,31 +126,65 @@ def make_study(folder: Path, *, domains=DOMAINS, arms=ARMS, ablations=False, jud
     return folder
 
 
-def _hypotheses(domain: str, rows: list[dict], quality_metric: str) -> list[dict]:
-    """What the plan asks of every arm: a gain in Pass@10 (first), no loss in Pass@1 and quality."""
-    found = []
-    for metric, hypothesis in (("pass_at_10", "superiority"), ("pass_at_1", None), (quality_metric, None)):
-        for row in rows:
-            if row["metric"] == metric and row["temperature"] == 0.7:
-                margin = np.nan if hypothesis else 0.05
-                keys = ("domain", "arm", "control", "metric", "temperature")
-                found.append(
-                    {
-                        **{key: row[key] for key in (*keys, "difference", "low", "high", "p", "p_holm")},
-                        "hypothesis": hypothesis or "noninferiority",
-                        "low_simultaneous": row["difference"] - 1.27 * (row["difference"] - row["low"]),
-                        "high_simultaneous": row["difference"] + 1.27 * (row["high"] - row["difference"]),
-                        "margin": margin,
-                        "holds": bool(row["low"] > (0 if hypothesis else -margin)),
-                    }
-                )
-    return sorted(found, key=lambda row: row["hypothesis"] != "superiority")
+def _measured(rng, domain: str, arm: str, harder: float, prompts: int) -> dict[str, pd.DataFrame]:
+    """passes, passes_val, diversity and quality of an arm."""
+    skill, spread = SKILL.get(arm, (0.35, 1.0))
+    temperatures = (0.7,) if arm.endswith("_shot") else TEMPERATURES
+    base = 0.18 + 0.12 * spread
+    ids = [f"{domain}-{x:03d}" for x in range(prompts)]
+    tested = _passes(rng, (skill - harder, spread), ids, temperatures)
+    cells = tested[tested["sample"] == 0][["seed", "prompt_id", "temperature"]].reset_index(drop=True)
+    variety = base + 0.15 * cells["temperature"]
+    noise = lambda scale: rng.normal(0, scale, len(cells))  # noqa: E731
+    return {
+        "passes": tested,
+        "passes_val": _passes(rng, (skill, spread), [f"val-{x}" for x in range(VALIDATION_PROMPTS)], temperatures),
+        "diversity": cells.assign(
+            semantic_diversity=variety + noise(0.05),
+            # Undefined for the first two prompts: their answers are of one word.
+            distinct_2=np.where(cells["prompt_id"] < ids[2], np.nan, 0.2 + 1.4 * variety + noise(0.05)),
+            self_bleu=0.75 - variety + noise(0.05),
+        ),
+        "quality": cells.assign(
+            rouge_l=0.3 + 0.2 * skill - 0.02 * spread + noise(0.04), token_f1=0.5 + 0.2 * skill + noise(0.04)
+        ),
+    }
 
 
-def _phi(x: float) -> float:
-    from math import erf
+def _passes(rng, able: tuple[float, float], ids: list[str], temperatures: tuple[float, ...]) -> pd.DataFrame:
+    skill, spread = able
+    ability = pd.Series(rng.beta(max(0.05, skill) * spread, (1 - skill) * spread, size=len(ids)), ids)
+    grid = pd.MultiIndex.from_product(
+        [SEEDS, ids, temperatures, range(N)], names=["seed", "prompt_id", "temperature", "sample"]
+    ).to_frame(index=False)
+    able_to, t = grid["prompt_id"].map(ability), grid["temperature"]
+    flat = np.minimum(0.9, 0.25 + 0.35 * t)
+    passed = rng.random(len(grid)) < np.clip((1 - flat) * able_to + flat * able_to**0.8 * (1.12 - 0.4 * t), 0, 1)
+    return grid.assign(
+        passed=passed,
+        status=np.where(passed, "passed", "failed"),
+        score=passed.astype(float),
+        label=[f"reading {'abc'[i % 3]}" for i in grid["sample"]],
+    )
 
-    return 0.5 * (1 + erf(x / sqrt(2)))
+
+def _judged(rng, domain: str, arm: str, prompts: int) -> pd.DataFrame:
+    lean, cells = rng.uniform(0.4, 0.55), prompts * len(SEEDS)
+    winner = rng.choice(["arm", "control", "tie"], p=[lean, 0.75 - lean, 0.25], size=cells)
+    return pd.DataFrame(
+        {
+            "seed": np.repeat(SEEDS, prompts),
+            "prompt_id": [f"{domain}-{x:03d}" for x in range(prompts)] * len(SEEDS),
+            "arm": arm,
+            "control": "lora",
+            "winner": winner,
+            "first": winner,
+            "second": winner,
+            "length_arm": rng.integers(20, 60, cells),
+            "length_control": rng.integers(20, 60, cells),
+            "parse_failures": 0,
+        }
+    )
 
 
 def _write_seeds(rng, folder: Path, domain: str, arm: str, passes: pd.DataFrame, prompts: int) -> None:

@@ -9,14 +9,15 @@ import pandas as pd
 import pytest
 from study_fixture import make_study
 
+from polychromic import names
 from polychromic.errors import StudyError
 from polychromic.figures import FIGURES, save
 from polychromic.results import Results, is_ablation, read_results
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory) -> Results:
-    return read_results(make_study(tmp_path_factory.mktemp("results") / "toy", ablations=True, prompts=12))
+def results(toy_study) -> Results:
+    return read_results(toy_study)
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -61,6 +62,26 @@ def test_a_missing_file_is_named(tmp_path):
     (tmp_path / "statistics" / "summary.parquet").write_text("not parquet")
     with pytest.raises(StudyError, match=r"summary\.parquet: not a readable parquet file"):
         read_results(tmp_path)
+
+
+def test_every_figure_stands_in_a_section():
+    assert [name for figures in names.FIGURE_SECTIONS.values() for name in figures] == list(FIGURES)
+    assert names.figure_section("calibration") == "Data"
+
+
+def test_an_arm_of_one_temperature_is_a_point_of_the_frontier(results):
+    drawing = FIGURES["frontier"](results)
+    labelled = {c.get_label(): c.lines[0].get_xdata() for c in drawing.figure.axes[0].containers}
+    assert (len(labelled["Zero-shot"]), len(labelled["LoRA"])) == (1, 4)
+    plt.close(drawing.figure)
+
+
+def test_the_length_controlled_win_rate_is_drawn(results):
+    drawing = FIGURES["judge"](results)
+    rates = results.summary.query("metric == 'judge_win_rate_length_controlled'")["value"]
+    drawn = {c.lines[0].get_xdata()[0] for c in drawing.figure.axes[0].containers if hasattr(c, "has_xerr")}
+    assert set(rates) <= drawn
+    plt.close(drawing.figure)
 
 
 def test_fewer_domains_and_unknown_arms_are_drawn(tmp_path):

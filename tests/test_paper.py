@@ -8,26 +8,14 @@ import shutil
 from pathlib import Path
 
 import pytest
-from study_fixture import make_study
 
 from polychromic import paper
 from polychromic.errors import StudyError
-from polychromic.figures import FIGURES, save
-from polychromic.results import read_results
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory) -> Path:
-    folder = make_study(tmp_path_factory.mktemp("results") / "toy", prompts=12)
-    results = read_results(folder)
-    for name in ("passk_curves", "calibration"):
-        save(FIGURES[name](results), folder / "figures" / name)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def written(study) -> Path:
-    return paper.write_paper(study)
+def written(toy_study) -> Path:
+    return paper.write_paper(toy_study)
 
 
 def test_the_folder_is_complete(written):
@@ -39,7 +27,7 @@ def test_the_folder_is_complete(written):
     assert (written / "references.bib").is_file()
 
 
-def test_every_macro_of_the_text_is_defined_from_the_files(study, written):
+def test_every_macro_of_the_text_is_defined_from_the_files(toy_study, written):
     defined = set(re.findall(r"\\newcommand\{\\(\w+)\}", (written / "numbers.tex").read_text()))
     used = set(
         re.findall(
@@ -48,7 +36,7 @@ def test_every_macro_of_the_text_is_defined_from_the_files(study, written):
         )
     )
     assert used <= defined
-    gain = json.loads((study / "statistics" / "verdict.json").read_text())["domains"]["code"]["difference"]
+    gain = json.loads((toy_study / "statistics" / "verdict.json").read_text())["domains"]["code"]["difference"]
     assert rf"\GainCode}}{{{gain:+.3f}}}".replace("-", "$-$") in (written / "numbers.tex").read_text()
 
 
@@ -63,23 +51,52 @@ def test_an_embedded_study_says_so_on_page_one(written):
     assert text.index("Synthetic study") < text.index(r"\begin{abstract}")
 
 
-def test_limitations_are_what_the_files_show(study, tmp_path):
-    copied = shutil.copytree(study, tmp_path / "toy")
+def test_limitations_are_what_the_files_show(toy_study, tmp_path):
+    copied = shutil.copytree(toy_study, tmp_path / "toy")
     audit = copied / "qa" / "lora" / "audit.json"
     audit.write_text(json.dumps(json.loads(audit.read_text()) | {"samples": 100, "truncated": 40}))
     text = (paper.write_paper(copied) / "main.tex").read_text()
-    assert r"Question answering, LoRA: 40.0\% of 100 samples are counted as truncated." in text
+    assert r"counted as truncated: Question answering, LoRA 40.0\% of 100." in text
 
 
-def test_a_citation_without_an_entry_is_named(study, tmp_path):
+def test_a_plan_that_changed_is_not_called_fixed(toy_study, tmp_path):
+    assert "fixed before training" in (paper.write_paper(toy_study, tmp_path / "held") / "main.tex").read_text()
+    copied = shutil.copytree(toy_study, tmp_path / "toy", ignore=shutil.ignore_patterns("paper"))
+    power = copied / "statistics" / "power.json"
+    power.write_text(json.dumps(json.loads(power.read_text()) | {"plan_sha256": "0" * 64}))
+    text = (paper.write_paper(copied) / "main.tex").read_text()
+    assert "fixed before training" not in text
+    assert "The plan was changed after training had begun." in text
+    assert "not changed since" not in text
+
+
+def test_that_fine_tuning_cost_pass_at_k_is_said_in_abstract_and_results(toy_study, tmp_path):
+    copied = shutil.copytree(toy_study, tmp_path / "toy", ignore=shutil.ignore_patterns("paper"))
+    file = copied / "statistics" / "verdict.json"
+    verdict = json.loads(file.read_text())
+    verdict["domains"]["code"]["untrained_above"] = ["zero_shot"]
+    file.write_text(json.dumps(verdict))
+    written = paper.write_paper(copied)
+    text = (written / "main.tex").read_text()
+    abstract, rest = text.split(r"\end{abstract}")
+    assert r"In \NumUntrainedAbove{} an untrained arm is above LoRA: fine-tuning itself has cost Pass@10" in abstract
+    assert r"\newcommand{\NumUntrainedAbove}{1}" in (written / "numbers.tex").read_text()
+    assert "Fine-tuning itself cost Pass@10 in 1 of 4 domains (Code)" in rest
+
+
+def test_references_show_their_arxiv_numbers(written):
+    assert "howpublished = {arXiv:2106.09685}" in (written / "references.bib").read_text()
+
+
+def test_a_citation_without_an_entry_is_named(toy_study, tmp_path):
     bibliography = tmp_path / "few.bib"
     bibliography.write_text("@misc{hu2021lora, title = {LoRA}}\n")
     with pytest.raises(StudyError, match=r"few\.bib: the paper cites .*chen2021codex"):
-        paper.write_paper(study, tmp_path / "paper", bibliography=bibliography)
+        paper.write_paper(toy_study, tmp_path / "paper", bibliography=bibliography)
 
 
-def test_without_figures_it_says_what_to_run(study, tmp_path):
-    copied = shutil.copytree(study, tmp_path / "toy", ignore=shutil.ignore_patterns("figures", "paper"))
+def test_without_figures_it_says_what_to_run(toy_study, tmp_path):
+    copied = shutil.copytree(toy_study, tmp_path / "toy", ignore=shutil.ignore_patterns("figures", "paper"))
     with pytest.raises(StudyError, match="snakemake figures"):
         paper.write_paper(copied)
 

@@ -4,33 +4,25 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from browser import measure
-from study_fixture import make_study
+from study_fixture import ARMS
 
 from polychromic.errors import StudyError
-from polychromic.figures import FIGURES, save
-from polychromic.remarks import remarks
+from polychromic.remarks import claims, fine_tuning_cost, remarks
 from polychromic.report import headline, inline_svg, read_samples, render, write_report
 from polychromic.results import Results, read_results
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory) -> Path:
-    folder = make_study(tmp_path_factory.mktemp("results") / "toy", prompts=12)
-    results = read_results(folder)
-    for name in ("passk_curves", "forest"):
-        save(FIGURES[name](results), folder / "figures" / name)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def page(study) -> Path:
-    return write_report(study, title="A simulated study")
+def page(toy_study) -> Path:
+    return write_report(toy_study, title="A simulated study")
 
 
 def test_the_page_is_one_file_that_asks_nothing_of_the_network(page):
@@ -72,10 +64,10 @@ def test_a_browser_shows_it_without_overflow_requests_or_errors(page, width):
     assert "of qa" in extra["prompt"]
 
 
-def test_samples_add_up_and_say_which_passed(study):
-    shown = read_samples(study, 0.7)
+def test_samples_add_up_and_say_which_passed(toy_study):
+    shown = read_samples(toy_study, ARMS, 0.7)
     assert list(shown) == ["social", "code", "creative", "qa"]
-    passes = pd.read_parquet(study / "qa" / "lora" / "passes.parquet").query("seed == 42 and temperature == 0.7")
+    passes = pd.read_parquet(toy_study / "qa" / "lora" / "passes.parquet").query("seed == 42 and temperature == 0.7")
     for prompt in shown["qa"]["prompts"]:
         answers = prompt["answers"]["lora"]
         own = passes[passes["prompt_id"] == prompt["id"]]
@@ -83,17 +75,17 @@ def test_samples_add_up_and_say_which_passed(study):
         assert sum(count for _, passed, count in answers if passed) == own["passed"].sum()
 
 
-def test_text_of_a_sample_cannot_end_the_script_that_holds_it(study):
-    samples = read_samples(study, 0.7)
+def test_text_of_a_sample_cannot_end_the_script_that_holds_it(toy_study):
+    samples = read_samples(toy_study, ARMS, 0.7)
     samples["qa"]["prompts"][0]["prompt"] = "</script><script>alert(1)</script><!-- \ud800"
-    html = render(read_results(study), samples)
+    html = render(read_results(toy_study), samples)
     assert "alert(1)</script>" not in html
     held = re.search(r'id="data">(.*?)</script>', html, re.DOTALL)[1]
     assert json.loads(held)["qa"]["prompts"][0]["prompt"].startswith("</script>")
 
 
-def test_without_texts_and_figures_the_page_still_tells_the_verdict(study):
-    html = render(replace(read_results(study), folder=None), {})
+def test_without_texts_and_figures_the_page_still_tells_the_verdict(toy_study):
+    html = render(replace(read_results(toy_study), folder=None), {})
     assert 'id="samples"' not in html
     assert "Supported in" in html
 
@@ -109,13 +101,13 @@ def test_headline_counts_the_verdict():
     assert "in all 2" in text
 
 
-def test_provenance_names_every_file_that_was_read(page, study):
+def test_provenance_names_every_file_that_was_read(page, toy_study):
     html = page.read_text()
     for path in ("statistics/summary.parquet", "qa/lora/seed-42/samples.parquet", "code/data/test.jsonl"):
         assert path in html
     import hashlib
 
-    assert hashlib.sha256((study / "statistics" / "verdict.json").read_bytes()).hexdigest() in html
+    assert hashlib.sha256((toy_study / "statistics" / "verdict.json").read_bytes()).hexdigest() in html
 
 
 def test_a_folder_without_a_verdict_is_refused_with_the_remedy(tmp_path):
@@ -137,8 +129,91 @@ def topics(results: Results) -> set[str]:
     return {remark.topic for remark in remarks(results)}
 
 
-def test_remarks_find_what_limits_a_study(study):
-    results = read_results(study)
+def with_verdict(results: Results, **changes) -> Results:
+    """The results with these values in every domain's verdict."""
+    domains = {domain: value | changes for domain, value in results.verdict["domains"].items()}
+    return replace(results, verdict=results.verdict | {"domains": domains})
+
+
+def test_that_fine_tuning_cost_pass_at_k_stands_beside_the_headline(toy_study):
+    results = read_results(toy_study)
+    cost = with_verdict(results, untrained_above=["zero_shot"])
+    text = (
+        "Fine-tuning itself cost Pass@10 in 4 of 4 domains (Social replies, Code, Creative writing, Question answering)"
+    )
+    assert fine_tuning_cost(cost).startswith(text)
+    html = render(cost, {})
+    assert html.index('id="headline"') < html.index(text) < html.index('id="verdict"')
+    assert fine_tuning_cost(with_verdict(results, untrained_above=[])) == ""
+
+
+def test_a_claim_on_efficiency_tells_time_and_money(toy_study):
+    results = read_results(toy_study)
+    assert "One training took 3." in claims(results)["efficiency"]["sentence"]
+    assert "dollars" not in claims(results)["efficiency"]["sentence"], "nothing was paid"
+    paid = replace(
+        results, runs=[run | {"dollars": 9.0 if run["arm"] == "polychromic" else 3.0} for run in results.runs]
+    )
+    assert "9.00 against 3.00 dollars" in claims(paid)["efficiency"]["sentence"]
+
+
+def test_every_reading_of_a_domain_is_a_line_of_its_card(page, toy_study):
+    html = unescape(page.read_text())
+    for value in read_results(toy_study).verdict["domains"].values():
+        assert len(value["readings"]) >= 5
+        for reading in value["readings"]:
+            assert f"<li>{reading[:1].upper() + reading[1:]}.</li>" in html
+
+
+def test_one_remark_a_kind(toy_study):
+    results = read_results(toy_study)
+    audits = {key: audit | {"samples": 100, "empty": 30} for key, audit in results.audits.items()}
+    runs = [run | {"warnings": [f"step {i}: entropy has collapsed: 0.{i}"]} for i, run in enumerate(results.runs)]
+    found = remarks(replace(results, audits=audits, runs=runs))
+    for topic, told in (("empty", "Code, LoRA 30.0% of 100;"), ("training", f"{len(runs) - 1} more")):
+        [remark] = [remark for remark in found if remark.topic == topic]
+        assert told in remark.text
+    assert [remark.text for remark in found if remark.topic == "data"] == [
+        "Measures of words are undefined where a prompt's samples have too few of them: Distinct-2. In Social replies, "
+        "Code, Creative writing, Question answering, 2 of 12 prompts have no value (120 combinations of arm, "
+        "temperature and metric) and are left out of its means and comparisons."
+    ]
+
+
+def test_arms_that_the_statistics_do_not_hold_are_left_out_and_said(toy_study, tmp_path):
+    copied = shutil.copytree(toy_study, tmp_path / "toy", ignore=shutil.ignore_patterns("figures", "report.html"))
+    shutil.copytree(copied / "qa" / "lora", copied / "qa" / "abandoned")
+    html = write_report(copied).read_text()
+    assert "The folder also holds abandoned, which the statistics do not" in html
+    assert read_results(copied).left_out == ["abandoned"]
+    assert '"abandoned"' not in html
+
+
+@pytest.mark.parametrize(
+    ("file", "gone"),
+    [
+        ("statistics/pairwise.parquet", "signature"),
+        ("qa/lora/passes.parquet", "passed"),
+        ("statistics/verdict.json", "claims"),
+        ("qa/lora/seed-42/run.json", "hardware"),
+        ("qa/lora/audit.json", "unjudged"),
+    ],
+)
+def test_a_folder_of_an_older_version_is_refused_by_name(toy_study, tmp_path, file, gone):
+    copied = shutil.copytree(toy_study, tmp_path / "toy")
+    path = copied / file
+    if path.suffix == ".json":
+        value = json.loads(path.read_text())
+        del value[gone]
+        path.write_text(json.dumps(value))
+    else:
+        pd.read_parquet(path).drop(columns=gone).to_parquet(path)
+    with pytest.raises(StudyError, match=rf"{path.name} has no {gone}: another version .* or delete .*`snakemake \w+`"):
+        write_report(copied)
+
+
+def test_remarks_find_what_limits_a_study(toy_study):
+    results = read_results(toy_study)
     assert {"synthetic", "power", "data"} <= topics(results)
     assert not {"headroom", "plan changed", "missing arm", "leakage"} & topics(results)
     summary = results.summary

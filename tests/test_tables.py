@@ -7,26 +7,68 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-from study_fixture import make_study
 
-from polychromic import names, tables
+from polychromic import names, tables, tabular
 from polychromic.errors import StudyError
 from polychromic.results import Results, read_results
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory) -> Results:
-    return read_results(make_study(tmp_path_factory.mktemp("results") / "toy", ablations=True, prompts=12))
+def results(toy_study) -> Results:
+    return read_results(toy_study)
 
 
 def test_main_csv_has_the_agreed_header_and_every_cell(results, tmp_path):
-    path = tables.save(tables.main(results), tmp_path / "main")[0]
+    path = tabular.save(tables.main(results), tmp_path / "main")[0]
     lines = path.read_text().splitlines()
     assert lines[0] == "domain,metric,arm,value,low,high,n,signature"
     rows = list(csv.DictReader(lines))
     assert len(rows) == 5 * 5 * 8, "domains and pooled x arms x metrics, no ablation arm among them"
     assert all(row["signature"] for row in rows)
-    assert {int(row["n"]) for row in rows} == {36, 144}, "prompts x seeds, pooled over four domains"
+    n = {(row["domain"] == "pooled", row["metric"]): int(row["n"]) for row in rows}
+    assert (n[False, "pass_at_10"], n[True, "pass_at_10"]) == (36, 144), "prompts x seeds, pooled over four domains"
+    assert n[False, "distinct_2"] == 30, "undefined for two prompts"
+    assert "10 prompts" in tables.main(results).caption
+
+
+def test_every_row_of_every_csv_has_its_n_and_signature(results):
+    for name, make in tables.TABLES.items():
+        data = make(results).data
+        assert (data["n"] > 0).all(), name
+        assert data["signature"].str.len().gt(5).all(), name
+
+
+def test_both_readings_of_the_frontier_are_tabulated(results):
+    frontier = tables.frontier(results)
+    cells = frontier.cells.assign(domain=frontier.groups)
+    assert set(cells[cells["Arm"] == "Zero-shot"]["T"]) == {"0.7"}, "prompt arms have one temperature"
+    assert set(cells[cells["Arm"] == "LoRA"]["Above the frontier by"]) == {"–"}
+    chosen = tables.chosen_temperature(results)
+    assert set(chosen.cells["Arm"]) == {"Polychromic", "Polychromic, literal"}
+    row = results.hypotheses.query(
+        "hypothesis == 'chosen_temperature' and domain == 'code' and arm == 'polychromic' and metric == 'pass_at_10'"
+    ).iloc[0]
+    cell = chosen.cells.iloc[chosen.groups.index("Code")]
+    assert cell["T for k = 10"] == f"{row['temperature']:g} / {row['control_temperature']:g}"
+    assert cell["Δ Pass@10"] == tabular.with_interval(row["difference"], row["low"], row["high"], sign=True)
+    none = results.hypotheses[results.hypotheses["hypothesis"] != "chosen_temperature"]
+    assert tables.chosen_temperature(replace(results, hypotheses=none)) is None
+
+
+def test_the_judge_table_counts_and_controls_for_length(results):
+    table = tables.judge(results)
+    rows = table.data.set_index(["domain", "arm", "metric"])["value"]
+    judged = results.judge.query("domain == 'qa' and arm == 'polychromic'")
+    assert rows["qa", "polychromic", "judge_ties"] == (judged["winner"] == "tie").mean()
+    assert rows["qa", "polychromic", "judge_win_rate"] == pytest.approx(
+        judged["winner"].map({"arm": 1, "tie": 0.5, "control": 0}).mean()
+    )
+    assert 0 < rows["qa", "polychromic", "judge_win_rate_length_controlled"] < 1
+    unread = results.judge.assign(winner=None, parse_failures=2)
+    all_unread = tables.judge(replace(results, judge=unread)).cells
+    assert (all_unread["Comparisons"] == "0").all()
+    assert (all_unread["Unread replies"] == "100.0%").all()
+    assert tables.judge(replace(results, judge=pd.DataFrame())) is None
 
 
 def test_numbers_of_the_csv_are_those_of_the_summary(results):
@@ -45,7 +87,7 @@ def two_arms(first: float, second: float, p_holm: float, metric: str = "pass_at_
         [("code", metric, "polychromic", "lora", 0.7, p_holm)],
         columns=["domain", "metric", "arm", "control", "temperature", "p_holm"],
     )
-    return tables.best_arm(summary, pairwise, "code", metric, ["lora", "polychromic"])
+    return tables.best_arm(summary, pairwise, "code", metric, ["lora", "polychromic"], alpha=0.05)
 
 
 @pytest.mark.parametrize(
@@ -66,17 +108,18 @@ def test_bold_reaches_both_renderings(results):
     table = tables.main(results)
     marked = replace(table, best={(3, "Pass@10")})
     text = table.cells["Pass@10"].iloc[3]
-    assert f"**{text}**" in tables.markdown(marked)
-    assert rf"\textbf{{{names.latex(text)}}}" in tables.latex(marked)
+    assert f"**{text}**" in tabular.markdown(marked)
+    assert rf"\textbf{{{names.latex(text)}}}" in tabular.latex(marked)
 
 
 def test_every_row_of_the_tabular_has_its_columns(results):
+    assert set(tables.TITLES) == set(tables.TABLES)
     for make in tables.TABLES.values():
         table = make(results)
-        for line in tables.latex(table).splitlines():
+        for line in tabular.latex(table).splitlines():
             if line.endswith(r"\\") and "multicolumn" not in line:
                 assert line.count(" & ") == len(table.cells.columns) - 1
-        assert tables.markdown(table).startswith("| Domain | ")
+        assert tabular.markdown(table).startswith("| Domain | ")
 
 
 def test_undefined_is_a_dash_not_a_zero(results):

@@ -5,7 +5,8 @@ from pathlib import Path
 from _job import job, progress
 
 from polychromic.results import read_results
-from polychromic.tables import TABLES, save
+from polychromic.tables import TABLES
+from polychromic.tabular import save
 
 with job(snakemake) as p:
     results = read_results(snakemake.params.results)

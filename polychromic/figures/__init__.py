@@ -23,16 +23,16 @@ from polychromic.results import Results
 FIGURES: dict[str, Callable[[Results], Drawing | None]] = {
     "passk_curves": passk_curves,
     "frontier": frontier,
+    "forest": forest,
     "diversity_quality": diversity_quality,
     "pass_counts": pass_counts,
-    "forest": forest,
+    "judge": judge,
     "cost_gain": cost_gain,
     "ablations": ablations,
-    "judge": judge,
     "training_dynamics": training_dynamics,
     "curation_funnel": curation_funnel,
     "calibration": calibration,
 }
-"""In the order in which a reader meets them."""
+"""In the order in which a reader meets them; `names.FIGURE_SECTIONS` groups them."""
 
 __all__ = ["FIGURES", "Drawing", "save"]

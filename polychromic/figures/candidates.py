@@ -51,7 +51,7 @@ def passk_curves(results: Results) -> Drawing:
         ax.set_ylabel("Pass@k")
     for ax in style.bottom(axes):
         ax.set_xlabel("candidates k")
-    style.legend(figure, axes[0])
+    style.legend(figure, axes)
     return Drawing(
         figure,
         (
@@ -101,7 +101,7 @@ def pass_counts(results: Results) -> Drawing:
         ax.set_ylabel("share of prompts")
     for ax in style.bottom(axes):
         ax.set_xlabel(f"passing samples of {most}")
-    style.legend(figure, axes[0])
+    style.legend(figure, axes)
     prompts = rows.groupby("domain")["prompt_id"].nunique()
     return Drawing(
         figure,

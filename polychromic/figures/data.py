@@ -102,7 +102,7 @@ def calibration(results: Results) -> Drawing:
         ax.set_ylim(-0.03, 1.04)
     for ax in style.left(axes):
         ax.set_ylabel("share that passes")
-    style.legend(figure, axes[0], columns=2)
+    style.legend(figure, axes, columns=2)
     return Drawing(
         figure,
         "The verifiers' error rates on validation prompts, with 95 % Wilson intervals; of two kinds of "

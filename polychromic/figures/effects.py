@@ -13,7 +13,7 @@ from polychromic.results import Results, ablation_grid
 
 def forest(results: Results) -> Drawing:
     """The plan's hypotheses: gain in Pass@k, kept Pass@1 and kept quality, a row a domain and arm."""
-    results.require("hypotheses", "pairwise")
+    results.require("hypotheses")
     rows = results.hypotheses[results.hypotheses["hypothesis"].isin(["superiority", "noninferiority"])]
     arms = [arm for arm in results.arms(rows) if arm not in ("zero_shot", "few_shot")]
     domains, step = results.domains(), len(arms) + 1
@@ -30,7 +30,8 @@ def forest(results: Results) -> Drawing:
         ax.axvline(0, color="black", linewidth=0.7, zorder=0)
         ax.set_title(title)
         ax.grid(visible=False, axis="y")
-        ax.locator_params(axis="x", nbins=2)
+        ax.locator_params(axis="x", nbins=3)
+        ax.tick_params(axis="x", labelsize=5.8)
     margin = results.plan["margin"]
     for ax in axes[1:]:
         ax.axvline(-margin, color=style.RED, linewidth=0.9, linestyle=(0, (3, 2)), zorder=0)
@@ -40,15 +41,14 @@ def forest(results: Results) -> Drawing:
     for arm in arms:
         look = style.look(arm)
         axes[0].plot([], [], color=look.colour, marker=look.marker, label=look.name)
-    style.legend(figure, axes[0], columns=2)
+    style.legend(figure, axes[:1], columns=2)
     metrics = sorted({names.metric(metric) for metric in asked[2]["metric"]})
-    sized = results.against_control()
     return Drawing(
         figure,
         f"Differences from {names.arm(results.control)} at T = {results.temperature:g}; quality is "
-        f"{' or '.join(metrics)}, by domain. Thick: {names.intervals(sized)}; thin: simultaneous over the "
+        f"{' or '.join(metrics)}, by domain. Thick: {names.intervals(rows)}; thin: simultaneous over the "
         f"{len(domains)} domains (Bonferroni). Dashed: the non-inferiority margin, −{margin:g}. "
-        f"{names.sizes(sized)}.",
+        f"{names.sizes(rows)}.",
     )
 
 
@@ -110,7 +110,7 @@ def ablations(results: Results) -> Drawing | None:
         line[0].set_ylabel("Δ " + names.metric(metric).replace("Semantic d", "d"))
     for ax, factor in zip(axes[-1], factors, strict=True):
         ax.set_xlabel(factor)
-    style.legend(figure, axes[0][0], columns=4 if len(domains) < 4 else 2)
+    style.legend(figure, axes[0], columns=4 if len(domains) < 4 else 2)
     return Drawing(
         figure,
         (
@@ -122,46 +122,55 @@ def ablations(results: Results) -> Drawing | None:
 
 
 def judge(results: Results) -> Drawing | None:
-    """Share of comparisons that an arm wins, ties and loses against LoRA. None where no judge was run."""
+    """Share of comparisons that an arm wins, ties and loses against LoRA, and its win rate, raw and at equal
+    length. None where no judge was run.
+    """
     if results.judge.empty:
         return None
     rows, control = results.judge, names.arm(results.control)
-    arms, domains = results.arms(rows), results.domains()
-    rates = results.summary[results.summary["metric"].eq("judge_win_rate")].set_index(["domain", "arm"])
-    bars = [(domain, arm) for domain in domains for arm in arms if (domain, arm) in rates.index]
-    heights = [number + 0.7 * domains.index(domain) for number, (domain, _) in enumerate(bars)]
-    figure, ((ax,),) = style.panels(1, 1, height=0.8 + 0.15 * heights[-1])
+    rates = results.summary.set_index(["metric", "domain", "arm"])
+    raw = rates.loc["judge_win_rate"]
+    bars = [(d, arm) for d in results.domains() for arm in results.arms(rows) if (d, arm) in raw.index]
+    heights = [number + 0.7 * results.domains().index(domain) for number, (domain, _) in enumerate(bars)]
+    figure, ((ax,),) = style.panels(1, 1, height=0.95 + 0.19 * heights[-1])
     for y, (domain, arm) in zip(heights, bars, strict=True):
         own = rows[(rows["domain"] == domain) & (rows["arm"] == arm)]
         _win_bar(ax, own["winner"].value_counts(normalize=True), y, control if y == 0 else "")
-        rate = rates.loc[(domain, arm)]
-        ax.errorbar(
-            [rate["value"]],
-            [y],
-            xerr=style.whiskers(rate["value"], rate["low"], rate["high"]),
-            color="black",
-            marker="D",
-            markersize=2.6,
-            linestyle="none",
-            elinewidth=0.8,
-            label="win rate" if y == 0 else None,
-        )
-        text = f"{names.domain(domain)}, {names.arm(arm)}: win rate {rate['value']:.3f}"
-        style.mark(ax, rate["value"], y, f"{text} [{rate['low']:.3f}, {rate['high']:.3f}]")
+        for metric, name, marker, fill, shift in (
+            ("judge_win_rate", "win rate", "D", "black", -0.17),
+            ("judge_win_rate_length_controlled", "length-controlled", "o", "white", 0.17),
+        ):
+            rate = rates.loc[(metric, domain, arm)]
+            ax.errorbar(
+                [rate["value"]],
+                [y + shift],
+                xerr=style.whiskers(rate["value"], rate["low"], rate["high"]),
+                color="black",
+                marker=marker,
+                markerfacecolor=fill,
+                markersize=2.8,
+                markeredgewidth=0.7,
+                linestyle="none",
+                elinewidth=0.8,
+                label=name if y == 0 else None,
+            )
+            text = f"{names.domain(domain)}, {names.arm(arm)}: {name} {rate['value']:.3f}"
+            style.mark(ax, rate["value"], y + shift, f"{text} [{rate['low']:.3f}, {rate['high']:.3f}]")
     ax.axvline(0.5, color="black", linewidth=0.7, linestyle=(0, (3, 2)))
     ax.set_yticks(heights, [f"{names.short_domain(d)}: {names.arm(a)}" for d, a in bars], fontsize=5.8)
     ax.invert_yaxis()
     ax.set_xlim(0, 1)
     ax.set_xlabel(f"share of comparisons with {control}")
     ax.grid(visible=False)
-    style.legend(figure, ax, columns=4)
-    sized = rates.loc[bars]
+    style.legend(figure, [ax], columns=3)
+    sized = raw.loc[bars]
     return Drawing(
         figure,
-        f"Judge: preference between an arm's answer and {control}'s at T = {results.temperature:g}, asked "
-        f"in both "
-        f"orders; a flip counts as a tie. Diamonds: win rate with ties as halves, {names.intervals(sized)}. "
-        f"{len(rows):,} comparisons; {int(rows['parse_failures'].sum()):,} replies could not be read.",
+        f"Judge: preference between an arm's answer and {control}'s at T = {results.temperature:g}, asked in both "
+        f"orders; a flip counts as a tie. Diamonds: win rate with ties as halves, {names.intervals(sized)}; "
+        "circles: the rate had both answers the same number of words (95 % intervals over prompts). "
+        f"{names.sizes(sized)}: {len(rows):,} comparisons; {int(rows['parse_failures'].sum()):,} replies could not be "
+        "read.",
     )
 
 

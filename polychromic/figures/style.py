@@ -8,6 +8,7 @@ set), marker *and* line style, so that they are told apart in grey.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -144,15 +145,18 @@ def domain_panels(domains: list[str], *, panel_height: float = 1.35, **options: 
     return figure, axes[: len(domains)]
 
 
-def legend(figure: Figure, axes: Axes, *, columns: int = 3) -> None:
-    """One legend for all panels, below them, from the labelled artists of `axes`."""
-    handles, labels = axes.get_legend_handles_labels()
-    if handles:
+def legend(figure: Figure, axes: Sequence[Axes], *, columns: int = 3) -> None:
+    """One legend for all panels, below them: each label of the axes once, as it is first met."""
+    found: dict[str, Artist] = {}
+    for ax in axes:
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    if found:
         figure.legend(
-            handles,
-            labels,
+            found.values(),
+            found.keys(),
             loc="outside lower center",
-            ncols=min(columns, len(labels)),
+            ncols=min(columns, len(found)),
             handlelength=2.6,
             columnspacing=1.2,
             handletextpad=0.5,

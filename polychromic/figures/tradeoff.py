@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
+from matplotlib.patheffects import withStroke
 
 from polychromic import names
 from polychromic.figures import style
@@ -31,7 +31,7 @@ def diversity_quality(results: Results) -> Drawing:
         ax.locator_params(nbins=4)
     for ax in style.left(axes):
         ax.set_ylabel(names.metric(diversity))
-    style.legend(figure, axes[0])
+    style.legend(figure, axes)
     used = sorted({names.metric(name) for name in qualities.values()})
     return Drawing(
         figure,
@@ -93,7 +93,7 @@ def frontier(results: Results) -> Drawing:
         ax.set_ylabel(names.metric(results.deepest))
     for ax in style.bottom(axes):
         ax.set_xlabel("Pass@1")
-    style.legend(figure, axes[0])
+    style.legend(figure, axes)
     sized = results.summary[results.summary["metric"].eq(results.deepest) & results.summary["arm"].isin(arms)]
     temperatures = ", ".join(f"{t:g}" for t in sorted(rows["temperature"].unique()))
     control = names.arm(results.control)
@@ -138,6 +138,7 @@ def _frontier_line(ax: Axes, line: pd.DataFrame, arm: str, results: Results, end
             textcoords="offset points",
             fontsize=5.5,
             color=look.colour,
+            path_effects=[withStroke(linewidth=1.5, foreground="white")],
         )
 
 
@@ -151,77 +152,49 @@ def _shade_below(ax: Axes, control: pd.DataFrame, deep: str) -> None:
 
 
 def cost_gain(results: Results) -> Drawing:
-    """Gain in Pass@10 over LoRA against the hours of one training: a point an arm and domain."""
+    """Gain in Pass@10 over the control against the time of one training: a panel a domain, a point an arm."""
     results.require("pairwise", "runs")
-    costs = (
-        pd.DataFrame(
-            [
-                {"domain": run["domain"], "arm": run["arm"], "minutes": run["seconds"]["total"] / 60}
-                for run in results.runs
-            ]
-        )
-        .groupby(["domain", "arm"])["minutes"]
-        .mean()
-    )
+    spent = pd.DataFrame([(run["domain"], run["arm"], run["seconds"]["total"] / 60) for run in results.runs])
+    minutes = spent.groupby([0, 1])[2].mean()
     rows = results.against_control()
     rows = rows[rows["metric"].eq(results.deepest) & ~rows["arm"].map(is_ablation)]
-    rows = rows[[(row.domain, row.arm) in costs.index for row in rows.itertuples()]]
-    unit, scale = ("hours", 60) if costs.max() >= 120 else ("minutes", 1)
-    figure, ((ax,),) = style.panels(1, 1, height=2.3)
-    ax.axhline(0, color="black", linewidth=0.7)
-    for row in rows.itertuples():
-        look, (colour, _) = style.look(row.arm), style.domain_look(row.domain)
-        x = costs[row.domain, row.arm] / scale
-        ax.errorbar(
-            [x],
-            [row.difference],
-            style.whiskers(row.difference, row.low, row.high),
-            color=colour,
-            marker=look.marker,
-            elinewidth=0.7,
-            markersize=4,
-            linestyle="none",
-        )
-        style.mark(
-            ax,
-            x,
-            row.difference,
-            f"{names.domain(row.domain)}, {look.name}: {row.difference:+.3f} "
-            f"[{row.low:+.3f}, {row.high:+.3f}] for {x:.1f} {unit}",
-        )
-    for domain in results.domains():
-        control = costs.get((domain, results.control), np.nan) / scale
-        ax.plot(
-            [control],
-            [0],
-            marker=style.look(results.control).marker,
-            color=style.domain_look(domain)[0],
-            linestyle="none",
-        )
-    for domain in results.domains():
-        ax.plot([], [], color=style.domain_look(domain)[0], linewidth=3, label=names.domain(domain))
-    for arm in [results.control, *results.arms(rows)]:
-        ax.plot(
-            [],
-            [],
-            color=style.GREY,
-            marker=style.look(arm).marker,
-            linestyle="none",
-            label=names.arm(arm),
-        )
-    ax.set_xlim(left=0)
-    ax.set_xlabel(f"{unit} of one training (mean over seeds)")
-    ax.set_ylabel(f"Δ {names.metric(results.deepest)} against {names.arm(results.control)}")
-    style.legend(figure, ax, columns=2)
+    rows = rows[[(row.domain, row.arm) in minutes.index for row in rows.itertuples()]]
+    unit, scale = ("hours", 60) if minutes.max() >= 120 else ("minutes", 1)
+    domains, control = results.domains(), results.control
+    arms = [control, *results.arms(rows)]
+    figure, axes = style.domain_panels(domains, sharex=True, sharey=True)
+    for ax, domain in zip(axes, domains, strict=True):
+        ax.axhline(0, color="black", linewidth=0.7, zorder=0)
+        found = rows[rows["domain"] == domain].set_index("arm")
+        for arm in arms:
+            look = style.look(arm)
+            if (domain, arm) not in minutes.index:
+                continue
+            x = minutes[domain, arm] / scale
+            gain, low, high = (0.0,) * 3 if arm == control else found.loc[arm, ["difference", "low", "high"]]
+            ax.errorbar(
+                [x],
+                [gain],
+                style.whiskers(gain, low, high),
+                color=look.colour,
+                marker=look.marker,
+                elinewidth=0.7,
+                markersize=4,
+                linestyle="none",
+                label=look.name,
+            )
+            text = f"{names.domain(domain)}, {look.name}: {gain:+.3f} [{low:+.3f}, {high:+.3f}]"
+            style.mark(ax, x, gain, f"{text} for {x:.2g} {unit}")
+        ax.set_xlim(0, 1.15 * minutes.max() / scale)
+    for ax in style.left(axes):
+        ax.set_ylabel(f"Δ {names.metric(results.deepest)}")
+    for ax in style.bottom(axes):
+        ax.set_xlabel(f"{unit} of one training")
+    style.legend(figure, axes)
     hardware = sorted({names.machine(run["hardware"]) for run in results.runs})
     return Drawing(
         figure,
-        (
-            f"Gain in {names.metric(results.deepest)} over {names.arm(results.control)} at T = "
-            f"{results.temperature:g} against the "
-            f"wall time of one training, "
-            f"sampling included, on {'; '.join(hardware)}. Bars: {names.intervals(rows)}; "
-            f"{names.sizes(rows)}; "
-            f"{len(results.runs)} trainings."
-        ),
+        f"Gain in {names.metric(results.deepest)} over {names.arm(control)} (at 0) at T = {results.temperature:g} "
+        "against the wall time of one training, sampling included, in the mean over seeds, on "
+        f"{'; '.join(hardware)}. Bars: {names.intervals(rows)}; {names.sizes(rows)}; {len(results.runs)} trainings.",
     )

@@ -31,17 +31,17 @@ def training_dynamics(results: Results) -> Drawing:
     )
     for line, signal in zip(axes, signals, strict=True):
         for ax, domain in zip(line, domains, strict=True):
-            for arm in arms:
+            for arm in arms:  # the control is wider: it shows where another arm's line lies on it
                 own = rows[(rows["domain"] == domain) & (rows["arm"] == arm)].dropna(subset=[signal])
                 if not own.empty:
-                    _curve(ax, own, signal, arm)
+                    _curve(ax, own, signal, arm, width=1.8 if arm == results.control else 0.9)
             ax.locator_params(nbins=3)
         line[0].set_ylabel(SIGNALS[signal][0])
     for ax, domain in zip(axes[0], domains, strict=True):
         ax.set_title(names.short_domain(domain), fontsize=6.5)
     for ax in axes[-1]:
         ax.set_xlabel("step")
-    style.legend(figure, axes[0][0])
+    style.legend(figure, axes[0])
     seeds = rows.groupby(["domain", "arm"])["run"].nunique()
     return Drawing(
         figure,
@@ -58,7 +58,7 @@ def training_dynamics(results: Results) -> Drawing:
 _SMOOTH = 5
 
 
-def _curve(ax: Axes, rows: pd.DataFrame, signal: str, arm: str) -> None:
+def _curve(ax: Axes, rows: pd.DataFrame, signal: str, arm: str, *, width: float) -> None:
     seeds = rows.pivot_table(index="step", columns="run", values=signal)
     seeds = seeds.rolling(_SMOOTH, min_periods=1, center=True).mean()
     look = style.look(arm)
@@ -69,6 +69,6 @@ def _curve(ax: Axes, rows: pd.DataFrame, signal: str, arm: str) -> None:
         color=look.colour,
         linestyle=look.line,
         label=look.name,
-        linewidth=0.9,
+        linewidth=width,
     )
     style.tip(line, f"{look.name}: {SIGNALS[signal][1]}, {seeds.mean(axis=1).iloc[-1]:.3g} at the end")
