@@ -14,7 +14,7 @@ tags: [lora, {kind}]
 
 # {study}: {domain}, {arm}, seed {seed}
 
-A LoRA adapter {purpose}.
+A LoRA adapter {purpose}.{made}
 `run.json` beside this file is its full record: settings, data, versions, hardware, time and cost.
 
 ```python
@@ -37,17 +37,37 @@ report for what it gains and what it costs. It adds no safety of its own to the 
 """
 
 
+MADE = {
+    "wise_ft": "the weighted mean of two checkpoints of its training, {share:g} x the last + {rest:g} x an earlier one "
+    "(WiSE-FT), with twice the rank",
+    "scale": "its change of the weights times {share:g}",
+}
+
+
 def write_model_card(adapter: str | Path, record: dict[str, Any]) -> None:
-    """Write README.md into an adapter's folder, from the run record (see `runrecord.write_run_record`)."""
+    """Write README.md into an adapter's folder, from the run record (see `runrecord.write_run_record`).
+
+    The record of an adapter made from a trained one has the entry "derived": method, source and share.
+    """
     model, training, objective = (record["config"][part] for part in ("model", "training", "objective"))
-    weight = objective["weight"]
+    weight, derived = objective["weight"], record.get("derived")
     diversity = f"{weight} x {objective['diversity']}, {objective['samples']} samples a prompt"
     hashes = [f"| SHA-256 of `{name}` | `{sha}` |\n" for name, sha in record["data_sha256"].items()]
+    purpose = "trained for answers that differ, so that the best of several is better" if weight else "(baseline)"
+    made = ""
+    if derived:
+        share = derived["share"]
+        how = MADE[derived["method"]].format(share=share, rest=1 - share)
+        made = (
+            f" It was not trained itself: it is made from `{derived['source']}`, {how}.\nThe table is of that training."
+        )
+        purpose = "made from a trained one"
     text = CARD.format(
         **{key: record[key] for key in ("study", "domain", "arm", "seed", "rows")},
         **{key: training[key] for key in ("rank", "alpha", "dropout", "epochs", "learning_rate")},
         kind="polychromic-lora" if weight else "baseline",
-        purpose="trained for answers that differ, so that the best of several is better" if weight else "(baseline)",
+        purpose=purpose,
+        made=made,
         base=model["name"],
         revision=f" at `{model['revision']}`" if model["revision"] else "",
         precision=model["precision"],

@@ -13,6 +13,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 COPIED = (
     "Snakefile",
     "config.yaml",
+    "docs/references.bib",
     "docs/report",
     "envs",
     "gpu",
@@ -85,10 +86,14 @@ def command(*targets: str, profile: str = "profiles/demo", overlays: tuple[str, 
     return [*snakemake, "--configfile", *files, *options, "--", *targets]
 
 
+# In the environment of every run, to be found nowhere afterwards.
+SECRETS = {"HF_TOKEN": "hf_zDqkXw", "ANTHROPIC_API_KEY": "sk-ant-zDqkXw", "OPENAI_API_KEY": "sk-zDqkXw"}
+
+
 def environment(project: Path, **more: str) -> dict[str, str]:
     """The library comes from the copy; one thread a process, as two cores may be all there is."""
     threads = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
-    return {**os.environ, **threads, "PYTHONPATH": str(project), "HF_HUB_OFFLINE": "1", **more}
+    return {**os.environ, **threads, **SECRETS, "PYTHONPATH": str(project), "HF_HUB_OFFLINE": "1", **more}
 
 
 def run(project: Path, *targets: str, timeout: float = 900, env: dict[str, str] | None = None, **how):

@@ -1,8 +1,15 @@
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
+import sys
+
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import AutoPeftModelForCausalLM, LoraConfig, get_peft_model
+from project import REPOSITORY, environment
+from test_modelcard import RECORD
 
 from polychromic.derived import average_adapters, scale_adapter
 from polychromic.errors import StudyError
@@ -68,3 +75,51 @@ def test_what_cannot_be_averaged_is_refused(save_adapter, tmp_path):
         scale_adapter(tmp_path / "nothing", tmp_path / "x", share=0.5)
     with pytest.raises(StudyError, match="trained in full"):
         scale_adapter(save_adapter("full", 2, modules_to_save=["o_proj"]), tmp_path / "x", share=0.5)
+
+
+JOB = """
+import runpy, sys
+from types import SimpleNamespace as Of
+sys.path.insert(0, "workflow_scripts")
+arm = {"wise_ft": "wise_ft", "scale": "scaled"}[sys.argv[1]]
+job = Of(
+    input=Of(stamp="stamp.json", adapter="source", record="source/run.json"),
+    output=Of(adapter="out", record="run.json", done="done.json"),
+    log=["log.txt"], resources={}, wildcards=Of(arm=arm),
+)
+runpy.run_path(sys.argv[2], init_globals={"snakemake": job})
+"""
+
+
+@pytest.mark.parametrize("method", ["wise_ft", "scale"])
+def test_the_job_leaves_a_card_a_record_and_an_adapter_for_plain_peft(method, save_adapter, tmp_path):
+    """As a trained adapter has them."""
+    source = save_adapter("source", 2)
+    shutil.copytree(save_adapter("early", 1), source / "early")
+    (source / "run.json").write_text(json.dumps({**RECORD, "arm": "lora"}))
+    settings = {"kind": "derived", "method": method, "source": "lora", "share": 0.25}
+    (tmp_path / "stamp.json").write_text(
+        json.dumps({"params": settings, "aside": {}, "code": {"polychromic/derived.py": "x"}})
+    )
+    script = str(REPOSITORY / "workflow_scripts/derive.py")
+    (tmp_path / "workflow_scripts").symlink_to(REPOSITORY / "workflow_scripts")
+    done = subprocess.run(
+        [sys.executable, "-c", JOB, method, script], cwd=tmp_path, env=environment(REPOSITORY), capture_output=True
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert (tmp_path / "done.json").is_file()
+
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert record["derived"] == settings
+    assert json.loads((tmp_path / "out/run.json").read_text()) == record
+    card = (tmp_path / "out/README.md").read_text()
+    assert "It was not trained itself: it is made from `lora`" in card
+    assert ("0.25 x the last + 0.75 x an earlier one" if method == "wise_ft" else "weights times 0.25") in card
+
+    loaded = AutoPeftModelForCausalLM.from_pretrained(tmp_path / "out")
+    whole = AutoPeftModelForCausalLM.from_pretrained(source)
+    ids = torch.tensor([[5, 6, 7]])
+    with torch.no_grad():
+        assert not torch.equal(loaded(ids).logits, whole(ids).logits)
+    rank = loaded.peft_config["default"].r
+    assert rank == (8 if method == "wise_ft" else 4)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from project import copy_project, environment
+from project import SECRETS, copy_project, environment
 
 SMALL = """
 study: small
@@ -105,6 +105,15 @@ def test_funnels_add_up(study):
 
 def test_it_says_that_it_is_synthetic(study):
     assert "synthetic" in (study[0] / "results/small/report.html").read_text().lower()
+
+
+def test_no_token_is_written_down(study):
+    project, _, output = study
+    assert not [secret for secret in SECRETS.values() if secret in output]
+    for path in project.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert not [name for name, secret in SECRETS.items() if secret.encode() in content], path
 
 
 def test_a_second_run_does_nothing(study):

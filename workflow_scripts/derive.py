@@ -1,12 +1,14 @@
 """Make an adapter from a trained one, without training."""
 
 import json
+import shutil
 from pathlib import Path
 
 from _job import job
 
 from polychromic.derived import average_adapters, scale_adapter
 from polychromic.files import write_json
+from polychromic.modelcard import write_model_card
 
 with job(snakemake) as p:
     source = Path(snakemake.input.adapter)
@@ -16,4 +18,7 @@ with job(snakemake) as p:
         scale_adapter(source, snakemake.output.adapter, share=p["share"])
     # The cost of a derived arm is that of the run it comes from.
     record = json.loads(Path(snakemake.input.record).read_text(encoding="utf-8"))
-    write_json(snakemake.output.record, {**record, "arm": snakemake.wildcards.arm, "derived": dict(p)})
+    record |= {"arm": snakemake.wildcards.arm, "derived": dict(p)}
+    write_json(snakemake.output.record, record)
+    write_model_card(snakemake.output.adapter, record)
+    shutil.copy(snakemake.output.record, snakemake.output.adapter)
