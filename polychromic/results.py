@@ -71,7 +71,7 @@ SOURCES = {
             *("gpu_hours", "dollars", "trainable_parameters", "peak_memory_bytes"),
         ),
     ),
-    "funnels": Source("<domain>/data/funnel.json", "data", ("read", "steps")),
+    "funnels": Source("<domain>/data/funnel.json", "data", ("sources", "read", "steps")),
     "leakage": Source("<domain>/data/leakage.json", "data", ("leaks",)),
     "calibrations": Source(
         "<domain>/calibration.json", "data", ("true_pass", "false_pass", "n_right", "n_mismatched", "warnings")

@@ -82,6 +82,20 @@ def test_every_row_has_the_values_of_the_functions(joined: pd.DataFrame) -> None
     assert second[["self_bleu_passing", "semantic_diversity_passing", "vendi_passing"]].isna().all()
 
 
+def test_arms_of_which_all_or_none_passes_have_defined_values() -> None:
+    samples, passes = arm()
+    stacked = metrics.stack_samples(samples)
+    measured = ["self_bleu", "distinct_2", "semantic_diversity", "vendi"]
+    for verdict in (True, False):
+        table = metrics.diversity_table(metrics.with_passes(stacked, passes.assign(passed=verdict)), RECORDS, encode)
+        assert (table["passing"] == (3 if verdict else 0)).all()
+        for metric in measured:
+            among_passing = table[metric] if verdict else table[metric] * math.nan
+            pd.testing.assert_series_equal(table[f"{metric}_passing"], among_passing, check_names=False)
+        assert table["classes_passing"].tolist() == (table["classes"] if verdict else 0 * table["classes"]).tolist()
+    assert metrics.pass_at_k(3, [0, 3], 3).tolist() == [0.0, 1.0]
+
+
 def test_every_column_has_a_signature(joined: pd.DataFrame) -> None:
     for table in (
         metrics.diversity_table(joined, RECORDS, encode),
