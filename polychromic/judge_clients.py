@@ -155,7 +155,8 @@ class Client:
         at_most = self._cost_at_most(prompt, schema)
         self.ledger.add(at_most)
         try:
-            text, (read, written) = self._send(self.model, prompt, schema)
+            # UTF-8 has no lone surrogates, half of a broken emoji.
+            text, (read, written) = self._send(self.model, prompt.encode("utf-8", "replace").decode(), schema)
         except Exception as error:
             # Refused: not billed. Timed out, cut or garbled: it may have been, and stays in the ledger.
             if getattr(error, "status_code", None) is not None:

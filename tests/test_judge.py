@@ -183,6 +183,14 @@ def test_requests_ask_for_structured_output(server, tmp_path, provider: str) -> 
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
+def test_odd_texts_are_asked_about(server, tmp_path, provider: str) -> None:
+    texts = ["", "x" * 10_000, "مرحبا 👩‍👩‍👧", "half \ud83d here", "{braces}"]
+    judge = ModelJudge(client(server, provider, tmp_path))
+    assert judge.verdicts([Pair("{prompt}", ("r",), text, "other") for text in texts]) == ["1"] * 5
+    assert sum("half ? here" in prompt for prompt in server.answered) == 1
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
 def test_giving_up_keeps_what_came_and_the_next_run_resumes(server, tmp_path, provider: str) -> None:
     prompts = [f"q{i}" for i in range(6)]
     server.troubles = ["", "", "", *["500"] * 3]
