@@ -16,6 +16,10 @@ os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", "4000000000")
 os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", "16000000000")
 os.environ.setdefault("MALLOC_TOP_PAD_", "300000000")
 
+# On a CPU nothing here is compiled; without this every job loads the compiler, for a second or more.
+if not config.get("gpus_per_job"):
+    os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
+
 FILES = ["config.yaml", *map(str, workflow.overwrite_configfiles)]
 try:
     for file in FILES:
