@@ -11,7 +11,7 @@ from typing import Any
 
 from polychromic.config import Domain, PromptArm, Study, TrainArm
 from polychromic.files import file_digest, write_json
-from polychromic.staleness import digest, make_stamp, refresh
+from polychromic.staleness import digest, make_stamp, read_stamp, refresh
 
 Job = tuple[str, dict[str, str]]
 
@@ -78,13 +78,15 @@ def params(study: Study, job: Job) -> dict[str, Any]:
     if rule == "derive":
         return _dump(arm)
     if rule == "generate":
-        shots = arm.shots if isinstance(arm, PromptArm) else 0
+        prompted = isinstance(arm, PromptArm)
+        shots = arm.shots if prompted else 0
         return {
             "model": _dump(study.model),
-            "trained": not isinstance(arm, PromptArm),
+            "trained": not prompted,
             "shots": shots,
             "sampling": _dump(study.sampling),
-            "temperatures": list(study.sampling.temperatures),
+            # A prompt arm has no frontier: nothing was trained.
+            "temperatures": [study.sampling.temperature] if prompted else list(study.sampling.temperatures),
             "max_new_tokens": domain.max_new_tokens,
             "study": study.study,
             "split_seed": study.data_seed,
@@ -143,8 +145,6 @@ def unused_code(study: Study, job: Job) -> frozenset[str]:
     fails (see workflow_scripts/_job.py): too much here cannot go unseen.
     """
     rule, wildcards = job
-    if rule == "judge":
-        return frozenset(["polychromic.statistics"])  # judging only collects verdicts; the analysis compares
     if rule not in ("curate", "calibrate", "train", "verify"):
         return frozenset()
     domain = study.domains[wildcards["domain"]]
@@ -269,6 +269,14 @@ def decisions_file(domain: str) -> Path:
     return Path("data/review") / f"{domain}.csv"
 
 
+# Files of the project besides its modules that a rule's script reads.
+TEXTS = {
+    "review_sheet": ("polychromic/templates/review.html",),
+    "report": tuple(f"polychromic/templates/report.{ending}" for ending in ("html.j2", "css", "js")),
+    "paper": ("polychromic/templates/paper.tex.j2", "docs/references.bib"),
+}
+
+
 class Stamps:
     """The stamps of a study's jobs, each made once."""
 
@@ -281,7 +289,7 @@ class Stamps:
         name = job_name(job)
         if name not in self._made:
             above = {job_name(up): self.of(up)["key"] for up in upstream(self.study, job)}
-            above |= {str(path): file_digest(path) for path in raw_files(self.study, job)}
+            above |= self._raw_digests(job)
             self._made[name] = make_stamp(
                 rule,
                 wildcards,
@@ -291,8 +299,18 @@ class Stamps:
                 above,
                 aside=aside(self.study, job),
                 unused=unused_code(self.study, job),
+                texts=TEXTS.get(rule, ()),
             )
         return self._made[name]
+
+    def _raw_digests(self, job: Job) -> dict[str, str]:
+        """Hashes of the user's files that a job reads. One that is not here counts as it was when the job was done:
+        results are copied to where the raw rows are not.
+        """
+        paths = raw_files(self.study, job)
+        done = read_stamp(done_file(self.study, job)) if paths else None
+        known = done["upstream"] if done else {}
+        return {str(p): file_digest(p) if p.is_file() else known.get(str(p), "missing") for p in paths}
 
 
 def all_jobs(study: Study) -> list[Job]:

@@ -17,11 +17,12 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from polychromic.files import write_atomic
+from polychromic.files import file_digest, write_atomic
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "polychromic"
@@ -168,6 +169,7 @@ def make_stamp(
     *,
     aside: Any = None,
     unused: frozenset[str] = frozenset(),
+    texts: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The stamp of a job.
 
@@ -176,12 +178,13 @@ def make_stamp(
         upstream: {name of an upstream job or raw file: its key or content hash}.
         aside: further settings that the job is given and that cannot change its outputs: no part of the key.
         unused: modules that the job's settings keep it from using.
+        texts: templates and the like that the code reads, by their path in the project.
     """
     stamp = {
         "rule": rule,
         "wildcards": wildcards,
         "params": params,
-        "code": code_of(script, unused)[0],
+        "code": code_of(script, unused)[0] | {name: file_digest(ROOT / name) for name in texts},
         "libraries": libraries_of(script, lock, unused),
         "upstream": upstream,
     }

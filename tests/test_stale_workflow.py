@@ -94,6 +94,28 @@ def test_an_intermediate_deleted_while_its_metrics_stand(project):
     assert to_run(project) == set()
 
 
+def test_what_people_read_is_made_again_without_models_and_samples(project, tmp_path):
+    """Results copied to a laptop: no adapters, base model, samples, raw or curated rows, nor Snakemake's metadata."""
+    laptop = tmp_path / "laptop"
+    large = ("adapter", "model", "samples*.parquet", "*.jsonl", "*.npz", "reference_nll.parquet", "raw", ".snakemake")
+    shutil.copytree(project, laptop, symlinks=True, ignore=shutil.ignore_patterns(*large, "__pycache__"))
+    for log in (project / "results").rglob("train_log.jsonl"):
+        shutil.copyfile(log, laptop / log.relative_to(project))
+    assert to_run(laptop) == set()
+    with (laptop / "polychromic/figures/style.py").open("a") as file:
+        file.write("\n\nADDED = 1\n")
+    assert to_run(laptop) == {"figures", "report"}
+
+
+def test_the_page_has_its_texts_before_it_is_written(project):
+    """What is still to be made is an input of the page, so that it is not written too early."""
+    for file in project.glob("results/tiny/.stamps/*.done.json"):
+        file.unlink()
+    shutil.rmtree(project / "results/tiny/qa")
+    needed = planned(project)["report"]["needs"]
+    assert {"generate.qa.lora.42", "split.qa", "train.qa.lora.42", "judge.qa.polychromic"} <= set(needed)
+
+
 def test_an_output_deleted(project):
     (project / "results/tiny/report.html").unlink()
     assert to_run(project) == {"report"}
