@@ -4,28 +4,34 @@ CORES ?= $(shell nproc)
 BIN := .venv/bin
 DEMO := $(BIN)/snakemake --cores $(CORES) --profile profiles/demo
 OVERLAY := --configfile profiles/demo/study.yaml
+ZIP = --quiet all --report results/$(1)/snakemake-report.zip
 
 .PHONY: demo demo-null demo-ablations real smoke check test lint format lock clean
 
 demo: .venv/ready
 	$(BIN)/python -m polychromic.check config.yaml profiles/demo/study.yaml
 	$(DEMO) all
+	$(DEMO) $(call ZIP,demo) -- all
 	$(BIN)/python -m polychromic.summarize results/demo
 
 demo-null: .venv/ready
 	$(DEMO) $(OVERLAY) profiles/demo/null.yaml -- all
+	$(DEMO) $(OVERLAY) profiles/demo/null.yaml $(call ZIP,demo-null) -- all
 	$(BIN)/python -m polychromic.summarize results/demo-null
 
 demo-ablations: .venv/ready
 	$(DEMO) $(OVERLAY) profiles/demo/ablations.yaml -- all
+	$(DEMO) $(OVERLAY) profiles/demo/ablations.yaml $(call ZIP,demo-ablations) -- all
 	$(BIN)/python -m polychromic.summarize results/demo-ablations
 
 real: .venv/ready
 	$(DEMO) $(OVERLAY) profiles/demo/real.yaml -- all
+	$(DEMO) $(OVERLAY) profiles/demo/real.yaml $(call ZIP,real) -- all
 	$(BIN)/python -m polychromic.summarize results/real
 
 smoke: .venv/ready
 	$(DEMO) $(OVERLAY) profiles/demo/smoke.yaml -- all
+	$(DEMO) $(OVERLAY) profiles/demo/smoke.yaml $(call ZIP,smoke) -- all
 	$(BIN)/python -m polychromic.summarize results/smoke
 
 check: .venv/ready

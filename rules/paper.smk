@@ -10,25 +10,64 @@ ANALYSED = [
         "power.json",
     )
 ]
-RECORDS = [
-    f"{R}/{d}/{a}/seed-{s}/run.json"
-    for d in DOMAINS
-    for a in TRAINED + DERIVED
-    for s in SEEDS
+# All that `polychromic.results.read_results` reads besides.
+OF_STUDY = [
+    *(
+        f"{R}/{d}/{name}"
+        for d in DOMAINS
+        for name in ("data/funnel.json", "data/leakage.json", "calibration.json")
+    ),
+    *(
+        f"{R}/{d}/{a}/{name}"
+        for d in DOMAINS
+        for a in ARMS
+        for name in ("audit.json", "passes.parquet")
+    ),
+    *(
+        f"{R}/{d}/{a}/judge.parquet"
+        for d in DOMAINS
+        for a in ARMS
+        if a != STUDY.plan.control
+    ),
+    *(
+        f"{R}/{d}/{a}/seed-{s}/run.json"
+        for d in DOMAINS
+        for a in TRAINED + DERIVED
+        for s in SEEDS
+    ),
+    *(
+        f"{R}/{d}/{a}/seed-{s}/train_log.jsonl"
+        for d in DOMAINS
+        for a in TRAINED
+        for s in SEEDS
+    ),
 ]
-CURVES = [
-    f"{R}/{d}/{a}/seed-{s}/train_log.jsonl"
-    for d in DOMAINS
-    for a in TRAINED
-    for s in SEEDS
-]
-AUDITS = [f"{R}/{d}/{a}/audit.json" for d in DOMAINS for a in ARMS]
-PASSES = [f"{R}/{d}/{a}/passes.parquet" for d in DOMAINS for a in ARMS]
-OF_DATA = [
-    f"{R}/{d}/{name}"
-    for d in DOMAINS
-    for name in ("data/funnel.json", "data/leakage.json", "calibration.json")
-]
+
+
+def texts(wildcards):
+    """Prompts and samples. What a finished job has made and a person has taken away, as samples are large, is not
+    made again for the page's sake: it then shows none.
+    """
+    made = {f"{R}/{d}/data/test.jsonl": done("split", d) for d in DOMAINS} | {
+        f"{R}/{d}/{a}/seed-{s}/samples.parquet": done("generate", d, a, str(s))
+        for d in DOMAINS
+        for a in ARMS
+        for s in SEEDS
+    }
+    return ancient(
+        [
+            file
+            for file, finished in made.items()
+            if os.path.exists(file) or not os.path.exists(finished)
+        ]
+    )
+
+
+def figure_section(wildcards):
+    """Where a figure stands in Snakemake's report."""
+    from polychromic.names import figure_section
+
+    return figure_section(wildcards.name)
 
 
 rule figures:
@@ -37,16 +76,14 @@ rule figures:
         stamp=stamp("figures"),
         above=above("figures"),
         analysed=ancient(ANALYSED),
-        of_data=ancient(OF_DATA),
-        curves=ancient(CURVES),
-        records=ancient(RECORDS),
-        passes=ancient(PASSES),
+        of_study=ancient(OF_STUDY),
     output:
         folder=report(
             directory(f"{R}/figures"),
             patterns=["{name}.png"],
             caption="../docs/report/figure.rst",
             category="Figures",
+            subcategory=figure_section,
             labels={"figure": "{name}"},
         ),
         done=done("figures"),
@@ -70,7 +107,7 @@ rule tables:
         stamp=stamp("tables"),
         above=above("tables"),
         analysed=ancient(ANALYSED),
-        records=ancient(RECORDS),
+        of_study=ancient(OF_STUDY),
     output:
         main=f"{R}/tables/main.csv",
         done=done("tables"),
@@ -94,10 +131,9 @@ rule report:
         stamp=stamp("report"),
         above=above("report"),
         analysed=ancient(ANALYSED),
-        audits=ancient(AUDITS),
-        records=ancient(RECORDS),
+        of_study=ancient(OF_STUDY),
+        texts=texts,
         figures=ancient(f"{R}/figures"),
-        main=ancient(f"{R}/tables/main.csv"),
     output:
         page=report(
             f"{R}/report.html", caption="../docs/report/page.rst", category="Report"
@@ -123,9 +159,9 @@ rule paper:
         stamp=stamp("paper"),
         above=above("paper"),
         analysed=ancient(ANALYSED),
-        audits=ancient(AUDITS),
+        of_study=ancient(OF_STUDY),
         figures=ancient(f"{R}/figures"),
-        main=ancient(f"{R}/tables/main.csv"),
+        bibliography=ancient("docs/references.bib"),
     output:
         folder=directory(f"{R}/paper"),
         done=done("paper"),

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from project import SECRETS, copy_project, environment
+
+from polychromic import names
 
 SMALL = """
 study: small
@@ -26,7 +30,7 @@ def study(tmp_path_factory):
     project = copy_project(tmp_path_factory.mktemp("study") / "project")
     (project / "small.yaml").write_text(SMALL)
 
-    def run(*targets):
+    def run(*targets, options=()):
         overlays = ["profiles/demo/study.yaml", "profiles/demo/smoke.yaml", "small.yaml"]
         snakemake = [
             str(Path(sys.executable).with_name("snakemake")),
@@ -36,7 +40,7 @@ def study(tmp_path_factory):
             "profiles/demo",
         ]
         return subprocess.run(
-            [*snakemake, "--configfile", *overlays, "--", *targets],
+            [*snakemake, "--configfile", *overlays, *options, "--", *targets],
             cwd=project, env=environment(project), capture_output=True, text=True, timeout=1500,
         )  # fmt: skip
 
@@ -114,6 +118,30 @@ def test_no_token_is_written_down(study):
         if path.is_file():
             content = path.read_bytes()
             assert not [name for name, secret in SECRETS.items() if secret.encode() in content], path
+
+
+def test_snakemakes_own_report_shows_each_figure_in_its_section_with_its_caption(study):
+    project, run, _ = study
+    archive = "results/small/snakemake-report.zip"
+    done = run("all", options=["--report", archive])
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    with zipfile.ZipFile(project / archive) as opened:
+        page = opened.read("snakemake-report/report.html").decode()
+        files = {name.rpartition("/")[2] for name in opened.namelist()}
+    categories, shown = (
+        json.JSONDecoder().raw_decode(page, page.index(f"var {name} = ") + len(f"var {name} = "))[0]
+        for name in ("categories", "results")
+    )
+    drawn = {file.stem for file in (project / "results/small/figures").glob("*.png")}
+    sections = {section: {Path(file).stem for file in found} for section, found in categories["Figures"].items()}
+    assert set.union(*sections.values()) == drawn >= {"passk_curves", "calibration", "judge"}
+    for section, figures in sections.items():
+        assert figures <= set(names.FIGURE_SECTIONS[section])
+    assert {f"{name}.png" for name in drawn} | {"report.html"} <= files
+    for name in drawn:
+        caption = (project / f"results/small/figures/{name}.caption.md").read_text()
+        told = html.unescape(shown[f"results/small/figures/{name}.png"]["caption"])
+        assert " ".join(told.removeprefix("<p>").removesuffix("</p>\n").split()) == " ".join(caption.split())
 
 
 def test_a_second_run_does_nothing(study):
