@@ -47,7 +47,7 @@ class World(Strict):
     seed: int = 0
     raw_rows: int = Field(1500, ge=60)
     """Raw rows a domain, before curation."""
-    broad_rows: int = Field(60_000, ge=1000)
+    broad_rows: int = Field(50_000, ge=1000)
     """Lines of the broad corpus that the base model is trained on."""
     hidden: int = Field(128, ge=16)
     layers: int = Field(4, ge=1)

@@ -16,7 +16,7 @@ from polychromic.demo.scene import Scene, part_of, pick
 from polychromic.records import write_jsonl
 from polychromic.seeds import derive_seed
 
-SHARES = {"qa": 0.36, "code": 0.26, "creative": 0.20, "social": 0.18}
+SHARES = {"qa": 0.25, "code": 0.30, "creative": 0.24, "social": 0.21}
 STRAY_SHARE = 0.2
 # the study's own templates (`config.Prompting`): a large model has seen instructions like these
 ZERO_SHOT = "Generate {output} for: {input}\n"
@@ -99,6 +99,6 @@ def documents(rows: int, seed: int) -> Iterator[Document]:
         yield _document(domain, rng)
 
 
-def write_broad(path: str | Path, seed: int = 0, rows: int = 60_000) -> int:
+def write_broad(path: str | Path, seed: int = 0, rows: int = 50_000) -> int:
     """Write the broad corpus as JSON lines {"prompt", "text"}. Returns the number of documents."""
     return write_jsonl(path, ({"prompt": prompt, "text": text} for prompt, text in documents(rows, seed)))
