@@ -67,12 +67,13 @@ def number(row: dict[str, Any], key: str) -> float | None:
     value = row.get(key)
     if value is None or value == "":
         return None
+    problem = Unusable(f"{key!r} is {str(value)[:40]!r}, not a number")
     try:
         parsed = float(value)
     except (TypeError, ValueError):
-        raise Unusable(f"{key!r} is {str(value)[:40]!r}, not a number") from None
-    if parsed != parsed or abs(parsed) == float("inf"):
-        raise Unusable(f"{key!r} is {parsed}, not a number")
+        raise problem from None
+    if isinstance(value, bool) or parsed != parsed or abs(parsed) == float("inf"):
+        raise problem
     return int(parsed) if parsed.is_integer() else parsed
 
 

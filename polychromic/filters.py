@@ -16,6 +16,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from polychromic import wordlists
+from polychromic.columns import Unusable, number
 from polychromic.errors import StudyError
 from polychromic.filtering import (
     Compared,
@@ -302,7 +303,7 @@ class CopyOfPrompt(Filter):
 
 class Bounds(Filter):
     """Bounds on a number in meta: likes, retweets, followers, reply_likes, delay_seconds, a rating. A record
-    that lacks it is rejected."""
+    that lacks it is rejected. A CSV's cells are texts: a number may be written in one."""
 
     filter: Literal["bounds"]
     key: str
@@ -316,11 +317,12 @@ class Bounds(Filter):
         return self
 
     def judge(self, record: Record) -> Verdict:
-        value = record.meta.get(self.key)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return Rejection(
-                f"{self.key} missing" if value is None else f"{self.key} no number", bound(self.min, self.max)
-            )
+        try:
+            value = number(record.meta, self.key)
+        except Unusable:
+            return Rejection(f"{self.key} no number", bound(self.min, self.max))
+        if value is None:
+            return Rejection(f"{self.key} missing", bound(self.min, self.max))
         return outside(value, self.min, self.max) or record
 
 
@@ -330,14 +332,16 @@ class Refuse(Filter):
     filter: Literal["refuse"]
     key: str
     values: tuple[str, ...] = ()
-    """Refused values, in any case (tag: [OT]); none given: whatever is true."""
+    """Refused values, in any case (tag: [OT]); none given: whatever is true, of a CSV's cells all but "", 0,
+    false and no."""
 
     def judge(self, record: Record) -> Verdict:
         value = record.meta.get(self.key)
         if self.values:
             found = str(value).casefold() in {listed.casefold() for listed in self.values}
             return Rejection(value, f"not {', '.join(self.values)}") if found else record
-        return Rejection(value, f"no {self.key}") if value else record
+        is_set = value.strip().casefold() not in ("", "0", "false", "no") if isinstance(value, str) else value
+        return Rejection(value, f"no {self.key}") if is_set else record
 
 
 class AnswerInContext(Filter):
@@ -413,7 +417,7 @@ class ExactDuplicates(Filter):
 
 
 class NearDuplicatesFilter(Filter):
-    """Nearly the same text again, by MinHash: Jaccard index of 5-byte shingles >= threshold."""
+    """Nearly the same text again, by MinHash: Jaccard index of 8-byte shingles >= threshold."""
 
     filter: Literal["near_duplicates"]
     text: Compared = "pair"

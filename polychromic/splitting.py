@@ -36,7 +36,7 @@ class Split(Strict):
     """Texts that no two parts may share. Leave target out where equal answers are no leak: "1905", `return a
     + b`."""
     near_duplicate: float = Field(0.8, gt=0, le=1)
-    """Texts are shared, too, when the Jaccard index of their 5-byte shingles reaches this."""
+    """Texts are shared, too, when the Jaccard index of their 8-byte shingles reaches this."""
 
     @model_validator(mode="after")
     def _whole(self) -> Split:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import textwrap
 from dataclasses import asdict
 from pathlib import Path
 from typing import get_args
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
+from polychromic import published
+from polychromic.config import merge, parse_study
 from polychromic.curation import curate, draw
 from polychromic.duplicates import NearDuplicates, jaccard, near_pairs, normal, shingles
 from polychromic.errors import StudyError
@@ -56,7 +61,12 @@ REJECTED = [
     ({"filter": "copy_of_prompt"}, {"target": POST[10:]}, 1.0),
     ({"filter": "bounds", "key": "likes", "min": 100, "max": 2000}, {"meta": {"likes": 3}}, 3),
     ({"filter": "bounds", "key": "likes", "min": 100}, {"meta": {}}, "likes missing"),
+    ({"filter": "bounds", "key": "likes", "min": 100}, {"meta": {"likes": ""}}, "likes missing"),
+    ({"filter": "bounds", "key": "likes", "min": 100}, {"meta": {"likes": "3.0"}}, 3),
+    ({"filter": "bounds", "key": "likes", "min": 1}, {"meta": {"likes": True}}, "likes no number"),
+    ({"filter": "bounds", "key": "likes", "min": 1}, {"meta": {"likes": "many"}}, "likes no number"),
     ({"filter": "refuse", "key": "retweet"}, {"meta": {"retweet": True}}, True),
+    ({"filter": "refuse", "key": "retweet"}, {"meta": {"retweet": "TRUE"}}, "TRUE"),
     ({"filter": "refuse", "key": "tag", "values": ["ot"]}, {"meta": {"tag": "OT"}}, "OT"),
     (
         {"filter": "answer_in_context"},
@@ -350,6 +360,33 @@ def test_no_row_is_lost_whatever_the_file_holds(tmp_path, lines, size):
     ways = sorted(row.where for row in rows if isinstance(row, BadRow))
     assert ways == sorted(row["where"] for row in result.rejected if row["record"] is None)
     write_jsonl(tmp_path / "out.jsonl", [*map(asdict, result.kept), *result.rejected])
+
+
+def test_flags_and_numbers_in_the_cells_of_a_csv_count_as_such():
+    cells = changed(meta={"likes": "150", "retweet": "False"})
+    assert len(run([cells], {"filter": "bounds", "key": "likes", "min": 100}).kept) == 1
+    assert len(run([cells], {"filter": "refuse", "key": "retweet"}).kept) == 1
+
+
+def test_the_five_minutes_of_the_documentation(tmp_path):
+    """Its example, on a CSV as it describes one: valid as a study, and every filter has its say."""
+    text = (Path(__file__).parents[1] / "docs" / "data.md").read_text(encoding="utf-8")
+    example = yaml.safe_load(textwrap.dedent(text.split("```yaml\n")[1].split("```")[0]))
+    tickets = parse_study(merge(published.STUDY, example)).domains["support"]
+    path = tmp_path / tickets.sources[0].path
+    path.parent.mkdir(parents=True)
+    with path.open("w", newline="") as file:
+        sheet = csv.writer(file, delimiter=";")
+        sheet.writerow(["question", "answer", "customer", "rating"])
+        sheet.writerow([POST, REPLY + " Write to ada@example.org.", 7, 5])
+        sheet.writerow([POST, REPLY + " Write to ada@example.org!", 8, 4])
+        sheet.writerow([POST, "I am sorry, but we can do nothing for you today.", 9, 1])
+        sheet.writerow(["Wo ist mein Paket? Es sollte seit gestern hier sein.", "Es ist leider noch nicht da.", 9, 5])
+    result = curate(read_source(tickets.sources[0], tmp_path), tickets.curation.filters, seed=0)
+    [kept] = result.kept
+    assert kept.target.endswith("Write to <email>.")
+    assert kept.group == "7"
+    assert [row["filter"] for row in result.rejected] == ["language", "bounds rating", "exact_duplicates pair"]
 
 
 def test_the_documentation_knows_every_format_and_filter():
