@@ -1,11 +1,11 @@
-"""Kill a small study at random points, resume it as documented, and compare with one that was left alone.
+"""Kill a small study in every stage, resume it as documented, and compare with two that were left alone.
 
     python -m benchmarks.kills --folder /tmp/kills [--kills 30] [--seed 0]
 
-Each kill is a SIGKILL after a random time, sent in turn to Snakemake alone, to a job's process alone, or to
-the whole process group. Resuming is what docs/reproducibility.md says: end survivors, `--unlock`, the same
-command again. In the end samples, metrics, tables, figures and verdict must have the bytes of the undisturbed
-run.
+The study has every stage of a real one and little in each. Each kill is a SIGKILL, sent in turn to Snakemake
+alone, to a job's process alone, or to the whole process group, at a random moment of a job of the stage whose
+turn it is. Resuming is what docs/reproducibility.md says: end survivors, `--unlock`, the same command again. In
+the end samples, metrics, tables, figures and verdict must have the bytes of the undisturbed runs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import hashlib
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -28,19 +27,28 @@ import psutil
 ROOT = Path(__file__).resolve().parent.parent
 SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))
 KINDS = ("snakemake", "job", "group")
-
-# What a run took and where it ran, which no two runs share.
-ASIDE = (
-    "run.json",
-    "train_log.jsonl",
-    "cost.*",
-    "training_*",
-    "benchmarks",
-    "logs",
-    ".*",
-    "report.html",
-    "paper",
+STUDY = """
+study: kills
+title: "Killed and resumed (synthetic data, smallest size)"
+world: {raw_rows: 300, broad_rows: 1000, hidden: 32, layers: 1, vocabulary: 300}
+training: {checkpoint_every: 5}
+sampling: {test_prompts: 8, validation_prompts: 4}
+domains: {social: null, creative: null, qa: null}
+arms:
+  zero_shot: null
+  few_shot: null
+  polychromic_literal: null
+  half: {kind: derived, method: wise_ft, source: lora}
+"""
+# In the order data flows. The stages that take longest, or hold most, are killed more often.
+STAGES = (
+    *("raw", "broad", "base", "base", "curate", "curate", "split", "calibrate", *["train"] * 4, "derive"),
+    *(*["generate"] * 3, "encode", "encode", "verify", "verify", "diversity", "quality", "quality", "judge", "judge"),
+    *("power", "analyse", "analyse", "figures", "tables", "report"),
 )
+
+# What a run took and where it ran, which no two runs share, and what shows it.
+ASIDE = ("run.json", "train_log.jsonl", "cost.*", "cost_gain.*", "benchmarks", "logs", ".*", "report.html")
 
 
 def checksums(results: Path) -> dict[str, str]:
@@ -52,6 +60,11 @@ def checksums(results: Path) -> dict[str, str]:
         if path.is_file() and not aside:
             found["/".join(parts)] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found
+
+
+def differing(*runs: dict[str, str]) -> list[str]:
+    """Files that are not in all runs, or not the same in all."""
+    return sorted(name for name in set().union(*runs) if len({run.get(name) for run in runs}) > 1)
 
 
 def start(project: Path, command: list[str]) -> subprocess.Popen:
@@ -70,21 +83,21 @@ def running_jobs(snakemake: subprocess.Popen) -> list[psutil.Process]:
         return []
 
 
-def kill(snakemake: subprocess.Popen, kind: str, chance: random.Random) -> str | None:
-    """Send one SIGKILL; returns the script that was at work, or None if there was nobody to kill."""
-    jobs = running_jobs(snakemake)
-    if snakemake.poll() is not None or not jobs:
-        return None
-    victim = chance.choice(jobs)
+def stage_of(job: psutil.Process) -> str:
+    """The name of the script that a job runs; empty if it has ended."""
     try:
-        script = next(part for part in victim.cmdline() if ".snakemake/scripts" in part)
-        if kind == "group":
-            os.killpg(snakemake.pid, signal.SIGKILL)
-        else:
-            os.kill(victim.pid if kind == "job" else snakemake.pid, signal.SIGKILL)
-    except (psutil.Error, ProcessLookupError):
-        return None
-    return script.rsplit(".", 2)[-2]
+        return next(part for part in job.cmdline() if ".snakemake/scripts" in part).rsplit(".", 2)[-2]
+    except (psutil.Error, StopIteration):
+        return ""
+
+
+def shortest_jobs(benchmarks: Path) -> dict[str, float]:
+    """{stage: seconds of its quickest job}, from Snakemake's benchmark files."""
+    found: dict[str, float] = {}
+    for file in benchmarks.glob("*.tsv"):
+        stage, seconds = file.name.split(".")[0], float(file.read_text().splitlines()[1].split("\t")[0])
+        found[stage] = min(seconds, found.get(stage, seconds))
+    return found
 
 
 def resume(project: Path, snakemake: subprocess.Popen, command: list[str]) -> None:
@@ -97,66 +110,72 @@ def resume(project: Path, snakemake: subprocess.Popen, command: list[str]) -> No
     subprocess.run(unlock, cwd=project, env={**os.environ, "PYTHONPATH": str(project)}, capture_output=True)
 
 
-def disturbed_run(project: Path, command: list[str], kills: int, span: float, seed: int) -> list[dict]:
-    """Run to the end with `kills` kills on the way, each up to `span` seconds after a (re)start."""
-    chance, log = random.Random(seed), []
+def disturbed_run(project: Path, command: list[str], plan: list[str], spans: dict, seed: int) -> list[dict]:
+    """Run to the end with a kill for every entry of `plan`, a stage, at a random moment of one of its jobs.
+
+    Args:
+        spans: how long the shortest job of a stage takes, in seconds.
+
+    Returns:
+        A line a kill: its number, whom it hit, the stage at work, and how long that job had run, in seconds.
+    """
+    chance, left, log = random.Random(seed), Counter(plan), []
     running = start(project, command)
-    while len(log) < kills:
-        time.sleep(chance.uniform(0.2, span))
+    while running.poll() is None:
+        victim = next((job for job in running_jobs(running) if left[stage_of(job)] > 0), None)
+        if victim is None:
+            time.sleep(0.05)
+            continue
+        stage = stage_of(victim)
+        time.sleep(chance.uniform(0, spans.get(stage, 2)))
+        if stage_of(victim) != stage:  # it was quicker
+            continue
         kind = KINDS[len(log) % len(KINDS)]
-        script = kill(running, kind, chance)
-        if script is not None:
-            log.append({"kill": len(log) + 1, "sent to": kind, "script": script})
-            print(f"kill {len(log):>3}: {kind:<10} during {script}", flush=True)
-        if script is not None or running.poll() is not None:
-            resume(project, running, command)
-            if not any((project / "results").rglob("report.html")):
-                running = start(project, command)
-            else:  # finished before all kills were sent: from the start again
-                print("       finished; once more from nothing", flush=True)
-                shutil.rmtree(project / "results")
-                running = start(project, command)
-    if running.wait() != 0:
+        age = time.time() - victim.create_time()
+        if kind == "group":
+            os.killpg(running.pid, signal.SIGKILL)
+        else:
+            os.kill(victim.pid if kind == "job" else running.pid, signal.SIGKILL)
+        left[stage] -= 1
+        log.append({"kill": len(log) + 1, "of": kind, "stage": stage, "after_s": round(age, 1)})
+        print(f"kill {len(log):>3}: {kind:<10} during {stage:<10} {age:5.1f} s after its start", flush=True)
         resume(project, running, command)
         running = start(project, command)
-    if running.wait() != 0:
+    if running.returncode != 0:
         raise SystemExit(f"the resumed study failed: see {project}/snakemake.log")
     return log
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.kills", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--kills", type=int, default=30)
+    parser.add_argument("--kills", type=int, default=len(STAGES))
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--span", type=float, default=20, help="seconds after a start within which a kill comes")
     parser.add_argument("--folder", type=Path, required=True, help="an empty folder to work in")
-    parser.add_argument("--study", nargs="+", default=["profiles/demo/study.yaml", "profiles/demo/smoke.yaml"])
     given = parser.parse_args()
     command = [SNAKEMAKE, "--profile", "profiles/demo", "--cores", str(os.cpu_count()), "--configfile"]
-    command += [*given.study, "--", "all"]
+    command += ["profiles/demo/study.yaml", "profiles/demo/smoke.yaml", "kills.yaml", "--", "all"]
+    plan = random.Random(given.seed).sample(STAGES, given.kills)
     sums, log = {}, []
-    for name in ("undisturbed", "disturbed"):
+    for name in ("undisturbed", "again", "killed"):
         project = given.folder / name
         subprocess.run(["git", "clone", "--quiet", "--local", str(ROOT), str(project)], check=True)
+        (project / "kills.yaml").write_text(STUDY)
         began = time.monotonic()
-        if name == "undisturbed":
-            if start(project, command).wait() != 0:
-                raise SystemExit(f"the study failed: see {project}/snakemake.log")
-        else:
-            log = disturbed_run(project, command, given.kills, given.span, given.seed)
+        if name == "killed":
+            spans = shortest_jobs(given.folder / "undisturbed/results/kills/benchmarks")
+            log = disturbed_run(project, command, plan, spans, given.seed)
+        elif start(project, command).wait() != 0:
+            raise SystemExit(f"the study failed: see {project}/snakemake.log")
         print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)
-        sums[name] = checksums(next((project / "results").iterdir()))
-    differ = sorted(
-        name
-        for name in sums["undisturbed"].keys() | sums["disturbed"].keys()
-        if sums["undisturbed"].get(name) != sums["disturbed"].get(name)
-    )
-    by_script = dict(Counter(entry["script"] for entry in log))
-    print(f"{len(log)} kills ({by_script}); {len(sums['undisturbed'])} files compared, {len(differ)} differ")
-    for name in differ:
-        print(f"    {name}")
-    print(json.dumps({"kills": len(log), "by_script": by_script, "files": len(sums["undisturbed"]), "differ": differ}))
-    return 1 if differ else 0
+        sums[name] = checksums(project / "results/kills")
+    differ = differing(*sums.values())
+    count = len(sums["undisturbed"])
+    print(f"{len(log)} kills; {count} files, {count - len(differ)} of them the same in all three runs")
+    for name, digest in sums["undisturbed"].items():
+        print(f"    {'DIFFERS' if name in differ else digest[:16]}  {name}")
+    by_stage = Counter(entry["stage"] for entry in log)
+    print(json.dumps({"kills": len(log), "by_stage": by_stage, "files": count, "differ": differ}))
+    return 1 if differ or len(log) < given.kills else 0
 
 
 if __name__ == "__main__":
