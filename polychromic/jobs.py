@@ -261,7 +261,14 @@ def raw_files(study: Study, job: Job) -> list[Path]:
         return [path for path in raw_paths(study, wildcards["domain"]) if not is_embedded(study, path)]
     if rule == "split":
         return [decisions_file(wildcards["domain"])]
+    if rule in ("report", "paper"):
+        return [null_verdict(study)]
     return []
+
+
+def null_verdict(study: Study) -> Path:
+    """The verdict of the study's null control: another study of the same name and "-null", an optional input."""
+    return results_folder(study).with_name(f"{study.study}-null") / "statistics" / "verdict.json"
 
 
 def decisions_file(domain: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import pandas as pd
 
@@ -95,6 +96,11 @@ def metric(key: str) -> str:
 def figure_section(figure: str) -> str:
     """The section of the report in which a figure stands: `calibration` -> "Data"."""
     return next(section for section, figures in FIGURE_SECTIONS.items() if figure in figures)
+
+
+def effect(row: Mapping[str, float]) -> str:
+    """A difference with its interval: "+0.102 [−0.004, +0.208]"."""
+    return f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]".replace("-", "−")
 
 
 def p_value(p: float) -> str:

@@ -15,7 +15,7 @@ import pandas as pd
 from polychromic import names, tables, tabular
 from polychromic.errors import StudyError
 from polychromic.figures import FIGURES
-from polychromic.remarks import claims, fine_tuning_cost, plan_hashes, remarks
+from polychromic.remarks import claims, fine_tuning_cost, null_control, plan_hashes, remarks
 from polychromic.results import Results, read_results
 
 BODY = ("passk_curves", "frontier", "forest", "diversity_quality")
@@ -122,6 +122,7 @@ def article(results: Results, made: dict[str, tabular.Table], captions: dict[str
         deep=names.metric(results.deepest),
         claims=claims(results),
         untrained=fine_tuning_cost(results),
+        null_control=null_control(results),
         tables=made,
         figures=[{"name": name, "caption": caption} for name, caption in captions.items()],
         drawn=list(captions),

@@ -79,6 +79,21 @@ def fine_tuning_cost(results: Results) -> str:
     )
 
 
+def null_control(results: Results) -> str:
+    """What the same analysis found in the null study, where there is nothing to find; "" for studies without one."""
+    name = f"{results.study}-null"
+    if not results.null:
+        missing = f"The null control ({name}, where nothing should be gained) has not been run beside this study."
+        return missing if results.synthetic and not results.study.endswith("-null") else ""
+    found = results.null["domains"]
+    superior = [domain for domain, value in found.items() if value["superior"]]
+    told = "; ".join(f"{names.domain(domain)} {names.effect(value)}" for domain, value in found.items())
+    return (
+        f"In the null control ({name}), where nothing should be gained, {names.arm(results.primary)} is called "
+        f"superior in {len(superior)} of {len(found)} domains: {told}."
+    )
+
+
 def claims(results: Results) -> dict[str, dict[str, str]]:
     """The verdict's claims; efficiency with what training cost, which the verdict leaves to the run records."""
     found = dict(results.verdict["claims"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from polychromic import names, tables
 from polychromic.figures import FIGURES
 from polychromic.files import file_digest
 from polychromic.records import read_records
-from polychromic.remarks import claims, fine_tuning_cost, plan_hashes, remarks
+from polychromic.remarks import claims, fine_tuning_cost, null_control, plan_hashes, remarks
 from polychromic.results import (
     DOMAIN_ORDER,
     Results,
@@ -67,6 +68,7 @@ def render(results: Results, samples: dict[str, Any], *, title: str = "") -> str
             fine_tuning_cost=fine_tuning_cost(results),
             domains={domain: results.verdict["domains"][domain] for domain in results.domains()},
             claims=claims(results),
+            null_control=null_control(results),
             remarks=remarks(results),
             tables={name: table for name, table in made.items() if table is not None},
             table_titles=tables.TITLES,
@@ -213,7 +215,7 @@ def provenance(results: Results) -> list[dict[str, Any]]:
     data = sorted(results.folder.glob("*/data/*.jsonl")) + sorted(results.folder.glob("*/*/seed-*/samples.parquet"))
     return [
         {
-            "path": path.relative_to(results.folder).as_posix(),
+            "path": Path(os.path.relpath(path, results.folder)).as_posix(),
             "bytes": path.stat().st_size,
             "sha256": file_digest(path),
         }

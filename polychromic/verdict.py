@@ -106,13 +106,13 @@ def _gain(found: Mapping[str, Any], gain: pd.Series) -> str:
     else:
         relation = "is not shown to differ from"
     metric, control = names.metric(gain["metric"]), names.arm(gain["control"])
-    return f"{metric} {relation} {control}'s: {_effect(gain)}, {names.p_value(gain['p_holm'])} (Holm)"
+    return f"{metric} {relation} {control}'s: {names.effect(gain)}, {names.p_value(gain['p_holm'])} (Holm)"
 
 
 def _losses(losses: pd.DataFrame, plan: Mapping[str, Any]) -> list[str]:
     return [
         f"{names.metric(row['metric'])} {'is not worse by' if row['holds'] else 'is not shown to keep within'} "
-        f"{plan['plan']['margin']:g}: {_effect(row)}"
+        f"{plan['plan']['margin']:g}: {names.effect(row)}"
         for _, row in losses.iterrows()
     ]
 
@@ -124,14 +124,14 @@ def _frontier(found: Mapping[str, Any], frontier: pd.Series, plan: Mapping[str, 
     if found["above_frontier"] is None:
         return f"its Pass@1 lies outside {control}'s temperature frontier, where no gain over it is defined"
     side = "above" if found["above_frontier"] else "not shown to be above"
-    return f"it is {side} {control}'s temperature frontier: {_effect(frontier)}"
+    return f"it is {side} {control}'s temperature frontier: {names.effect(frontier)}"
 
 
 def _chosen(row: pd.Series) -> str:
     return (
         f"With T chosen for each arm on {row['n_validation']:g} validation prompts ({row['temperature']:g}; "
         f"{names.arm(row['control'])}: {row['control_temperature']:g}), {names.metric(row['metric'])} differs by "
-        f"{_effect(row)}"
+        f"{names.effect(row)}"
     )
 
 
@@ -149,17 +149,13 @@ def _fine_tuning(
     swapped = (gain["arm"], best) not in rows.index
     left = rows.loc[(best, gain["arm"]) if swapped else (gain["arm"], best)]
     low, difference, high = sorted(-left[name] if swapped else left[name] for name in ("low", "difference", "high"))
-    effect = _effect({"low": low, "difference": difference, "high": high})
+    effect = names.effect({"low": low, "difference": difference, "high": high})
     decided = left["p_holm"] < plan["plan"]["alpha"]
     relation = ("above" if difference > 0 else "below") if decided else "not shown to differ from"
     return [
-        f"{names.arm(best)}, untrained, has a higher {metric} than {names.arm(gain['control'])}: {_effect(cost)}. "
+        f"{names.arm(best)}, untrained, has a higher {metric} than {names.arm(gain['control'])}: {names.effect(cost)}. "
         f"So fine-tuning itself cost {metric} here; {names.arm(gain['arm'])} is {relation} {names.arm(best)}: {effect}"
     ]
-
-
-def _effect(row: Mapping[str, float]) -> str:
-    return f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]".replace("-", "−")
 
 
 def _claim(status: bool | str, sentence: str) -> dict[str, str]:
@@ -222,7 +218,7 @@ def _trade_off(analysis: Analysis, plan: Mapping[str, Any]) -> dict[str, str]:
         row, kept = rows.loc[(domain, metric)], _domain(analysis, plan, domain, primary)["noninferior"]
         good.append(bool(row["low"] > 0 and kept))
         quality = "quality not worse" if kept else "quality not shown to be kept"
-        said.append(f"{names.domain(domain)}: {names.metric(metric)} {_effect(row)}, {quality}")
+        said.append(f"{names.domain(domain)}: {names.metric(metric)} {names.effect(row)}, {quality}")
     if not said:
         return _claim("not run", "No diversity was measured at the primary temperature.")
     return _claim(all(good), "; ".join(said) + ".")
@@ -247,7 +243,7 @@ def _robustness(analysis: Analysis, plan: Mapping[str, Any]) -> dict[str, str]:
     for weight, arm in weights.items():
         gain, loss = (rows.loc[(arm, metric)] for metric in (f"pass_at_{max(plan['k'])}", "pass_at_1"))
         good.append(bool(gain["low"] > 0 and loss["low"] > -margin))
-        said.append(f"λ = {weight:g}: {names.metric(gain.name[1])} {_effect(gain)}, Pass@1 {_effect(loss)}")
+        said.append(f"λ = {weight:g}: {names.metric(gain.name[1])} {names.effect(gain)}, Pass@1 {names.effect(loss)}")
     return _claim(all(good), "Against the control, averaged over domains: " + "; ".join(said) + ".")
 
 

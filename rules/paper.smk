@@ -63,6 +63,12 @@ def texts(wildcards):
     )
 
 
+def null_verdict(wildcards):
+    """That of the null study, where it has been run."""
+    file = str(jobs.null_verdict(STUDY))
+    return ancient([file] if os.path.exists(file) else [])
+
+
 def figure_section(wildcards):
     """Where a figure stands in Snakemake's report."""
     from polychromic.names import figure_section
@@ -133,6 +139,7 @@ rule report:
         analysed=ancient(ANALYSED),
         of_study=ancient(OF_STUDY),
         texts=texts,
+        null=null_verdict,
         figures=ancient(f"{R}/figures"),
     output:
         page=report(
@@ -160,6 +167,7 @@ rule paper:
         above=above("paper"),
         analysed=ancient(ANALYSED),
         of_study=ancient(OF_STUDY),
+        null=null_verdict,
         figures=ancient(f"{R}/figures"),
         bibliography=ancient("docs/references.bib"),
     output:

@@ -15,7 +15,7 @@ from browser import measure
 from study_fixture import ARMS
 
 from polychromic.errors import StudyError
-from polychromic.remarks import claims, fine_tuning_cost, remarks
+from polychromic.remarks import claims, fine_tuning_cost, null_control, remarks
 from polychromic.report import headline, inline_svg, read_samples, render, write_report
 from polychromic.results import Results, read_results
 
@@ -145,6 +145,22 @@ def test_that_fine_tuning_cost_pass_at_k_stands_beside_the_headline(toy_study):
     html = render(cost, {})
     assert html.index('id="headline"') < html.index(text) < html.index('id="verdict"')
     assert fine_tuning_cost(with_verdict(results, untrained_above=[])) == ""
+
+
+def test_the_null_study_stands_beside_the_study(toy_study, tmp_path):
+    alone = read_results(toy_study)
+    assert null_control(alone) == (
+        "The null control (toy-null, where nothing should be gained) has not been run beside this study."
+    )
+    assert null_control(replace(alone, study="toy-null")) == ""
+    copied = shutil.copytree(toy_study, tmp_path / "toy")
+    null = copied.with_name("toy-null") / "statistics" / "verdict.json"
+    null.parent.mkdir(parents=True)
+    quiet = {"superior": False, "difference": -0.012, "low": -0.051, "high": 0.027}
+    null.write_text(json.dumps({"domains": {"social": quiet, "code": quiet | {"superior": True}}}))
+    html = write_report(copied).read_text()
+    assert "is called superior in 1 of 2 domains: Social replies −0.012 [−0.051, +0.027];" in html
+    assert "../toy-null/statistics/verdict.json" in html, "among the files behind the page"
 
 
 def test_a_claim_on_efficiency_tells_time_and_money(toy_study):
