@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -19,6 +20,21 @@ def stage_seconds(results: Path) -> dict[str, tuple[int, float]]:
         jobs, total = stages.get(file.name.split(".")[0], (0, 0.0))
         stages[file.name.split(".")[0]] = (jobs + 1, total + seconds)
     return stages
+
+
+def busy(results: Path, cores: int) -> tuple[float, float]:
+    """(wall seconds from the first job's start to the last one's end, the share of the cores' time that jobs took).
+
+    A job counts from the start of its process, so with its imports. From the benchmark files, which are written when
+    a job ends: times of files that were copied say nothing.
+    """
+    spans = []
+    for file in (results / "benchmarks").glob("*.tsv"):
+        end = file.stat().st_mtime
+        with file.open(newline="") as rows:
+            spans.append((end - sum(float(row["s"]) for row in csv.DictReader(rows, delimiter="\t")), end))
+    wall = max(end for _, end in spans) - min(start for start, _ in spans)
+    return wall, sum(end - start for start, end in spans) / (cores * wall)
 
 
 def summarize(results: Path) -> str:
@@ -47,6 +63,10 @@ def summarize(results: Path) -> str:
     for rule, (jobs, seconds) in sorted(stages.items(), key=lambda item: -item[1][1]):
         lines.append(f"  {rule:<14}{seconds:8.1f}   {jobs} job{'s' if jobs > 1 else ''}")
     lines.append(f"  {'all':<14}{sum(s for _, s in stages.values()):8.1f}")
+    if stages:
+        cores = os.cpu_count()
+        wall, share = busy(results, cores)
+        lines.append(f"\n{wall:.0f} s from first to last; jobs took {share:.0%} of the time of {cores} cores.")
     return "\n".join(lines)
 
 
