@@ -87,6 +87,20 @@ def test_a_bad_setting_is_named_with_its_remedy(settings, expected):
         assert part in str(caught.value), str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "name", ["..", ".", "../x", "/tmp/x", "a/../../x", "a/b", "a\\b", ".x", "a\n", "~", "$HOME", "a b", ""]
+)
+def test_no_name_leads_out_of_the_studys_folder(name):
+    """Studies, domains and arms name folders; nothing else in a config says where to write."""
+    for settings in (
+        changed("study", name),
+        changed("domains", name, changed("study", "x")["domains"]["qa"]),
+        changed("arms", name, {"kind": "prompt"}),
+    ):
+        with pytest.raises(StudyError, match="pattern"):
+            parse_study(settings)
+
+
 def test_every_problem_is_told_at_once():
     settings = merge(changed("seeds", []), {"sampling": {"top_k": 5}})
     with pytest.raises(StudyError, match="2 problem"):
