@@ -140,8 +140,7 @@ def _plan(results: Results) -> list[Remark]:
         return []
     text = (
         f"The analysis plan was {before[:12]} before training and {now[:12]} at the verdict: it changed "
-        f"in between, "
-        "so the tests below were not fixed in advance."
+        "in between, so the tests were not fixed in advance."
     )
     return [Remark("plan changed", text, serious=True)]
 
@@ -165,7 +164,8 @@ def _gaps(results: Results) -> list[Remark]:
                     text = f"{where}: {count} {unit} where other arms have {most}."
                     found.append(Remark(f"fewer {unit}", text, serious=arm in vital))
     if results.left_out:
-        text = f"The folder also holds {', '.join(results.left_out)}, which the statistics do not: not shown anywhere."
+        arms = ", ".join(results.left_out)
+        text = f"The results folder also holds {arms}, which the statistics do not: not shown anywhere."
         found.append(Remark("arms left out", text))
     for run in results.runs:
         if run["status"] != "finished":

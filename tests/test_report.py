@@ -200,7 +200,7 @@ def test_arms_that_the_statistics_do_not_hold_are_left_out_and_said(toy_study, t
     copied = shutil.copytree(toy_study, tmp_path / "toy", ignore=shutil.ignore_patterns("figures", "report.html"))
     shutil.copytree(copied / "qa" / "lora", copied / "qa" / "abandoned")
     html = write_report(copied).read_text()
-    assert "The folder also holds abandoned, which the statistics do not" in html
+    assert "The results folder also holds abandoned, which the statistics do not" in html
     assert read_results(copied).left_out == ["abandoned"]
     assert '"abandoned"' not in html
 
