@@ -187,9 +187,10 @@ def is_ablation(arm: str) -> bool:
 
 
 def ablation_grid(results: Results) -> pd.DataFrame:
-    """Which setting each ablation arm changes: one row a (domain, arm) with `factor` and `level`.
+    """Which one setting each ablation arm changes: a row a (domain, arm) with `factor` and `level`.
 
-    The primary arm itself is a level of every factor that some ablation arm changes.
+    The primary arm itself is a level of every factor that some ablation arm changes. Arms that change more than
+    one (`lora_r8`: no diversity term, and another rank) are no level of any.
     """
     configs = {(run["domain"], run["arm"]): run["config"] for run in results.runs}
     rows, primary = [], results.primary
@@ -197,11 +198,16 @@ def ablation_grid(results: Results) -> pd.DataFrame:
         if not is_ablation(arm) or (domain, primary) not in configs:
             continue
         base = configs[domain, primary]
-        for factor, section, key in FACTORS:
-            if config[section][key] != base[section][key]:
-                rows.append({"domain": domain, "arm": arm, "factor": factor, "level": config[section][key]})
-                rows.append({"domain": domain, "arm": primary, "factor": factor, "level": base[section][key]})
+        changed = [(name, *keys) for name, *keys in FACTORS if _setting(config, *keys) != _setting(base, *keys)]
+        if len(changed) == 1:
+            factor, *keys = changed[0]
+            for found, own in ((config, arm), (base, primary)):
+                rows.append({"domain": domain, "arm": own, "factor": factor, "level": _setting(found, *keys)})
     return pd.DataFrame(rows, columns=["domain", "arm", "factor", "level"]).drop_duplicates()
+
+
+def _setting(config: dict[str, Any], section: str, key: str) -> float:
+    return config[section][key]
 
 
 def pass_at_columns(frame: pd.DataFrame) -> dict[str, int]:

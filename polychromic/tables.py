@@ -257,37 +257,41 @@ def judge(results: Results) -> Table | None:
 
 
 def ablations(results: Results) -> Table | None:
-    """Differences from LoRA for every ablation arm. None where none was run."""
+    """Differences from LoRA for every ablation arm, by what it changes. None where none was run."""
     results.require("pairwise")
-    grid = ablation_grid(results)
-    if grid.empty:
-        return None
-    rows = grid.merge(results.against_control(), on=["domain", "arm"])
-    rows["n"] = rows["n_prompts"] * rows["n_seeds"]
-    metrics = [m for m in (results.deepest, "pass_at_1", "semantic_diversity") if m in set(rows["metric"])]
-    found = rows.set_index(["domain", "factor", "level", "metric"]).sort_index()
-    cells, groups = [], []
+    shown, grid = results.against_control(), ablation_grid(results)
+    metrics = [m for m in (results.deepest, "pass_at_1", "semantic_diversity") if m in set(shown["metric"])]
+    found = shown.set_index(["domain", "arm", "metric"]).sort_index()
+    cells, groups, used = [], [], set()
     for domain in results.domains():
-        for factor in dict.fromkeys(grid["factor"]):
-            own = grid[(grid["domain"] == domain) & (grid["factor"] == factor)]
-            for level in sorted(own["level"]):
-                line = {"Setting": f"{factor} = {level:g}"}
-                for metric in metrics:
-                    row = found.loc[(domain, factor, level, metric)]
-                    line["Δ " + names.metric(metric)] = with_interval(
-                        row["difference"], row["low"], row["high"], sign=True
-                    )
-                cells.append(line)
-                groups.append(names.domain(domain))
+        own = grid[grid["domain"] == domain]
+        settings = [
+            (f"{factor} = {row.level:g}", row.arm)
+            for factor in dict.fromkeys(grid["factor"])
+            for row in own[own["factor"] == factor].sort_values("level").itertuples()
+        ]
+        arms = results.arms(shown[shown["domain"] == domain], ablations=True)
+        settings += [(names.arm(arm), arm) for arm in arms if is_ablation(arm) and arm not in set(own["arm"])]
+        for setting, arm in settings:
+            line = {"Setting": setting}
+            for metric in metrics:
+                row = found.loc[(domain, arm, metric)]
+                effect = with_interval(row["difference"], row["low"], row["high"], sign=True)
+                line["Δ " + names.metric(metric)] = effect
+            cells.append(line)
+            groups.append(names.domain(domain))
+            used.add(arm)
+    if not cells:
+        return None
+    rows = shown[shown["arm"].isin(used)]
+    rows = rows.assign(n=rows["n_prompts"] * rows["n_seeds"]).merge(grid, on=["domain", "arm"], how="left")
     return Table(
         rows,
         pd.DataFrame(cells),
         groups,
-        (
-            f"Ablations of {names.arm(results.primary)}, one setting changed at a time: differences from "
-            f"{names.arm(results.control)} at "
-            f"T = {results.temperature:g} with 95 % intervals. {names.sizes(rows)}."
-        ),
+        f"Ablations of {names.arm(results.primary)}, one setting changed at a time; arms that change more stand last, "
+        f"by name. Differences from {names.arm(results.control)} at T = {results.temperature:g} with 95 % intervals. "
+        f"{names.sizes(rows[rows['metric'].isin(metrics)])}.",
     )
 
 

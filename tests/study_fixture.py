@@ -23,6 +23,7 @@ ABLATIONS = {
     **{f"polychromic_l0{v}0": {"weight": v / 10} for v in (1, 5)},
     "polychromic_n2": {"samples": 2},
     "polychromic_r8": {"rank": 8},
+    "lora_r8": {"rank": 8, "weight": 0.0},
 }
 SEEDS = (42, 123, 456)
 TEMPERATURES = (0.5, 0.7, 1.0, 1.3)

@@ -10,7 +10,7 @@ import pytest
 
 from polychromic import names, tables, tabular
 from polychromic.errors import StudyError
-from polychromic.results import Results, read_results
+from polychromic.results import Results, is_ablation, read_results
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +130,18 @@ def test_undefined_is_a_dash_not_a_zero(results):
     assert (cells["Pass@10"] == "– [–, –]").sum() == 1
 
 
+def test_ablations_change_one_setting_and_what_changes_more_stands_last(results):
+    table = tables.ablations(results)
+    settings = [s for s, group in zip(table.cells["Setting"], table.groups, strict=True) if group == "Code"]
+    levels = ["λ = 0.1", "λ = 0.3", "λ = 0.5", "N = 2", "N = 3", "rank = 8", "rank = 16"]
+    assert settings == [*levels, "LoRA, r8"]
+    rows = results.against_control().set_index(["domain", "arm", "metric"])["difference"]
+    for setting, arm in (("rank = 8", "polychromic_r8"), ("rank = 16", "polychromic"), ("LoRA, r8", "lora_r8")):
+        cell = table.cells["Δ Pass@10"][settings.index(setting) + table.groups.index("Code")]
+        value = rows["code", arm, "pass_at_10"]
+        assert cell.startswith(tabular.number(value, sign=True)), setting
+
+
 def test_cost_sums_every_training(results):
     table = tables.cost(results)
     assert len(table.data) == len(results.runs)
@@ -140,7 +152,8 @@ def test_cost_sums_every_training(results):
 def test_what_is_missing_is_said(results):
     with pytest.raises(StudyError, match=r"statistics/pairwise\.parquet"):
         tables.main(Results(study="x", summary=results.summary))
-    assert tables.ablations(replace(results, runs=[])) is None
+    main_arms = results.pairwise[~results.pairwise["arm"].map(is_ablation)]
+    assert tables.ablations(replace(results, pairwise=main_arms, runs=[])) is None
     assert tables.cost(replace(results, runs=[])) is None
 
 
