@@ -147,11 +147,12 @@ def compare(values: Values, plan: Mapping[str, Any], signed: Signed) -> pd.DataF
         per_domain = [found.get((domain, *rest)) for domain in plan["domains"]]
         if len(per_domain) > 1 and None not in per_domain:
             found["pooled", *rest] = _pool(per_domain, level)
-    frame = pd.DataFrame([_row(*key, tests, signed) for key, tests in found.items()])
-    family, single = ["metric", "temperature", "arm", "control"], frame["domain"] != "pooled"
-    adjusted = frame[single].groupby(family)["p"].transform(_holm_defined)
-    frame.insert(list(frame.columns).index("p") + 1, "p_holm", adjusted.reindex(frame.index).fillna(frame["p"]))
-    return frame.sort_values(["domain", *family], ignore_index=True)
+    adjusted = {key: tests["difference"].p for key, tests in found.items()}
+    for rest in dict.fromkeys(key[1:] for key in found):
+        family = [key for d in plan["domains"] if not np.isnan(adjusted.get(key := (d, *rest), np.nan))]
+        adjusted |= zip(family, holm([adjusted[key] for key in family]), strict=True)
+    frame = pd.DataFrame([_row(*key, tests, adjusted[key], signed) for key, tests in found.items()])
+    return frame.sort_values(["domain", "metric", "temperature", "arm", "control"], ignore_index=True)
 
 
 def frontier_table(
@@ -324,10 +325,10 @@ def _pool(per_domain: list[dict[str, Any]], level: float) -> dict[str, Any]:
     return {name: pool([t[name] for t in per_domain], level=level) for name in MEASURES} | {"values": values}
 
 
-def _row(domain, metric, temperature, arm, control, tests, signed) -> dict[str, Any]:
+def _row(domain, metric, temperature, arm, control, tests, p_holm, signed) -> dict[str, Any]:
     found = tests["difference"]
     row = {"domain": domain, "metric": metric, "temperature": temperature, "arm": arm, "control": control}
-    row |= {name: getattr(found, name) for name in ("difference", "low", "high", "p")}
+    row |= {name: getattr(found, name) for name in ("difference", "low", "high", "p")} | {"p_holm": p_holm}
     ranks = (np.nan,) * 3
     if tests["values"]:
         u, p, rank_biserial = mann_whitney_u(*tests["values"])
@@ -358,11 +359,6 @@ def _within_range(metric: str, mean: Comparison) -> Comparison:
     if not metric.startswith(("pass_at_", JUDGE)):
         return mean
     return replace(mean, low=max(mean.low, 0.0), high=min(mean.high, 1.0))
-
-
-def _holm_defined(p: pd.Series) -> pd.Series:
-    defined = p.notna()
-    return p.where(~defined, pd.Series(dict(zip(p.index[defined], holm(p[defined]), strict=True))))
 
 
 def _one_seed(plan: Mapping[str, Any]) -> list[str]:
