@@ -1,12 +1,28 @@
-"""Small files: written by atomic rename, told apart by their hash."""
+"""Files that appear whole, by atomic rename, and are told apart by their hash."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+
+@contextmanager
+def appearing(path: str | Path) -> Iterator[Path]:
+    """A path to write a file or a folder to; renamed to `path` at the end of the block, unless something failed."""
+    path = Path(path)
+    partial = path.with_name(f"{path.name}.partial")
+    if partial.is_dir():
+        shutil.rmtree(partial)
+    yield partial
+    if path.is_dir():
+        shutil.rmtree(path)
+    os.replace(partial, path)
 
 
 def write_atomic(path: str | Path, text: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from polychromic import names
+from polychromic.files import write_atomic
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ def save(table: Table, base: str | Path) -> list[Path]:
     paths = []
     for extension, text in texts.items():
         path = base.with_name(f"{base.name}.{extension}")
-        path.write_text(text, encoding="utf-8")
+        write_atomic(path, text)
         paths.append(path)
     return paths
 

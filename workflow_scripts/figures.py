@@ -3,13 +3,15 @@
 from _job import job, progress
 
 from polychromic.figures import FIGURES, save
+from polychromic.files import appearing
 from polychromic.results import read_results
 
 with job(snakemake) as p:
     results = read_results(snakemake.params.results)
     drawn = []
-    for name, draw in FIGURES.items():
-        if drawing := draw(results):
-            save(drawing, f"{snakemake.output.folder}/{name}")
-            drawn.append(name)
+    with appearing(snakemake.output.folder) as folder:
+        for name, draw in FIGURES.items():
+            if drawing := draw(results):
+                save(drawing, folder / name)
+                drawn.append(name)
     progress(f"{len(drawn)} figures: {', '.join(drawn)}")

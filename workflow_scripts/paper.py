@@ -2,9 +2,11 @@
 
 from _job import job, progress
 
+from polychromic.files import appearing
 from polychromic.paper import NO_TEX, build_pdf, write_paper
 
 with job(snakemake):
-    folder = write_paper(snakemake.params.results, snakemake.output.folder)
-    pdf = build_pdf(folder)
-    progress(f"open {pdf}" if pdf else NO_TEX)
+    with appearing(snakemake.output.folder) as folder:
+        write_paper(snakemake.params.results, folder)
+        pdf = build_pdf(folder)
+    progress(f"open {snakemake.output.folder}/{pdf.name}" if pdf else NO_TEX)

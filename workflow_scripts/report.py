@@ -2,8 +2,10 @@
 
 from _job import job, progress
 
+from polychromic.files import appearing
 from polychromic.report import write_report
 
 with job(snakemake) as p:
-    page = write_report(snakemake.params.results, snakemake.output.page, title=p["title"])
-    progress(f"open {page}")
+    with appearing(snakemake.output.page) as page:
+        write_report(snakemake.params.results, page, title=p["title"])
+    progress(f"open {snakemake.output.page}")

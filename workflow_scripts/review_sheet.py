@@ -4,14 +4,16 @@ from pathlib import Path
 
 from _job import job, progress
 
+from polychromic.files import appearing
 from polychromic.records import read_records
 from polychromic.review import write_page, write_sheet
 
 with job(snakemake) as p:
     domain = snakemake.wildcards.domain
     records = read_records(snakemake.input.curated)
-    write_sheet(records, snakemake.output.sheet)
-    write_page(records, snakemake.output.page, title=f"Review: {domain}")
+    with appearing(snakemake.output.sheet) as sheet, appearing(snakemake.output.page) as page:
+        write_sheet(records, sheet)
+        write_page(records, page, title=f"Review: {domain}")
     progress(
         f"{len(records)} rows; save your decisions as {snakemake.params.decisions}, then open "
         f"{Path(snakemake.output.page).resolve()}"

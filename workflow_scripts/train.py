@@ -19,6 +19,7 @@ def train(p):
     from _verifier import build_verifier
     from peft import LoraConfig
 
+    from polychromic.files import appearing
     from polychromic.measures import make_measure
     from polychromic.modelcard import write_model_card
     from polychromic.prompts import render
@@ -107,21 +108,23 @@ def train(p):
         target_modules=list(t["targets"]),
         task_type="CAUSAL_LM",
     )
+    partial = f"{snakemake.output.adapter}.partial"
     account = finetune(
         model,
         tokenizer,
         train_rows,
         args,
         adapter,
-        snakemake.output.adapter,
+        partial,
         measure=measure,
         eval_rows=held_back,
-        early_dir=f"{snakemake.output.adapter}/early",
+        early_dir=f"{partial}/early",
         patience=t["early_stopping"],
     )
     if RANK > 0:
         return
-    shutil.copyfile(checkpoints / "train_log.jsonl", snakemake.output.log)
+    with appearing(snakemake.output.log) as log:
+        shutil.copyfile(checkpoints / "train_log.jsonl", log)
     write_run_record(
         snakemake.output.record,
         identity={"study": p["study"], **wildcards},
@@ -130,8 +133,9 @@ def train(p):
         account={**account, "seconds": {"load": loaded, **account["seconds"]}},
         price_per_gpu_hour=p["price_per_gpu_hour"],
     )
-    write_model_card(snakemake.output.adapter, json.loads(Path(snakemake.output.record).read_text()))
-    shutil.copy(snakemake.output.record, snakemake.output.adapter)
+    write_model_card(partial, json.loads(Path(snakemake.output.record).read_text()))
+    shutil.copy(snakemake.output.record, partial)
+    Path(partial).rename(snakemake.output.adapter)
     shutil.rmtree(snakemake.params.checkpoints)
     progress(f"{account['steps']} steps, {account['seconds']['total']:.0f} s, loss {account['train_loss']:.3f}")
 
