@@ -180,6 +180,12 @@ def _settle_undefined(values: Values, domain: str, tables: Mapping[str, Mapping[
         if key[0] == domain:
             groups.setdefault(key[2:], []).append(key)
     for (temperature, metric), keys in groups.items():
+        sampled = {key[1] for key in groups[temperature, "pass_at_1"]} if metric != JUDGE else set()
+        if lacking := sorted(sampled - {key[1] for key in keys}):
+            raise StudyError(
+                f"{domain}/{lacking[0]}: no {metric} at T = {temperature}, which {keys[0][1]} has: another version "
+                "wrote its diversity.parquet or quality.parquet. Delete them and re-run."
+            )
         holes = {key: np.isnan(values.test[key]) for key in keys}
         if all(hole.all() for hole in holes.values()):  # not measured at this temperature, in any arm
             for key in keys:

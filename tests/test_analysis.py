@@ -226,11 +226,13 @@ def test_undefined_diversity_is_left_out_in_pairs_and_said(plan, tables):
 
 def test_what_is_undefined_is_said_in_a_line_a_kind(plan, tables):
     changed = tables
-    for domain, arm, prompts in (("code", "lora", 3), ("qa", "polychromic", 5)):
-        frame = changed[domain][arm]["diversity"].copy()
-        frame["distinct_2_passing"] = np.where(frame["prompt_id"] < f"p{prompts:02d}", np.nan, 0.5)
-        frame["vendi_passing"] = 1.0
-        changed = replaced(changed, domain, arm, "diversity", frame)
+    holes = {("code", "lora"): 3, ("qa", "polychromic"): 5}
+    for domain in plan["domains"]:
+        for arm in plan["arms"]:
+            frame = changed[domain][arm]["diversity"].copy()
+            undefined = frame["prompt_id"] < f"p{holes.get((domain, arm), 0):02d}"
+            frame["distinct_2_passing"] = np.where(undefined, np.nan, 0.5)
+            changed = replaced(changed, domain, arm, "diversity", frame)
     judged = tables["qa"]["polychromic"]["judge"]
     unread = judged.assign(winner=judged["winner"].where(judged["prompt_id"] != "p02", None))
     found = analyse(replaced(changed, "qa", "polychromic", "judge", unread), plan)
@@ -259,6 +261,12 @@ def hole(frame):
 
 
 LORA, POLYCHROMIC = "qa/lora", "qa/polychromic"
+
+
+def test_a_plan_asks_for_a_metric_that_was_measured(plan, tables):
+    domains = {domain: settings | {"quality_metric": "token_f1"} for domain, settings in plan["domains"].items()}
+    with pytest.raises(StudyError, match="code/zero_shot: the plan's metric token_f1 was not measured at T = 0.7"):
+        analyse(tables, plan | {"domains": domains})
 
 
 @pytest.mark.parametrize(
@@ -303,6 +311,10 @@ LORA, POLYCHROMIC = "qa/lora", "qa/polychromic"
             f"{LORA}/diversity.parquet: no row of prompt 'p07', seed 42",
         ),
         (
+            edit("polychromic", "diversity", lambda f: f.drop(columns="semantic_diversity")),
+            f"{POLYCHROMIC}: no semantic_diversity at T = 0.7, which lora has: another version",
+        ),
+        (
             lambda tables: tables | {"qa": tables["qa"] | {"lora": {"passes": tables["qa"]["lora"]["passes"]}}},
             f"{LORA}/diversity.parquet is missing",
         ),
@@ -312,7 +324,7 @@ LORA, POLYCHROMIC = "qa/lora", "qa/polychromic"
         ),
         (
             edit("lora", "quality", lambda f: f.drop(columns="rouge_l")),
-            "metric rouge_l was not measured",
+            f"{LORA}: no rouge_l at T = 0.7, which zero_shot has",
         ),
     ],
 )
