@@ -119,7 +119,7 @@ def _load_other(model: str, device: str) -> Callable[[list[str], bool], np.ndarr
     from sentence_transformers import SentenceTransformer
 
     try:
-        encoder = SentenceTransformer(model, device=device)
+        encoder = SentenceTransformer(model, device=device, model_kwargs={"use_safetensors": True})
     except (OSError, ValueError) as error:
         raise StudyError(
             f"encoder {model!r} is neither 'minilm', a folder nor a model that can be downloaded: {error}"

@@ -19,6 +19,8 @@ rule encode:
         ENVIRONMENT
     resources:
         **ON_ONE_GPU,
+    params:
+        results=lambda wildcards: R,
     message:
         "encode {wildcards.domain}, {wildcards.arm}"
     script:

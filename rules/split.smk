@@ -46,6 +46,7 @@ rule calibrate:
     conda:
         ENVIRONMENT
     params:
+        results=lambda wildcards: R,
         cache=lambda wildcards: f"{R}/.judge",
     message:
         "calibrate the verifier of {wildcards.domain}"

@@ -15,6 +15,7 @@ import pytest
 import torch
 from project import REPOSITORY
 
+from polychromic.embedding import Encoder
 from polychromic.errors import StudyError
 from polychromic.lockfile import hold_to_checksums, hub_rows, locked_model, locked_revision
 
@@ -122,6 +123,18 @@ def test_a_job_loads_the_locked_model_under_its_name(load, cached, tmp_path):
         load()
 
 
+def test_an_encoder_from_the_hub_is_locked_too(cached, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(REPOSITORY / "workflow_scripts"))
+    from _encoder import load_encoder
+
+    job = SimpleNamespace(params=SimpleNamespace(results=str(tmp_path / "results")))
+    assert load_encoder(job, "them/tiny").encode(["a cat", "a dog"]).shape == (2, 32)
+    assert "model:them/tiny" in json.loads((tmp_path / "results/lock.json").read_text())
+    (cached / "model.safetensors").write_bytes(b"")
+    with pytest.raises(StudyError, match=r"model.safetensors of them/tiny"):
+        load_encoder(job, "them/tiny")
+
+
 class Evil:
     """Writes a file when it is unpickled."""
 
@@ -137,6 +150,8 @@ def test_pickled_weights_are_not_loaded(load, cached, tmp_path):
     torch.save({"weights": Evil(tmp_path / "ran")}, cached / "pytorch_model.bin")
     with pytest.raises(StudyError, match="cannot load the base model"):
         load()
+    with pytest.raises(StudyError, match="neither 'minilm', a folder nor a model"):
+        Encoder(cached).encode(["a cat"])
     assert not (tmp_path / "ran").exists()
 
 

@@ -1,17 +1,18 @@
 """How often the verifier of a domain is right, on validation prompts; for open text, its threshold."""
 
+from _encoder import load_encoder
 from _job import job, progress
 from _samples import read_prompts
 from _verifier import build_verifier
 
-from polychromic.embedding import Encoder, save_embeddings
+from polychromic.embedding import save_embeddings
 from polychromic.files import write_json
 from polychromic.verifiers.calibration import calibrate, measure
 
 with job(snakemake) as p:
     settings = p["verifier"]
     val, test = read_prompts(snakemake.input.val), read_prompts(snakemake.input.test)
-    encoder = Encoder(p["encoder"])
+    encoder = load_encoder(snakemake, p["encoder"])
     if settings["kind"] == "similarity":
         bounds = {key: settings[key] for key in ("max_false_pass", "min_words", "max_words")}
         result = calibrate(val, encoder.encode, **bounds)

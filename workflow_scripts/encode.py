@@ -1,14 +1,15 @@
 """Sentence embeddings of an arm's texts, each text once, and BERTScore at the primary temperature."""
 
+from _encoder import load_encoder
 from _job import job, progress
 from _samples import read_prompts, stacked, write_parquet
 
-from polychromic.embedding import MINILM, Encoder, save_embeddings
+from polychromic.embedding import MINILM, save_embeddings
 from polychromic.metrics.bertscore import bertscore_table
 
 with job(snakemake) as p:
     samples = stacked(snakemake.input.samples)
-    encoder = Encoder(p["encoder"])
+    encoder = load_encoder(snakemake, p["encoder"])
     temperatures = [p["temperature"]] if p["bertscore"] else []
     model = encoder if p["encoder"] == MINILM else MINILM
     scores = bertscore_table(samples, read_prompts(snakemake.input.test), temperatures, model)

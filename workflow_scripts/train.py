@@ -58,9 +58,9 @@ def train(p):
     if o["weight"] > 0:
         encode = None
         if o["diversity"] == "semantic" or p["verifier"]["kind"] == "similarity":
-            from polychromic.embedding import Encoder
+            from _encoder import load_encoder
 
-            encode = Encoder(p["encoder"]).encode
+            encode = load_encoder(snakemake, p["encoder"]).encode
         verifier = build_verifier(p["verifier"], encode)
         measure = make_measure(o["diversity"], encode=encode, verifier=verifier, gate=o["gate"])
 
