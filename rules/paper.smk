@@ -44,38 +44,6 @@ OF_STUDY = [
 ]
 
 
-def texts(wildcards):
-    """Prompts and samples. What a finished job has made and a person has taken away, as samples are large, is not
-    made again for the page's sake: it then shows none.
-    """
-    made = {f"{R}/{d}/data/test.jsonl": done("split", d) for d in DOMAINS} | {
-        f"{R}/{d}/{a}/seed-{s}/samples.parquet": done("generate", d, a, str(s))
-        for d in DOMAINS
-        for a in ARMS
-        for s in SEEDS
-    }
-    return ancient(
-        [
-            file
-            for file, finished in made.items()
-            if os.path.exists(file) or not os.path.exists(finished)
-        ]
-    )
-
-
-def null_verdict(wildcards):
-    """That of the null study, where it has been run."""
-    file = str(jobs.null_verdict(STUDY))
-    return ancient([file] if os.path.exists(file) else [])
-
-
-def figure_section(wildcards):
-    """Where a figure stands in Snakemake's report."""
-    from polychromic.names import figure_section
-
-    return figure_section(wildcards.name)
-
-
 rule figures:
     """Every figure as PDF and SVG for the paper and PNG for the eye, with its caption."""
     input:
