@@ -22,10 +22,8 @@ BODY = ("passk_curves", "frontier", "forest", "diversity_quality")
 """Figures of the paper's body; the others stand in its appendix."""
 BIBLIOGRAPHY = Path(__file__).resolve().parent.parent / "docs" / "references.bib"
 NO_TEX = (
-    "No LaTeX was found, so no PDF was made. The folder is complete: compile main.tex elsewhere, or "
-    "install one "
-    "(Debian: apt-get install latexmk texlive-latex-recommended texlive-latex-extra "
-    "texlive-fonts-recommended)."
+    "No LaTeX was found, so no PDF was made. The folder is complete: compile main.tex elsewhere, or install one "
+    "(Debian: apt-get install latexmk texlive-latex-recommended texlive-fonts-recommended)."
 )
 
 
