@@ -27,6 +27,7 @@ import psutil
 ROOT = Path(__file__).resolve().parent.parent
 SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))
 KINDS = ("snakemake", "job", "group")
+ANY = "a job of any stage"
 STUDY = """
 study: kills
 title: "Killed and resumed (synthetic data, smallest size)"
@@ -122,13 +123,19 @@ def disturbed_run(project: Path, command: list[str], plan: list[str], spans: dic
     chance, left, log = random.Random(seed), Counter(plan), []
     running = start(project, command)
     while running.poll() is None:
-        victim = next((job for job in running_jobs(running) if left[stage_of(job)] > 0), None)
-        if victim is None:
+        at_work = {stage_of(job): job for job in running_jobs(running)}
+        stage = next((stage for stage in at_work if left[stage] > 0), None)
+        turn = stage or ANY
+        if stage is None and left[ANY] > 0:
+            stage = next(filter(None, at_work), None)
+        if stage is None:
             time.sleep(0.05)
             continue
-        stage = stage_of(victim)
-        time.sleep(chance.uniform(0, spans.get(stage, 2)))
+        victim = at_work[stage]
+        time.sleep(chance.uniform(0, 0.7 * spans.get(stage, 1)))
+        left[turn] -= 1
         if stage_of(victim) != stage:  # it was quicker
+            left[ANY] += 1
             continue
         kind = KINDS[len(log) % len(KINDS)]
         age = time.time() - victim.create_time()
@@ -136,7 +143,6 @@ def disturbed_run(project: Path, command: list[str], plan: list[str], spans: dic
             os.killpg(running.pid, signal.SIGKILL)
         else:
             os.kill(victim.pid if kind == "job" else running.pid, signal.SIGKILL)
-        left[stage] -= 1
         log.append({"kill": len(log) + 1, "of": kind, "stage": stage, "after_s": round(age, 1)})
         print(f"kill {len(log):>3}: {kind:<10} during {stage:<10} {age:5.1f} s after its start", flush=True)
         resume(project, running, command)
@@ -156,10 +162,11 @@ def main() -> int:
     command += ["profiles/demo/study.yaml", "profiles/demo/smoke.yaml", "kills.yaml", "--", "all"]
     plan = random.Random(given.seed).sample(STAGES, given.kills)
     sums, log = {}, []
-    for name in ("undisturbed", "again", "killed"):
-        project = given.folder / name
+    projects = {name: given.folder / name for name in ("undisturbed", "again", "killed")}
+    for project in projects.values():
         subprocess.run(["git", "clone", "--quiet", "--local", str(ROOT), str(project)], check=True)
         (project / "kills.yaml").write_text(STUDY)
+    for name, project in projects.items():
         began = time.monotonic()
         if name == "killed":
             spans = shortest_jobs(given.folder / "undisturbed/results/kills/benchmarks")

@@ -105,6 +105,9 @@ def finetune(
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=args.gradient_checkpointing)
     set_seed(args.seed)
     model = get_peft_model(model, adapter)
+    for config in model.peft_config.values():
+        if isinstance(config.target_modules, set):  # PEFT would write it in an order that differs between two runs
+            config.target_modules = sorted(config.target_modules)
     if args.gradient_checkpointing:
         model.enable_input_require_grads()
     trainer = PolychromicTrainer(

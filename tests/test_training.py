@@ -75,6 +75,10 @@ def test_account_and_adapter(run, tiny_model_dir, tmp_path):
     late = adapter(tmp_path / "run")
     assert early.keys() == late.keys()
     assert any(not torch.equal(early[name], late[name]) for name in late)
+    for folder in ("adapter", "early"):
+        modules = json.loads((tmp_path / "run" / folder / "adapter_config.json").read_text())["target_modules"]
+        assert len(modules) > 1
+        assert modules == sorted(modules), "the order of a set would differ between two runs"
 
 
 def test_interrupted_run_ends_as_if_it_had_not_been(run, tmp_path):
