@@ -262,13 +262,14 @@ def raw_files(study: Study, job: Job) -> list[Path]:
     if rule == "split":
         return [decisions_file(wildcards["domain"])]
     if rule in ("report", "paper"):
-        return [null_verdict(study)]
+        return verdicts_beside(study)
     return []
 
 
-def null_verdict(study: Study) -> Path:
-    """The verdict of the study's null control: another study of the same name and "-null", an optional input."""
-    return results_folder(study).with_name(f"{study.study}-null") / "statistics" / "verdict.json"
+def verdicts_beside(study: Study) -> list[Path]:
+    """Verdicts of the study's null control and ablations, studies of the same name and an ending: optional inputs."""
+    ours = results_folder(study)
+    return [ours.with_name(f"{ours.name}-{ending}") / "statistics" / "verdict.json" for ending in ("null", "ablations")]
 
 
 def decisions_file(domain: str) -> Path:

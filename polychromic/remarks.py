@@ -95,8 +95,14 @@ def null_control(results: Results) -> str:
 
 
 def claims(results: Results) -> dict[str, dict[str, str]]:
-    """The verdict's claims; efficiency with what training cost, which the verdict leaves to the run records."""
+    """The verdict's claims, with what it leaves to others: what training cost, from the run records, and robustness,
+    from the ablation study beside this one.
+    """
     found = dict(results.verdict["claims"])
+    if results.ablations and found.get("robustness", {}).get("status") == "not run":
+        robust = results.ablations["claims"]["robustness"]
+        places = ", ".join(map(names.domain, results.ablations["domains"]))
+        found["robustness"] = robust | {"sentence": f"In {results.study}-ablations ({places}): {robust['sentence']}"}
     if "efficiency" in found and (cost := _cost_in_words(results)):
         found["efficiency"] = found["efficiency"] | {"sentence": f"{found['efficiency']['sentence']} {cost}"}
     return found

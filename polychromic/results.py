@@ -35,6 +35,8 @@ ARM_ORDER = (
     "scaled",
 )
 DOMAIN_ORDER = ("social", "code", "creative", "qa")
+# Studies of the same name and an ending, whose verdicts are shown beside the study's.
+BESIDE = ("null", "ablations")
 
 
 class Source(NamedTuple):
@@ -57,7 +59,7 @@ SOURCES = {
     ),
     "frontier": Source("statistics/frontier.parquet", "statistics", (*_MEANS, "gain_over_control_frontier", "defined")),
     "verdict": Source("statistics/verdict.json", "statistics", ("plan_sha256", "plan", "domains", "claims", "notes")),
-    "null": Source("<study>-null/statistics/verdict.json", "statistics", ("domains",)),
+    **{name: Source(f"<study>-{name}/statistics/verdict.json", "statistics", ("domains", "claims")) for name in BESIDE},
     "power": Source("statistics/power.json", "statistics", ("sentence", "plan_sha256")),
     "passes": Source(
         "<domain>/<arm>/passes.parquet", "metrics", ("seed", "prompt_id", "temperature", "sample", "passed")
@@ -86,8 +88,8 @@ class Results:
     """Everything a reader of a study sees.
 
     Frames have one row per what their name says and carry `domain` (and `arm`) columns; dicts are keyed
-    by domain, or by (domain, arm) where a file is per arm. null: the verdict of the null study beside this
-    one. left_out: arms whose files are there, but which the study's statistics do not hold.
+    by domain, or by (domain, arm) where a file is per arm. null, ablations: the verdicts of the null and of the
+    ablation study beside this one. left_out: arms whose files are there, but which the study's statistics do not hold.
     """
 
     study: str
@@ -101,6 +103,7 @@ class Results:
     verdict: dict[str, Any] = field(default_factory=dict)
     power: dict[str, Any] = field(default_factory=dict)
     null: dict[str, Any] = field(default_factory=dict)
+    ablations: dict[str, Any] = field(default_factory=dict)
     runs: list[dict[str, Any]] = field(default_factory=list)
     funnels: dict[str, Any] = field(default_factory=dict)
     leakage: dict[str, Any] = field(default_factory=dict)
@@ -243,7 +246,7 @@ def read_results(folder: str | Path) -> Results:
         """Each file of a kind with its domain, arm and run."""
         file = SOURCES[name].file.replace("<study>", folder.name)
         keys = re.findall(r"<(\w+)>", file)
-        for path in sorted((folder.parent if name == "null" else folder).glob(re.sub(r"<\w+>", "*", file))):
+        for path in sorted((folder.parent if name in BESIDE else folder).glob(re.sub(r"<\w+>", "*", file))):
             of = dict(zip(keys, path.relative_to(folder).parts, strict=False)) if keys else {}
             if arms is not None and of.get("arm", next(iter(arms))) not in arms:
                 left_out.add(of["arm"])
@@ -275,7 +278,7 @@ def read_results(folder: str | Path) -> Results:
         **{name: frames(name) for name in ("passes", "judge", "train_logs")},
         verdict=verdict,
         power=document("power"),
-        null=document("null"),
+        **{name: document(name) for name in BESIDE},
         runs=[run for _, run in documents("runs")],
         **{name: {of[0]: v for of, v in documents(name)} for name in ("funnels", "leakage", "calibrations")},
         audits=dict(documents("audits")),

@@ -171,10 +171,9 @@ def texts(wildcards):
     )
 
 
-def null_verdict(wildcards):
-    """That of the null study, where it has been run."""
-    file = str(jobs.null_verdict(STUDY))
-    return ancient([file] if os.path.exists(file) else [])
+def verdicts_beside(wildcards):
+    """Those of the null and of the ablation study, where they have been run."""
+    return ancient([str(p) for p in jobs.verdicts_beside(STUDY) if p.exists()])
 
 
 def figure_section(wildcards):

@@ -107,7 +107,7 @@ rule report:
         analysed=ancient(ANALYSED),
         of_study=ancient(OF_STUDY),
         texts=texts,
-        null=null_verdict,
+        beside=verdicts_beside,
         figures=ancient(f"{R}/figures"),
     output:
         page=report(
@@ -135,7 +135,7 @@ rule paper:
         above=above("paper"),
         analysed=ancient(ANALYSED),
         of_study=ancient(OF_STUDY),
-        null=null_verdict,
+        beside=verdicts_beside,
         figures=ancient(f"{R}/figures"),
         bibliography=ancient("docs/references.bib"),
     output:

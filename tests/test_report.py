@@ -157,10 +157,26 @@ def test_the_null_study_stands_beside_the_study(toy_study, tmp_path):
     null = copied.with_name("toy-null") / "statistics" / "verdict.json"
     null.parent.mkdir(parents=True)
     quiet = {"superior": False, "difference": -0.012, "low": -0.051, "high": 0.027}
-    null.write_text(json.dumps({"domains": {"social": quiet, "code": quiet | {"superior": True}}}))
+    found = {"domains": {"social": quiet, "code": quiet | {"superior": True}}, "claims": {}}
+    null.write_text(json.dumps(found))
     html = write_report(copied).read_text()
     assert "is called superior in 1 of 2 domains: Social replies −0.012 [−0.051, +0.027];" in html
     assert "../toy-null/statistics/verdict.json" in html, "among the files behind the page"
+
+
+def test_robustness_is_that_of_the_ablation_study_where_the_study_has_none(toy_study):
+    results = read_results(toy_study)
+    own = results.verdict["claims"]["robustness"]
+    assert own["status"] != "not run", "this study has ablations of its own"
+    claim = {"status": "supported", "sentence": "λ = 0.1: fine."}
+    beside = replace(results, ablations={"domains": {"qa": {}}, "claims": {"robustness": claim}})
+    assert claims(beside)["robustness"] == own
+    without = results.verdict | {"claims": {"robustness": {"status": "not run", "sentence": "Not run."}}}
+    assert claims(replace(beside, verdict=without))["robustness"] == {
+        "status": "supported",
+        "sentence": "In toy-ablations (Question answering): λ = 0.1: fine.",
+    }
+    assert claims(replace(results, verdict=without))["robustness"]["status"] == "not run"
 
 
 def test_a_claim_on_efficiency_tells_time_and_money(toy_study):

@@ -149,6 +149,7 @@ TABLE: dict[str, tuple[Edit, list[str]]] = {
     "the report's module": (append("polychromic/report.py", CODE), ["report"]),
     "the report's style": (append("polychromic/templates/report.css", "a { }\n"), ["report"]),
     "the null study": (append("results/demo-null/statistics/verdict.json", "{}"), ["report", "paper"]),
+    "the ablation study": (append("results/demo-ablations/statistics/verdict.json", "{}"), ["report", "paper"]),
     "the bibliography": (append("docs/references.bib", "@misc{x}\n"), ["paper"]),
     "the review sheet's page": (append("polychromic/templates/review.html", "<p>\n"), ["review_sheet.*"]),
     "upgrade of seaborn": (upgrade("seaborn"), ["figures", "report", "paper"]),
