@@ -20,8 +20,10 @@ from benchmarks.kills import resume, running_jobs, start
 ADAPTER = "results/tiny/qa/lora/seed-42/adapter"
 
 
-def checksums(folder: Path) -> dict[str, str]:
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*.safetensors")}
+def checksums(adapter: Path) -> dict[str, str]:
+    """Of all its files but the run record, which says how long it took."""
+    files = [path for path in adapter.rglob("*") if path.is_file() and path.name != "run.json"]
+    return {str(path.relative_to(adapter)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def trainable(folder: Path, model: Path) -> Path:
