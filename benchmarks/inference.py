@@ -6,7 +6,7 @@ For every cell of the grid, studies without and with a planted gain (+0.09 in Pa
 method asked at 5 % / 95 %. Printed by metric, seeds and seed SD: false positives (mean over the cells, and
 the worst cell), coverage of the true gain (mean, worst cell), and power. Closed-form methods see `--studies`
 studies a cell, resampling and rank ones `--resampled`. The last line is one JSON object with the same
-figures. About ten minutes on one core.
+figures. `--studies 1000 --resampled 40` takes about six minutes on one core.
 """
 
 from __future__ import annotations
