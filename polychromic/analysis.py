@@ -160,7 +160,7 @@ def frontier_table(
 ) -> pd.DataFrame:
     """frontier.parquet: Pass@k of each arm and temperature, and its gain over the control's frontier.
 
-    `defined` is False for the control itself and where the arm's Pass@1 is outside the control's range.
+    `defined` is False for the control itself and where the arm's Pass@1 is below the control's at any temperature.
     """
     control, options = plan["plan"]["control"], _options(plan)
     deepest = f"pass_at_{max(plan['k'])}"

@@ -45,14 +45,15 @@ def frontier_gain(
         control: the same of the control by temperature; at least two.
 
     Returns:
-        None where the arm's Pass@1 lies outside the control's range: there is no extrapolation. In resampled
-        studies, where it may step just outside, the nearer end of the curve is taken.
+        None where the arm's Pass@1 is lower than the control's at any temperature: there is no extrapolation.
+        Where it is higher than at any, the arm is compared with the control's point of highest Pass@1, which
+        understates the gain as long as the frontier falls. In resampled studies, too, the nearer end of the curve
+        is taken.
     """
     if len(control) < 2:
         raise StudyError("frontier_gain: a frontier needs the control at two temperatures or more.")
     curve = np.concatenate([control[t] for t in sorted(control)], axis=-1)  # x0 y0 x1 y1 ...
-    x, xs = arm[..., 0].mean(), curve.mean((0, 1))[0::2]
-    if not xs.min() <= x <= xs.max():
+    if arm[..., 0].mean() < curve.mean((0, 1))[0::2].min():
         return None
 
     def gain(own: Array, others: Array) -> Array:

@@ -21,7 +21,7 @@ def verdict(analysis: Analysis, plan: Mapping[str, Any], *, registered: str | No
     A domain is `superior` if the primary arm's Pass@k at the primary temperature is higher than the control's
     (two-way t, Holm over domains); `noninferior` if neither Pass@1 nor the quality metric can have fallen by
     the margin or more; `supported` if both; `above_frontier` if its gain over the control's frontier has an
-    interval above zero (None: outside the frontier's range, where no such gain is defined); `harmed` if
+    interval above zero (None: below the frontier's range of Pass@1, where no such gain is defined); `harmed` if
     Pass@k is lower by the same test, or if Pass@1 or the quality metric has an interval below zero and is
     not non-inferior.
 
@@ -122,7 +122,7 @@ def _frontier(found: Mapping[str, Any], frontier: pd.Series, plan: Mapping[str, 
     if not plan["sampling"]["frontier"]:
         return f"{control}'s temperature frontier was not drawn: the study samples at one temperature"
     if found["above_frontier"] is None:
-        return f"its Pass@1 lies outside {control}'s temperature frontier, where no gain over it is defined"
+        return f"its Pass@1 is below {control}'s at any temperature, where no gain over the frontier is defined"
     side = "above" if found["above_frontier"] else "not shown to be above"
     return f"it is {side} {control}'s temperature frontier: {names.effect(frontier)}"
 

@@ -55,8 +55,10 @@ def test_gain_is_found_where_it_is_and_only_there():
 def test_no_extrapolation_and_no_frontier_of_one_point():
     rng = np.random.default_rng(1)
     control = {0.7: planted(rng, -1, 2), 1.0: planted(rng, -1.5, 2)}
-    assert frontier_gain(planted(rng, 0.5, 1), control) is None
     assert frontier_gain(planted(rng, -4, 1), control) is None
+    better = planted(rng, 0.5, 1)  # in Pass@1 than the control at any temperature: held against its best point
+    gain = frontier_gain(better, control)
+    assert gain.difference == pytest.approx(better[..., 1].mean() - control[0.7][..., 1].mean())
     with pytest.raises(StudyError, match="two temperatures"):
         frontier_gain(control[0.7], {0.7: control[0.7]})
 

@@ -79,11 +79,11 @@ def test_a_harm_is_said():
         assert "is below LoRA's" in domain["sentence"]
 
 
-def test_outside_the_frontier_nothing_is_claimed_of_it():
-    found = decide({"lora": (-1, 1), "polychromic": (2, 1), "polychromic_literal": (-1, 1)})
+def test_below_the_frontier_nothing_is_claimed_of_it():
+    found = decide({"lora": (-1, 1), "polychromic": (-4, 1), "polychromic_literal": (-1, 1)})
     for domain in found["domains"].values():
         assert domain["above_frontier"] is None
-        assert "outside LoRA's temperature frontier" in domain["sentence"]
+        assert "is below LoRA's at any temperature" in domain["sentence"]
 
 
 def test_without_a_frontier_it_says_so():
