@@ -46,6 +46,12 @@ STAMPS = jobs.Stamps(
 )
 
 
+onstart:
+    # With a limit on the rate of jobs Snakemake plans anew some time after each plan and each end of a job, and so ever
+    # more often, and cannot be told to have none.
+    workflow.scheduler.job_rate_limiter = None
+
+
 wildcard_constraints:
     domain="|".join(DOMAINS),
     arm="|".join(ARMS),
