@@ -42,7 +42,7 @@ def timed(command: list[str], folder: Path) -> tuple[float, float, str]:
 
 def plan(project: Path, *overlays: str) -> tuple[float, float, int]:
     """(CPU seconds, wall seconds, jobs to run) of a dry run of `all data`."""
-    command = [SNAKEMAKE, "--profile", "profiles/workstation", "-n", "--quiet", "rules"]
+    command = [SNAKEMAKE, "--profile", "profiles/workstation", "-n", "--quiet", "rules", "progress"]
     cpu, wall, output = timed([*command, "--configfile", *overlays, "--", "all", "data"], project)
     total = re.search(r"^total\s+(\d+)", output, flags=re.MULTILINE)
     return cpu, wall, int(total.group(1)) if total else 0
