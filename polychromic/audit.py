@@ -48,15 +48,17 @@ def audit_samples(
     unknown = set(stacked["prompt_id"]) - prompts.keys()
     if unknown:
         raise StudyError(f"samples of prompt {min(unknown)!r}, not one of the test part. Delete them and re-run.")
-    digests = stream_digests(stacked)
-    twins = duplicate_streams(digests)
+    digests, chance = stream_digests(stacked), chance_of_equality(stacked)
+    different = Counter((seed, temperature) for seed, temperature, _ in {v: k for k, v in digests.items()}.values())
+    # Of sure answers two streams may be alike by chance, but hardly all.
+    telling = {cell for cell, value in chance.items() if value < MAX_CHANCE or different[cell] <= 1}
+    twins = [(a, b) for a, b in duplicate_streams(digests) if b[:2] in telling]
     shared = int(stacked["draw_seed"].duplicated().sum())
     warnings = [f"The samples of {_name(b)} repeat those of {_name(a)} on every prompt." for a, b in twins]
     if shared:
         warnings.append(f"{shared} draws used a random seed that another draw had used.")
     texts = list(zip(stacked["prompt_id"], stacked["text"], strict=True))
     statuses = Counter(() if passes is None else passes["status"])
-    chance = chance_of_equality(stacked)
     return {
         "samples": len(stacked),
         "empty": sum(not text.strip() for _, text in texts),

@@ -12,7 +12,7 @@ from polychromic.audit import audit_samples, chance_of_equality, repeated_betwee
 from polychromic.errors import StudyError
 from polychromic.records import Record
 
-RECORDS = [Record(f"p{n}", f"please write about the number {n} now", "x", ("x",)) for n in range(6)]
+RECORDS = [Record(f"p{n}", f"please write about the number {n} now", "x", ("x",)) for n in range(40)]
 
 
 def samples(seeds=(42, 123), repeat=None) -> pd.DataFrame:
@@ -41,8 +41,8 @@ def samples(seeds=(42, 123), repeat=None) -> pd.DataFrame:
 
 def test_clean_samples():
     found = audit_samples(samples(), RECORDS)
-    assert found["samples"] == 24
-    assert {key: value for key, value in found.items() if value} == {"samples": 24}
+    assert found["samples"] == 160
+    assert {key: value for key, value in found.items() if value and key != "streams"} == {"samples": 160}
     assert audit_samples(samples().iloc[:8], RECORDS)["streams"] == {}  # too few prompts to say anything
 
 
@@ -113,6 +113,9 @@ def test_certain_or_few_answers_repeat_without_an_alarm():
     sure = drawn(1)
     assert repeated_between({"lora": audited(sure), "other": audited(sure)}) == {}
     assert audit_samples(sure, [Record(f"p{p}", "a prompt", "x") for p in range(60)])["duplicate_streams"] == 9
+    nearly = sure.copy()  # one answer in hundreds differs: the other streams are equal by chance
+    nearly.loc[nearly.index[0], "text"] = "another"
+    assert audit_samples(nearly, [Record(f"p{p}", "a prompt", "x") for p in range(60)])["duplicate_streams"] == 0
     few = drawn(2, prompts=8)
     assert repeated_between({"lora": audited(few), "other": audited(few)}) == {}
     # Each seed is certain of answers of its own: between seeds they differ, within one nothing is left to chance.
@@ -133,5 +136,5 @@ def test_lone_surrogates_and_unknown_prompts():
     frame = samples().astype({"text": object})
     frame.loc[0, "text"] = "\ud800"
     assert audit_samples(frame, RECORDS)["duplicate_streams"] == 0
-    with pytest.raises(StudyError, match="'p5'"):
+    with pytest.raises(StudyError, match="'p10'"):
         audit_samples(frame, RECORDS[:5])
