@@ -34,6 +34,7 @@ rule base:
         f"{R}/benchmarks/base.tsv"
     conda:
         ENVIRONMENT
+    threads: 2
     message:
         "train the tiny base model from scratch (minutes)"
     script:
