@@ -1,8 +1,8 @@
 """Group sampling against `generate()`: tokens a second at the same temperature, one shared prefill or none.
 
-    python -m benchmarks.sampling [--base FOLDER] [--prompts 24] [--samples 10] [--temperature 0.7]
+    python -m benchmarks.sampling [--study results/demo] [--prompts 24] [--samples 10] [--temperature 0.7]
 
-Three ways to draw N completions of each prompt from the embedded model with a LoRA adapter: `sample_groups`
+Three ways to draw N completions of each prompt from a LoRA adapter of a finished `make demo`: `sample_groups`
 (all prompts at once), `generate(num_return_sequences=N)` batched over all prompts, and a loop that calls
 `generate()` for each prompt N times. Tokens up to the end token count; what is drawn after it is waste. The
 last line is one JSON object.
@@ -13,12 +13,12 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from pathlib import Path
 
 import torch
-from peft import LoraConfig, get_peft_model
 
-from benchmarks.embedded import base_folder, rows
-from polychromic.models import encode_prompt, load_base
+from benchmarks.embedded import STUDY, base_folder, settings, training_rows
+from polychromic.models import encode_prompt, load_adapter, load_base
 from polychromic.sampling import sample_groups
 
 
@@ -62,7 +62,8 @@ def batched(model, tokenizer, prompts, options) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--base")
+    parser.add_argument("--study", type=Path, default=STUDY)
+    parser.add_argument("--domain", default="social")
     parser.add_argument("--prompts", type=int, default=24)
     parser.add_argument("--samples", type=int, default=10)
     parser.add_argument("--temperature", type=float, default=0.7)
@@ -73,10 +74,10 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
 
-    model, tokenizer = load_base(base_folder(options.base), device="cpu")
-    torch.manual_seed(0)
-    model = get_peft_model(model, LoraConfig(r=16, lora_alpha=16, target_modules="all-linear")).eval()
-    prompts = [encode_prompt(tokenizer, row["prompt"]) for row in rows(options.prompts)]
+    model, tokenizer = load_base(base_folder(options.study), device="cpu")
+    model = load_adapter(model, options.study / options.domain / "lora/seed-42/adapter").eval()
+    rows = training_rows(options.study, options.domain, settings(options.study, "train", options.domain, "lora"))
+    prompts = [encode_prompt(tokenizer, row["prompt"]) for row in rows[: options.prompts]]
     speeds: dict[str, float] = {}
     for _ in range(options.repeats):
         for name, way, some in (
@@ -92,7 +93,9 @@ def main() -> None:
     print(f"{'':30}{'tokens/s (CPU time)':>20}{'times slower':>14}")
     for name, speed in speeds.items():
         print(f"{name:30}{speed:20.0f}{speeds['sample_groups'] / speed:14.1f}")
-    print(json.dumps({"benchmark": "sampling", **vars(options), "tokens_per_second": speeds}))
+    print(
+        json.dumps({"benchmark": "sampling", **vars(options), "study": str(options.study), "tokens_per_second": speeds})
+    )
 
 
 if __name__ == "__main__":

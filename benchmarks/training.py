@@ -1,9 +1,11 @@
-"""What the diversity term costs: training with it against standard LoRA, same rows, same steps.
+"""What the diversity term costs: an arm's training against standard LoRA's, same rows, same steps.
 
-    python -m benchmarks.training [--base FOLDER] [--every 4 5] [--prompts 4] [--samples 4] [--repeats 3]
+    python -m benchmarks.training [--study results/demo] [--arm polychromic] [--domains social code creative qa]
+                                  [--repeats 3]
 
-The embedded model. Both are first warmed up (a LoRA model that ends its completions as a trained one does);
-then they take turns, and the fastest of `--repeats` counts. The last line is one JSON object.
+Both arms of a finished embedded study are trained again, with the settings that the study gave them; they take
+turns, and the fastest of `--repeats` counts. Seconds are wall time of the training loop on one thread, audit
+included; loading is not, as both arms do it. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -12,76 +14,88 @@ import argparse
 import json
 import tempfile
 import time
+from pathlib import Path
 
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import get_peft_model
+from transformers import set_seed
 
-from benchmarks.embedded import base_folder, rows, settings
+from benchmarks.embedded import STUDY, base_folder, settings, training_rows
+from polychromic.embedding import MINILM, Encoder
 from polychromic.measures import make_measure
 from polychromic.models import load_base
 from polychromic.trainer import PolychromicTrainer
+from polychromic.training import lora_settings, trainer_settings
+from polychromic.verifiers import make_verifier
 
-TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+PHASES = ("sample", "measure", "score", "backward")
 
 
-def train(base, data, folder, state=None, **changed):
-    """(CPU seconds of the training loop, trainer) of one epoch; `state`: adapter weights to start from."""
-    model, tokenizer = load_base(base, attention="eager", device="cpu")
-    torch.manual_seed(0)
-    model = get_peft_model(model, LoraConfig(r=16, lora_alpha=16, lora_dropout=0.1, target_modules=TARGETS))
-    if state is not None:
-        model.load_state_dict(state)
-    measure = make_measure("distinct_n", n=1, gate=True)
-    args = settings(folder, num_train_epochs=1, **changed)
-    trainer = PolychromicTrainer(model, args, data, tokenizer, measure=measure)
-    began = time.process_time()
+def diversity_measure(params: dict):
+    encoder = Encoder(MINILM)  # a new one remembers no text of the last run
+    encoder.encode(["loaded before the clock runs"])
+    verifier = {key: value for key, value in params["verifier"].items() if key != "max_false_pass"}
+    if verifier["kind"] == "similarity":
+        verifier |= {"encode": encoder.encode, "threshold": None}
+    objective = params["objective"]
+    return make_measure(
+        objective["diversity"], encode=encoder.encode, verifier=make_verifier(**verifier), gate=objective["gate"]
+    )
+
+
+def train(study: Path, params: dict, rows: list[dict], folder: str) -> tuple[float, PolychromicTrainer]:
+    """(seconds of the training loop, trainer)."""
+    model, tokenizer = load_base(base_folder(study), attention=params["model"]["attention"], device="cpu")
+    set_seed(42)
+    model = get_peft_model(model, lora_settings(params["training"]))
+    args = trainer_settings(
+        params["training"],
+        params["objective"],
+        output_dir=folder,
+        seed=42,
+        logging_steps=10,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        use_cpu=True,
+    )
+    measure = diversity_measure(params) if params["objective"]["weight"] else None
+    trainer = PolychromicTrainer(model, args, rows, tokenizer, measure=measure)
+    began = time.perf_counter()
     trainer.train()
-    return time.process_time() - began, trainer
+    return time.perf_counter() - began, trainer
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--base")
-    parser.add_argument("--every", type=int, nargs="+", default=[4, 5])
-    parser.add_argument("--prompts", type=int, default=4)
-    parser.add_argument("--samples", type=int, default=4)
-    parser.add_argument("--rows", type=int, default=640)
+    parser.add_argument("--study", type=Path, default=STUDY)
+    parser.add_argument("--arm", default="polychromic")
+    parser.add_argument("--domains", nargs="+", default=["social", "code", "creative", "qa"])
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-
-    base, data = base_folder(options.base), rows(options.rows)
-    best: dict[str, tuple[float, PolychromicTrainer]] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        _, warm = train(base, data, folder, diversity_weight=0.0)
-        state = warm.model.state_dict()
-        arms = {"lora": {"diversity_weight": 0.0}}
-        for every in options.every:
-            arms[f"polychromic, every {every}"] = {
-                "diversity_weight": 0.3,
-                "diversity_every": every,
-                "prompts_per_step": options.prompts,
-                "num_samples": options.samples,
-            }
-        for _ in range(options.repeats):
-            for name, changed in arms.items():
-                result = train(base, data, folder, state, **changed)
-                if name not in best or result[0] < best[name][0]:
-                    best[name] = result
-
-    lora = best["lora"][0]
-    print(f"{'':24}{'seconds':>9}{'ratio':>7}{'sample':>9}{'measure':>9}{'score':>9}{'backward':>9}{'tokens':>9}")
+    torch.set_num_threads(1)
+    base_folder(options.study)
     report = {}
-    for name, (seconds, trainer) in best.items():
-        parts = vars(trainer.seconds)
-        print(
-            f"{name:24}{seconds:9.2f}{seconds / lora:7.2f}{parts['sample']:9.2f}{parts['measure']:9.2f}"
-            f"{parts['score']:9.2f}{parts['backward']:9.2f}{trainer.sampled_tokens:9d}"
+    lines = [f"{'':10}{'LoRA':>8}{options.arm:>13}{'ratio':>7}" + "".join(f"{phase:>9}" for phase in PHASES)]
+    for domain in options.domains:
+        best: dict[str, tuple[float, PolychromicTrainer]] = {}
+        for _ in range(options.repeats):
+            for arm in ("lora", options.arm):
+                params = settings(options.study, "train", domain, arm)
+                with tempfile.TemporaryDirectory() as folder:
+                    rows = training_rows(options.study, domain, params)
+                    result = train(options.study, params, rows, folder)
+                if arm not in best or result[0] < best[arm][0]:
+                    best[arm] = result
+        lora, ours = best["lora"][0], best[options.arm][0]
+        parts = {phase: round(getattr(best[options.arm][1].seconds, phase), 2) for phase in PHASES}
+        lines.append(
+            f"{domain:10}{lora:8.2f}{ours:13.2f}{ours / lora:7.2f}"
+            + "".join(f"{value:9.2f}" for value in parts.values())
         )
-        report[name] = {"seconds": seconds, "ratio": seconds / lora, "parts": parts}
-        report[name]["sampled_tokens"] = trainer.sampled_tokens
-    print(json.dumps({"benchmark": "training", **vars(options), "arms": report}))
+        report[domain] = {"lora": lora, "arm": ours, "ratio": ours / lora, **parts}
+    print("\n".join(lines))
+    print(json.dumps({"benchmark": "training", "arm": options.arm, "repeats": options.repeats, "domains": report}))
 
 
 if __name__ == "__main__":

@@ -44,6 +44,48 @@ class Plan:
         )
 
 
+def trainer_settings(training: dict[str, Any], objective: dict[str, Any], **others) -> PolychromicConfig:
+    """A trainer's settings from a study's `training` section and an arm's `objective`; `others` as they are."""
+    return PolychromicConfig(
+        num_train_epochs=training["epochs"],
+        per_device_train_batch_size=training["batch_size"],
+        gradient_accumulation_steps=training["accumulation"],
+        learning_rate=training["learning_rate"],
+        lr_scheduler_type=training["schedule"],
+        warmup_steps=training["warmup"],
+        weight_decay=training["weight_decay"],
+        max_grad_norm=training["max_grad_norm"],
+        max_length=training["max_length"],
+        gradient_checkpointing=training["gradient_checkpointing"],
+        save_steps=training["checkpoint_every"],
+        save_total_limit=1,
+        quality=objective["quality"],
+        quality_beta=objective["quality_beta"],
+        dco_samples=objective["dco_samples"],
+        diversity_weight=objective["weight"],
+        num_samples=objective["samples"],
+        diversity_every=objective["every"],
+        prompts_per_step=objective["prompts"],
+        rollout_temperature=objective["temperature"],
+        rollout_top_p=objective["top_p"],
+        rollout_max_new_tokens=objective["max_new_tokens"],
+        **others,
+    )
+
+
+def lora_settings(training: dict[str, Any]):
+    """The LoRA adapter of a study's `training` section."""
+    from peft import LoraConfig
+
+    return LoraConfig(
+        r=training["rank"],
+        lora_alpha=training["alpha"],
+        lora_dropout=training["dropout"],
+        target_modules=list(training["targets"]),
+        task_type="CAUSAL_LM",
+    )
+
+
 def finetune(
     model,
     tokenizer,

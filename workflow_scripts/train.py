@@ -17,7 +17,6 @@ def train(p):
     import torch
     from _model import load_base_model
     from _verifier import build_verifier
-    from peft import LoraConfig
 
     from polychromic.files import appearing
     from polychromic.measures import make_measure
@@ -25,8 +24,7 @@ def train(p):
     from polychromic.prompts import render
     from polychromic.records import read_records
     from polychromic.runrecord import write_run_record
-    from polychromic.trainer import PolychromicConfig
-    from polychromic.training import finetune
+    from polychromic.training import finetune, lora_settings, trainer_settings
 
     started = time.perf_counter()
     wildcards, t, o = snakemake.wildcards, p["training"], p["objective"]
@@ -67,22 +65,12 @@ def train(p):
     # Under the key of these very settings: a checkpoint of other settings is never resumed from.
     key = json.loads(Path(snakemake.input.stamp).read_text())["key"]
     checkpoints = Path(snakemake.params.checkpoints) / key[:16]
-    args = PolychromicConfig(
+    args = trainer_settings(
+        t,
+        o,
         output_dir=str(checkpoints),
         seed=int(wildcards.seed),
         seed_scope=f"{p['study']}/{wildcards.domain}/{wildcards.arm}",
-        num_train_epochs=t["epochs"],
-        per_device_train_batch_size=t["batch_size"],
-        gradient_accumulation_steps=t["accumulation"],
-        learning_rate=t["learning_rate"],
-        lr_scheduler_type=t["schedule"],
-        warmup_steps=t["warmup"],
-        weight_decay=t["weight_decay"],
-        max_grad_norm=t["max_grad_norm"],
-        max_length=t["max_length"],
-        gradient_checkpointing=t["gradient_checkpointing"],
-        save_steps=t["checkpoint_every"],
-        save_total_limit=1,
         logging_steps=10,
         disable_tqdm=True,
         report_to="none",
@@ -90,23 +78,6 @@ def train(p):
         ddp_backend="gloo" if WORLD > 1 and not torch.cuda.is_available() else None,
         ddp_find_unused_parameters=False,
         bf16=p["model"]["precision"] != "fp32",
-        quality=o["quality"],
-        quality_beta=o["quality_beta"],
-        dco_samples=o["dco_samples"],
-        diversity_weight=o["weight"],
-        num_samples=o["samples"],
-        diversity_every=o["every"],
-        prompts_per_step=o["prompts"],
-        rollout_temperature=o["temperature"],
-        rollout_top_p=o["top_p"],
-        rollout_max_new_tokens=o["max_new_tokens"],
-    )
-    adapter = LoraConfig(
-        r=t["rank"],
-        lora_alpha=t["alpha"],
-        lora_dropout=t["dropout"],
-        target_modules=list(t["targets"]),
-        task_type="CAUSAL_LM",
     )
     partial = f"{snakemake.output.adapter}.partial"
     account = finetune(
@@ -114,7 +85,7 @@ def train(p):
         tokenizer,
         train_rows,
         args,
-        adapter,
+        lora_settings(t),
         partial,
         measure=measure,
         eval_rows=held_back,
