@@ -13,6 +13,7 @@ ARMS = {
     "lora": "LoRA",
     "polychromic": "Polychromic",
     "polychromic_literal": "Polychromic, literal",
+    "conservative": "Polychromic, conservative",
     "gem": "GEM",
     "polychromic_gem": "Polychromic + GEM",
     "dco": "DCO",

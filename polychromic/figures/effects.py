@@ -72,6 +72,7 @@ def ablations(results: Results) -> Drawing | None:
         return None
     rows = results.against_control().merge(grid, on=["domain", "arm"])
     metrics = [m for m in (results.deepest, "pass_at_1", "semantic_diversity") if m in set(rows["metric"])]
+    rows = rows[rows["metric"].isin(metrics)]
     factors = list(dict.fromkeys(grid["factor"]))
     figure, axes = style.panels(
         len(metrics), len(factors), height=0.75 + 0.95 * len(metrics), sharey="row", sharex="col"
@@ -107,6 +108,8 @@ def ablations(results: Results) -> Drawing | None:
                         f"{row.difference:+.3f} [{row.low:+.3f}, {row.high:+.3f}]",
                     )
             ax.set_xticks(range(len(levels)), [f"{level:g}" for level in levels])
+        shown = rows[rows["metric"] == metric]
+        line[0].set_ylim(style.frame([*shown["difference"], 0], [*shown["low"], 0], [*shown["high"], 0]))
         line[0].set_ylabel("Δ " + names.metric(metric).replace("Semantic d", "d"))
     for ax, factor in zip(axes[-1], factors, strict=True):
         ax.set_xlabel(factor)
@@ -115,8 +118,8 @@ def ablations(results: Results) -> Drawing | None:
         figure,
         (
             f"Ablations: difference of {names.arm(results.primary)} from {names.arm(results.control)} as "
-            f"{', '.join(factors)} change, one "
-            f"at a time, at T = {results.temperature:g}. Bars: {names.intervals(rows)}; {names.sizes(rows)}."
+            f"{', '.join(factors)} change, one at a time, at T = {results.temperature:g}. "
+            f"Bars: {names.intervals(rows)}, cut at the frame (the table has their ends); {names.sizes(rows)}."
         ),
     )
 

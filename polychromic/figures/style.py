@@ -146,11 +146,16 @@ def domain_panels(domains: list[str], *, panel_height: float = 1.35, **options: 
 
 
 def legend(figure: Figure, axes: Sequence[Axes], *, columns: int = 3) -> None:
-    """One legend for all panels, below them: each label of the axes once, as it is first met."""
+    """One legend for all panels, below them: each label of the axes once, as it is first met. A long one makes the
+    figure taller, not its panels smaller.
+    """
     found: dict[str, Artist] = {}
     for ax in axes:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
+    if len(found) > 6:
+        columns = min(columns, 2)  # with so many there are long names among them
+        figure.set_figheight(figure.get_figheight() + 0.14 * (-(-len(found) // columns) - 2))
     if found:
         figure.legend(
             found.values(),
@@ -167,6 +172,15 @@ def legend(figure: Figure, axes: Sequence[Axes], *, columns: int = 3) -> None:
 def whiskers(value: ArrayLike, low: ArrayLike, high: ArrayLike) -> np.ndarray:
     """Interval ends as matplotlib wants them, [2, n] lengths; rounding may not turn one negative."""
     return np.maximum(0.0, np.vstack([np.subtract(value, low), np.subtract(high, value)]))
+
+
+def frame(values: ArrayLike, low: ArrayLike, high: ArrayLike) -> tuple[float, float]:
+    """Limits of an axis that show all values and every ordinary interval: ends that go further are cut off."""
+    values, low, high = (np.asarray(part, dtype=float) for part in (values, low, high))
+    room = 1.5 * np.nanmedian(np.maximum(values - low, high - values))
+    least, most = np.nanmin(values), np.nanmax(values)
+    margin = 0.05 * (most - least) or 0.05
+    return max(np.nanmin(low), least - room) - margin, min(np.nanmax(high), most + room) + margin
 
 
 def left(axes: list[Axes]) -> list[Axes]:

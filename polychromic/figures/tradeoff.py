@@ -27,6 +27,9 @@ def diversity_quality(results: Results) -> Drawing:
         for arm in arms:
             if (diversity, arm) in own.index and (qualities[domain], arm) in own.index:
                 _cross(ax, own.loc[(qualities[domain], arm)], own.loc[(diversity, arm)], arm)
+        for metric, limit in ((qualities[domain], ax.set_xlim), (diversity, ax.set_ylim)):
+            shown = own.loc[metric]
+            limit(style.frame(shown["value"], shown["low"], shown["high"]))
         ax.set_xlabel(names.metric(qualities[domain]))
         ax.locator_params(nbins=4)
     for ax in style.left(axes):
@@ -39,7 +42,7 @@ def diversity_quality(results: Results) -> Drawing:
             f"Diversity of a prompt's samples ({names.metric(diversity)}) against the quality of the "
             f"single sample "
             f"({', '.join(used)}), at T = {results.temperature:g}; up and to the right is better. "
-            f"Bars: {names.intervals(rows)}; "
+            f"Bars: {names.intervals(rows)}, cut at the frame (the table has their ends); "
             f"{names.sizes(rows)}."
         ),
     )
@@ -86,8 +89,10 @@ def frontier(results: Results) -> Drawing:
             if arm in set(own["arm"]):
                 ends = "below" if arm == results.control else "above" if arm == results.primary else None
                 _frontier_line(ax, own[own["arm"] == arm], arm, results, ends)
+        drawn = own[own["arm"].isin(arms)]
+        ax.set_xlim(style.frame(drawn["pass_at_1"], drawn["pass_at_1_low"], drawn["pass_at_1_high"]))
+        ax.set_ylim(style.frame(*(drawn[f"{results.deepest}{end}"] for end in ("", "_low", "_high"))))
         _shade_below(ax, own[own["arm"] == results.control], results.deepest)
-        ax.margins(x=0.1, y=0.1)
         ax.locator_params(nbins=4)
     for ax in style.left(axes):
         ax.set_ylabel(names.metric(results.deepest))
@@ -103,7 +108,7 @@ def frontier(results: Results) -> Drawing:
         f"temperature "
         f"goes through {temperatures} (the small numbers mark the ends). Shaded: what {control} reaches by "
         f"temperature alone; a point above it is a gain that no temperature of {control} gives at the same "
-        f"Pass@1. Bars: {names.intervals(sized)}; {names.sizes(sized)}.",
+        f"Pass@1. Bars: {names.intervals(sized)}, cut at the frame (the table has their ends); {names.sizes(sized)}.",
     )
 
 
