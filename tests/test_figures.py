@@ -11,7 +11,7 @@ from study_fixture import make_study
 
 from polychromic import names
 from polychromic.errors import StudyError
-from polychromic.figures import FIGURES, save
+from polychromic.figures import FIGURES, save, style
 from polychromic.results import Results, is_ablation, read_results
 
 
@@ -97,3 +97,22 @@ def test_fewer_domains_and_unknown_arms_are_drawn(tmp_path):
 def test_ablation_arms_are_known_by_their_ending():
     assert all(map(is_ablation, ("polychromic_l010", "polychromic_n2", "lora_r8")))
     assert not any(map(is_ablation, ("polychromic", "polychromic_literal", "lora", "gem", "zero_shot", "wise_ft")))
+
+
+def test_one_odd_interval_does_not_decide_the_frame():
+    low, high = style.frame([0.1, 0.2, 0.3], [0.05, 0.15, -5.0], [0.15, 0.25, 5.0])
+    assert -0.2 < low < 0.05
+    assert 0.3 < high < 0.6
+
+
+def test_a_long_legend_stays_inside_the_figure():
+    figure, axes = style.domain_panels(["code", "qa"])
+    for number in range(12):
+        axes[0].plot([0, 1], label=f"Polychromic, conservative {number}")
+    style.legend(figure, axes)
+    figure.canvas.draw()
+    box = figure.legends[0].get_window_extent()
+    assert min(box.x0, box.y0) >= 0
+    assert box.x1 <= figure.bbox.width
+    assert box.y1 <= figure.bbox.height
+    plt.close(figure)

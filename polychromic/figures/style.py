@@ -153,20 +153,23 @@ def legend(figure: Figure, axes: Sequence[Axes], *, columns: int = 3) -> None:
     for ax in axes:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
-    if len(found) > 6:
-        columns = min(columns, 2)  # with so many there are long names among them
-        figure.set_figheight(figure.get_figheight() + 0.14 * (-(-len(found) // columns) - 2))
-    if found:
-        figure.legend(
+    for count in range(min(columns, len(found)), 0, -1):
+        drawn = figure.legend(
             found.values(),
             found.keys(),
             loc="outside lower center",
-            ncols=min(columns, len(found)),
+            ncols=count,
             handlelength=2.6,
             columnspacing=1.2,
             handletextpad=0.5,
             borderaxespad=0.2,
         )
+        if drawn.get_window_extent().width <= figure.bbox.width:
+            break
+        drawn.remove()
+    if found:
+        rows = -(-len(found) // count)
+        figure.set_figheight(figure.get_figheight() + 0.14 * max(0, rows - 2))
 
 
 def whiskers(value: ArrayLike, low: ArrayLike, high: ArrayLike) -> np.ndarray:
