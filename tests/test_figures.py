@@ -116,3 +116,25 @@ def test_a_long_legend_stays_inside_the_figure():
     assert box.x1 <= figure.bbox.width
     assert box.y1 <= figure.bbox.height
     plt.close(figure)
+
+
+def test_a_frame_cuts_an_interval_that_dwarfs_the_others():
+    low, high = style.frame([0.1, 0.2, 0.3], [0.05, 0.15, -5.0], [0.15, 0.25, 5.0])
+    assert -0.1 < low < 0.05
+    assert 0.3 < high < 0.5
+
+
+def test_a_frame_of_points_without_intervals_or_of_nothing():
+    nan = float("nan")
+    assert style.frame([0.1, 0.3, nan], [nan] * 3, [nan] * 3) == pytest.approx((0.09, 0.31))
+    assert style.frame([nan, nan], [nan, nan], [nan, nan]) == (0.0, 1.0)
+
+
+def test_a_legend_too_wide_for_three_columns_takes_fewer_but_never_none():
+    figure, axes = style.domain_panels(["qa"])
+    for number in range(3):
+        axes[0].plot([0, 1], [0, number], label="a name that is far longer than anything that fits " * 2)
+    style.legend(figure, axes)
+    assert len(figure.legends) == 1
+    assert figure.legends[0]._ncols == 1
+    plt.close(figure)

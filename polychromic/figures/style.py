@@ -164,7 +164,7 @@ def legend(figure: Figure, axes: Sequence[Axes], *, columns: int = 3) -> None:
             handletextpad=0.5,
             borderaxespad=0.2,
         )
-        if drawn.get_window_extent().width <= figure.bbox.width:
+        if count == 1 or drawn.get_window_extent().width <= figure.bbox.width:
             break
         drawn.remove()
     if found:
@@ -178,8 +178,15 @@ def whiskers(value: ArrayLike, low: ArrayLike, high: ArrayLike) -> np.ndarray:
 
 
 def frame(values: ArrayLike, low: ArrayLike, high: ArrayLike) -> tuple[float, float]:
-    """Limits of an axis that show all values and every ordinary interval: ends that go further are cut off."""
+    """Limits of an axis that show all values and every ordinary interval: ends that go further are cut off.
+
+    A value that is NaN is passed over, an end that is NaN is the value itself. Without any value: (0, 1), as matplotlib
+    has it for an empty axis.
+    """
     values, low, high = (np.asarray(part, dtype=float) for part in (values, low, high))
+    if np.isnan(values).all():
+        return 0.0, 1.0
+    low, high = (np.where(np.isnan(ends), values, ends) for ends in (low, high))
     room = 1.5 * np.nanmedian(np.maximum(values - low, high - values))
     least, most = np.nanmin(values), np.nanmax(values)
     margin = 0.05 * (most - least) or 0.05
