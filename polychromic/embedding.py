@@ -37,7 +37,7 @@ class Encoder:
         self.device = device
         self.batch_size = batch_size
         self._vectors: dict[str, np.ndarray] = {}
-        self._forward: Callable[[list[str], bool], Sequence[np.ndarray]] | None = None
+        self._forward: Callable[[list[str]], Sequence[np.ndarray]] | None = None
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """The vectors of the texts, shape [len(texts), dimension] (384 for MiniLM), L2-normalised.
@@ -45,31 +45,30 @@ class Encoder:
         Raises:
             StudyError: if the model is not there, or gives NaN or infinity for a text.
         """
-        self._run(sorted(set(texts) - self._vectors.keys(), key=_by_length), fast=True)
+        self._run(sorted(set(texts) - self._vectors.keys(), key=_by_length))
         if not len(texts):
-            self._run([""], fast=True)
+            self._run([""])
             return np.zeros((0, len(self._vectors[""])), dtype=np.float32)
         return np.stack([self._vectors[text] for text in texts])
 
     def encode_tokens(self, texts: Sequence[str]) -> list[np.ndarray]:
         """The last hidden states of each text's tokens, [tokens, 384], from [CLS] to [SEP]; MiniLM only.
 
-        The texts' vectors come from the same pass and are kept, the far larger states are not. Always float32,
-        as BERTScore's published values are.
+        The texts' vectors come from the same pass and are kept, the far larger states are not.
         """
         if self.model != MINILM:
             raise StudyError(f"token states are there for 'minilm' only, not for {self.model!r}")
-        states = self._run(sorted(set(texts), key=_by_length), fast=False)
+        states = self._run(sorted(set(texts), key=_by_length))
         return [states[text] for text in texts]
 
-    def _run(self, texts: list[str], fast: bool) -> dict[str, np.ndarray]:
+    def _run(self, texts: list[str]) -> dict[str, np.ndarray]:
         """Run the model over the texts, keep their vectors, and return what it gave for each."""
         if self._forward is None and texts:  # loading takes seconds: not before the first text
             self._forward = _load_minilm(self.device) if self.model == MINILM else _load_other(self.model, self.device)
         given: dict[str, np.ndarray] = {}
         for start in range(0, len(texts), self.batch_size):
             batch = texts[start : start + self.batch_size]
-            given.update(zip(batch, self._forward(list(map(well_formed_unicode, batch)), fast), strict=True))
+            given.update(zip(batch, self._forward(list(map(well_formed_unicode, batch))), strict=True))
         for text, states in given.items():
             vector = states.mean(axis=0) if states.ndim == 2 else states
             if not np.isfinite(vector).all():
@@ -87,7 +86,7 @@ def well_formed_unicode(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _load_minilm(device: str) -> Callable[[list[str], bool], list[np.ndarray]]:
+def _load_minilm(device: str) -> Callable[[list[str]], list[np.ndarray]]:
     """MiniLM's forward pass: texts -> the last hidden states of their tokens, of which the vector is the
     mean."""
     import torch
@@ -103,18 +102,18 @@ def _load_minilm(device: str) -> Callable[[list[str], bool], list[np.ndarray]]:
     has_bfloat16 = device == "cpu" and torch.cpu._is_avx512_bf16_supported()
 
     @torch.inference_mode()
-    def forward(texts: list[str], fast: bool) -> list[np.ndarray]:
+    def forward(texts: list[str]) -> list[np.ndarray]:
         rows = tokenizer.encode_batch(texts)
         ids = torch.tensor([row.ids for row in rows], device=device)
         mask = torch.tensor([row.attention_mask for row in rows], device=device)
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=fast and has_bfloat16):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=has_bfloat16):
             hidden = bert(input_ids=ids, attention_mask=mask).last_hidden_state.float().cpu().numpy()
         return [states[: sum(row.attention_mask)] for states, row in zip(hidden, rows, strict=True)]
 
     return forward
 
 
-def _load_other(model: str, device: str) -> Callable[[list[str], bool], np.ndarray]:
+def _load_other(model: str, device: str) -> Callable[[list[str]], np.ndarray]:
     """Any sentence-transformers model: texts -> their vectors."""
     from sentence_transformers import SentenceTransformer
 
@@ -124,7 +123,7 @@ def _load_other(model: str, device: str) -> Callable[[list[str], bool], np.ndarr
         raise StudyError(
             f"encoder {model!r} is neither 'minilm', a folder nor a model that can be downloaded: {error}"
         ) from error
-    return lambda texts, fast: encoder.encode(texts, convert_to_numpy=True, show_progress_bar=False)
+    return lambda texts: encoder.encode(texts, convert_to_numpy=True, show_progress_bar=False)
 
 
 def text_key(text: str) -> str:

@@ -58,7 +58,7 @@ def test_equal_texts_are_encoded_once(encoder: Encoder) -> None:
     seen: list[str] = []
 
     counting = Encoder()
-    counting._forward = lambda texts, fast: (seen.extend(texts), np.ones((len(texts), 4)))[1]
+    counting._forward = lambda texts: (seen.extend(texts), np.ones((len(texts), 4)))[1]
     counting.encode(["a", "b", "a"])
     counting.encode(["b", "c"])
     assert sorted(seen) == ["a", "b", "c"]
@@ -78,7 +78,7 @@ def test_token_states_and_vectors_come_from_one_pass() -> None:
 
 def test_nan_is_an_error_that_names_the_text() -> None:
     encoder = Encoder()
-    encoder._forward = lambda texts, fast: [np.array([np.nan if text == "bad" else 1.0, 1.0]) for text in texts]
+    encoder._forward = lambda texts: [np.array([np.nan if text == "bad" else 1.0, 1.0]) for text in texts]
     with pytest.raises(StudyError, match="'bad'"):
         encoder.encode(["good", "bad"])
 

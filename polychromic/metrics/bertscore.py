@@ -49,9 +49,10 @@ def bert_score(
     without a known token.
 
     model: "minilm", or an `Encoder` of it, whose pass over the texts gives their sentence vectors too; its
-    last layer is used, and the values are those of the package bert-score to 1e-5 (pair by pair), up to 256
-    tokens. Or the name of a model that the package has tuned a layer for, such as "roberta-large", which it
-    then runs. Values of different models do not compare: the signature names the model.
+    last layer is used, and the values are those of the package bert-score (pair by pair), up to 256 tokens: to
+    1e-5 in float32, to about 1e-3 in bfloat16, which is taken where the processor multiplies in it. Or the name
+    of a model that the package has tuned a layer for, such as "roberta-large", which it then runs. Values of
+    different models do not compare: the signature names the model.
 
     Raises:
         StudyError: if the two are not of one length, the model is not known, or it gives NaN.
