@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from polychromic.prompts import render
 from polychromic.records import read_records
+from polychromic.training import training_rows
 
 STUDY = Path("results/demo")
 
@@ -25,13 +25,6 @@ def settings(study: Path, rule: str, domain: str, arm: str, seed: int = 42) -> d
     return json.loads((study / f".stamps/{rule}.{domain}.{arm}.{seed}.json").read_text())["params"]
 
 
-def training_rows(study: Path, domain: str, params: dict[str, Any]) -> list[dict[str, Any]]:
+def rows_of(study: Path, domain: str, params: dict[str, Any]) -> list[dict[str, Any]]:
     """The rows that an arm of the domain is trained on."""
-    return [
-        {
-            "prompt": render(record.prompt, output=params["output"], **params["prompting"]),
-            "completion": record.target,
-            "record": record,
-        }
-        for record in read_records(study / domain / "data/train.jsonl")
-    ]
+    return training_rows(read_records(study / domain / "data/train.jsonl"), params["output"], params["prompting"])

@@ -112,8 +112,8 @@ def resume(project: Path, snakemake: subprocess.Popen, command: list[str]) -> No
     subprocess.run(unlock, cwd=project, env={**os.environ, "PYTHONPATH": str(project)}, capture_output=True)
 
 
-def disturbed_run(project: Path, command: list[str], plan: list[str], spans: dict, seed: int) -> list[dict]:
-    """Run to the end with a kill for every entry of `plan`, a stage, at a random moment of one of its jobs.
+def disturbed_run(project: Path, command: list[str], spans: dict, seed: int) -> list[dict]:
+    """Run to the end with a kill for every entry of STAGES, at a random moment of one of its jobs.
 
     Args:
         spans: how long the shortest job of a stage takes, in seconds.
@@ -121,7 +121,7 @@ def disturbed_run(project: Path, command: list[str], plan: list[str], spans: dic
     Returns:
         A line a kill: its number, whom it hit, the stage at work, and how long that job had run, in seconds.
     """
-    chance, left, log, pace = random.Random(seed), Counter(plan), [], 1.0
+    chance, left, log, pace = random.Random(seed), Counter(STAGES), [], 1.0
     running = start(project, command)
     while running.poll() is None:
         at_work = {stage_of(job): job for job in running_jobs(running)}
@@ -171,7 +171,7 @@ def main() -> int:
         began = time.monotonic()
         if name == "killed":
             spans = shortest_jobs(given.folder / "undisturbed/results/kills/benchmarks")
-            log = disturbed_run(project, command, list(STAGES), spans, given.seed)
+            log = disturbed_run(project, command, spans, given.seed)
         elif start(project, command).wait() != 0:
             raise SystemExit(f"the study failed: see {project}/snakemake.log")
         print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)

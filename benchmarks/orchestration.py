@@ -2,8 +2,9 @@
 
     python -m benchmarks.orchestration [--folder /tmp/orchestration]
 
-Plans the published study with more and more seeds, plans one of which everything is done, and times what each
-kind of job imports before it works. Seconds are of CPU time (user and system) and of wall time.
+Plans the published study with more and more seeds and, for comparison, as many jobs of a workflow that has nothing but
+chains of five empty rules; plans a study of which everything is done; and times what each kind of job imports before it
+works. Seconds are of CPU time (user and system) and of wall time.
 """
 
 from __future__ import annotations
@@ -27,6 +28,20 @@ ROOT = Path(__file__).resolve().parent.parent
 SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))
 COPIED = ("Snakefile", "config.yaml", "docs/report", "polychromic", "profiles", "requirements.lock", "rules")
 
+CHAINS = """
+rule all:
+    input: expand("{{chain}}.4", chain=range({chains}))
+rule first:
+    output: "{{chain}}.0"
+    shell: "touch {{output}}"
+"""
+LINK = """
+rule link{i}:
+    input: "{{chain}}.{before}"
+    output: "{{chain}}.{i}"
+    shell: "touch {{output}}"
+"""
+
 
 def timed(command: list[str], folder: Path) -> tuple[float, float, str]:
     """(CPU seconds, wall seconds, output) of a command that must succeed."""
@@ -46,6 +61,14 @@ def plan(project: Path, overlay: str) -> tuple[float, float, str]:
     return timed([*command, "--configfile", overlay, "--", "all", "data"], project)
 
 
+def plan_chains(folder: Path, jobs: int) -> float:
+    """CPU seconds of a dry run of about `jobs` jobs in chains of five."""
+    folder.mkdir()
+    links = "".join(LINK.format(i=i, before=i - 1) for i in range(1, 5))
+    (folder / "Snakefile").write_text(CHAINS.format(chains=jobs // 5) + links)
+    return timed([SNAKEMAKE, "-n", "--quiet", "rules", "--cores", "1"], folder)[0]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.orchestration")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "orchestration")
@@ -62,8 +85,9 @@ def main() -> int:
         overlay.write_text(f"study: of-{seeds}\nseeds: {list(range(seeds))}\n")
         cpu, wall, _ = plan(project, overlay.name)
         jobs = len(all_jobs(load_study(project / "config.yaml", overlay)))
-        planned.append({"jobs": jobs, "cpu_s": round(cpu, 2), "wall_s": round(wall, 2)})
-        print(f"plan {jobs:>6} jobs: {cpu:6.1f} s of CPU, {wall:6.1f} s")
+        bare = plan_chains(project / f"chains-{jobs}", jobs)
+        planned.append({"jobs": jobs, "cpu_s": round(cpu, 2), "wall_s": round(wall, 2), "bare_cpu_s": round(bare, 2)})
+        print(f"plan {jobs:>6} jobs: {cpu:6.1f} s of CPU, {wall:6.1f} s; chains of empty rules {bare:6.1f} s of CPU")
 
     study = load_study(project / "config.yaml", project / "seeds-3.yaml")
     stamps = project / "results/of-3/.stamps"

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.embedded import STUDY, base_folder, settings, training_rows
+from benchmarks.embedded import STUDY, base_folder, rows_of, settings
 from polychromic.models import encode_prompt, load_adapter, load_base
 from polychromic.sampling import sample_groups
 
@@ -76,7 +76,7 @@ def main() -> None:
 
     model, tokenizer = load_base(base_folder(options.study), device="cpu")
     model = load_adapter(model, options.study / options.domain / "lora/seed-42/adapter").eval()
-    rows = training_rows(options.study, options.domain, settings(options.study, "train", options.domain, "lora"))
+    rows = rows_of(options.study, options.domain, settings(options.study, "train", options.domain, "lora"))
     prompts = [encode_prompt(tokenizer, row["prompt"]) for row in rows[: options.prompts]]
     speeds: dict[str, float] = {}
     for _ in range(options.repeats):

@@ -20,7 +20,7 @@ import torch
 from peft import get_peft_model
 from transformers import set_seed
 
-from benchmarks.embedded import STUDY, base_folder, settings, training_rows
+from benchmarks.embedded import STUDY, base_folder, rows_of, settings
 from polychromic.embedding import MINILM, Encoder
 from polychromic.measures import make_measure
 from polychromic.models import load_base
@@ -34,13 +34,8 @@ PHASES = ("sample", "measure", "score", "backward")
 def diversity_measure(params: dict):
     encoder = Encoder(MINILM)  # a new one remembers no text of the last run
     encoder.encode(["loaded before the clock runs"])
-    verifier = {key: value for key, value in params["verifier"].items() if key != "max_false_pass"}
-    if verifier["kind"] == "similarity":
-        verifier |= {"encode": encoder.encode, "threshold": None}
-    objective = params["objective"]
-    return make_measure(
-        objective["diversity"], encode=encoder.encode, verifier=make_verifier(**verifier), gate=objective["gate"]
-    )
+    objective, verifier = params["objective"], make_verifier(**params["verifier"], encode=encoder.encode)
+    return make_measure(objective["diversity"], encode=encoder.encode, verifier=verifier, gate=objective["gate"])
 
 
 def train(study: Path, params: dict, rows: list[dict], folder: str) -> tuple[float, PolychromicTrainer]:
@@ -83,7 +78,7 @@ def main() -> None:
             for arm in ("lora", options.arm):
                 params = settings(options.study, "train", domain, arm)
                 with tempfile.TemporaryDirectory() as folder:
-                    rows = training_rows(options.study, domain, params)
+                    rows = rows_of(options.study, domain, params)
                     result = train(options.study, params, rows, folder)
                 if arm not in best or result[0] < best[arm][0]:
                     best[arm] = result

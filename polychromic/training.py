@@ -15,6 +15,8 @@ from transformers import EarlyStoppingCallback, TrainerCallback, set_seed
 
 from polychromic.errors import StudyError
 from polychromic.measures import Measure
+from polychromic.prompts import render
+from polychromic.records import Record
 from polychromic.trainer import PolychromicConfig, PolychromicTrainer
 
 logger = logging.getLogger(__name__)
@@ -42,6 +44,24 @@ class Plan:
             f"{self.target_tokens:,} target tokens, {self.samples:,} samples of about "
             f"{self.sampled_tokens:,} tokens"
         )
+
+
+def training_rows(
+    records: Sequence[Record], output: str, prompting: dict[str, str], tokenizer: Any = None
+) -> list[dict[str, Any]]:
+    """{"prompt", "completion", "record"} of each record, as `finetune` takes them.
+
+    output, prompting: a domain's `output` and the study's `prompting`. tokenizer: where prompts go through its chat
+    template.
+    """
+    return [
+        {
+            "prompt": render(record.prompt, output=output, tokenizer=tokenizer, **prompting),
+            "completion": record.target,
+            "record": record,
+        }
+        for record in records
+    ]
 
 
 def trainer_settings(training: dict[str, Any], objective: dict[str, Any], **others) -> PolychromicConfig:

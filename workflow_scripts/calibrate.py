@@ -3,10 +3,10 @@
 from _encoder import load_encoder
 from _job import job, progress
 from _samples import read_prompts
-from _verifier import build_verifier
 
 from polychromic.embedding import save_embeddings
 from polychromic.files import write_json
+from polychromic.verifiers import make_verifier
 from polychromic.verifiers.calibration import calibrate, measure
 
 with job(snakemake) as p:
@@ -19,10 +19,10 @@ with job(snakemake) as p:
     elif settings["kind"] == "judge":
         from _judge import model_judge
 
-        verifier = build_verifier(settings, grades=model_judge(p, snakemake.params.cache).grades)
+        verifier = make_verifier(**settings, grades=model_judge(p, snakemake.params.cache).grades)
         result = measure(val, verifier, settings["max_false_pass"], hide=True)
     else:
-        result = measure(val, build_verifier(settings))
+        result = measure(val, make_verifier(**settings))
     write_json(snakemake.output.calibration, {"kind": settings["kind"], **result})
     progress(f"true pass {result['true_pass']:.3f}, false pass {result['false_pass']:.3f}, n = {result['n']}")
     for warning in result["warnings"]:

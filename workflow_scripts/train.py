@@ -16,37 +16,23 @@ logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
 def train(p):
     import torch
     from _model import load_base_model
-    from _verifier import build_verifier
 
     from polychromic.files import appearing
     from polychromic.measures import make_measure
     from polychromic.modelcard import write_model_card
-    from polychromic.prompts import render
     from polychromic.records import read_records
     from polychromic.runrecord import write_run_record
-    from polychromic.training import finetune, lora_settings, trainer_settings
+    from polychromic.training import finetune, lora_settings, trainer_settings, training_rows
+    from polychromic.verifiers import make_verifier
 
     started = time.perf_counter()
     wildcards, t, o = snakemake.wildcards, p["training"], p["objective"]
     model, tokenizer = load_base_model(snakemake, p["model"])
     loaded = time.perf_counter() - started
 
-    def rows(part):
-        return [
-            {
-                "prompt": render(
-                    record.prompt,
-                    output=p["output"],
-                    tokenizer=tokenizer if p["model"]["chat"] else None,
-                    **p["prompting"],
-                ),
-                "completion": record.target,
-                "record": record,
-            }
-            for record in read_records(snakemake.input[part])
-        ]
-
-    train_rows, held_back = rows("train"), None
+    chat = tokenizer if p["model"]["chat"] else None
+    train_rows = training_rows(read_records(snakemake.input.train), p["output"], p["prompting"], chat)
+    held_back = None
     if t["early_stopping"] is not None:
         # A slice of the training part: validation rows are for choosing settings, not for stopping.
         cut = max(1, len(train_rows) // 20)
@@ -59,7 +45,7 @@ def train(p):
             from _encoder import load_encoder
 
             encode = load_encoder(snakemake, p["encoder"]).encode
-        verifier = build_verifier(p["verifier"], encode)
+        verifier = make_verifier(**p["verifier"], encode=encode)
         measure = make_measure(o["diversity"], encode=encode, verifier=verifier, gate=o["gate"])
 
     # Under the key of these very settings: a checkpoint of other settings is never resumed from.

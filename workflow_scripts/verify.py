@@ -6,12 +6,11 @@ from pathlib import Path
 import pandas as pd
 from _job import job, progress
 from _samples import read_prompts, stacked, write_parquet
-from _verifier import build_verifier
 
 from polychromic.audit import audit_samples
 from polychromic.embedding import Embeddings
 from polychromic.files import write_json
-from polychromic.verifiers import verify_all
+from polychromic.verifiers import make_verifier, verify_all
 
 COLUMNS = ["seed", "prompt_id", "temperature", "sample", "passed", "status", "score", "label"]
 
@@ -25,7 +24,7 @@ with job(snakemake) as p:
         from _judge import model_judge
 
         grades = model_judge(p, snakemake.params.cache).grades
-    verifier = build_verifier(p["verifier"], encode, threshold, grades)
+    verifier = make_verifier(**p["verifier"], encode=encode, threshold=threshold, grades=grades)
 
     def verify(samples, records):
         by_id = {record.id: record for record in records}

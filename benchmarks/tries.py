@@ -1,0 +1,125 @@
+"""Try other settings of an arm: train it with them and read the validation prompts, where settings are chosen.
+
+    python -m benchmarks.tries [--study results/demo] [--arm lora] [--domains code qa] [--seeds 42 123]
+                               [--temperature 0.7] [learning_rate=5e-4 rank=8 ...]
+
+Settings are keys of the config's `training` and `objective`; what is not named is as in the finished study. The
+samples are of all validation prompts, ten each. The last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+import yaml
+
+from benchmarks.embedded import STUDY, base_folder, rows_of, settings
+from polychromic.embedding import Encoder
+from polychromic.measures import make_measure
+from polychromic.metrics.passk import pass_at_k
+from polychromic.models import encode_prompt, load_base
+from polychromic.prompts import render
+from polychromic.records import read_records
+from polychromic.sampling import sample_groups
+from polychromic.seeds import derive_seed
+from polychromic.training import finetune, lora_settings, trainer_settings
+from polychromic.verifiers import make_verifier, verify_all
+
+ENCODER = Encoder()
+
+
+def with_changes(params: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of a training with some settings changed."""
+    training, objective = dict(params["training"]), dict(params["objective"])
+    for key, value in changes.items():
+        section = training if key in training else objective
+        if key not in section:
+            raise SystemExit(f"{key} is no setting of training or objective: {', '.join([*training, *objective])}")
+        section[key] = value
+    return params | {"training": training, "objective": objective}
+
+
+def train(study: Path, domain: str, params: dict[str, Any], seed: int):
+    """(model, tokenizer) with the adapter trained."""
+    model, tokenizer = load_base(base_folder(study), attention=params["model"]["attention"], device="cpu")
+    objective = params["objective"]
+    measure = None
+    if objective["weight"]:
+        verifier = make_verifier(**params["verifier"], encode=ENCODER.encode)
+        measure = make_measure(objective["diversity"], encode=ENCODER.encode, verifier=verifier, gate=objective["gate"])
+    with tempfile.TemporaryDirectory() as folder:
+        args = trainer_settings(
+            params["training"],
+            objective,
+            output_dir=folder,
+            seed=seed,
+            seed_scope=f"tries/{domain}",
+            report_to="none",
+            disable_tqdm=True,
+            logging_strategy="no",
+            use_cpu=True,
+        )
+        rows, adapter = rows_of(study, domain, params), lora_settings(params["training"])
+        finetune(model, tokenizer, rows, args, adapter, f"{folder}/adapter", measure=measure)
+    return model, tokenizer
+
+
+def passes(study: Path, domain: str, params: dict, model, tokenizer, seed: int, temperature: float) -> list[list[bool]]:
+    """Which of ten samples of every validation prompt pass."""
+    records = read_records(study / domain / "data/val.jsonl")
+    generating = settings(study, "generate", domain, "lora")
+    prompts = [render(record.prompt, output=params["output"], **params["prompting"]) for record in records]
+    groups = sample_groups(
+        model,
+        tokenizer,
+        [encode_prompt(tokenizer, prompt) for prompt in prompts],
+        [[derive_seed("tries", seed, record.id, i) for i in range(10)] for record in records],
+        temperature=temperature,
+        max_new_tokens=generating["max_new_tokens"],
+        batch_size=500,
+    )
+    threshold = json.loads((study / domain / "calibration.json").read_text()).get("threshold")
+    verifier = make_verifier(**params["verifier"], encode=ENCODER.encode, threshold=threshold)
+    answers = [
+        ([sample.text for sample in group], record, [sample.finish for sample in group])
+        for group, record in zip(groups, records, strict=True)
+    ]
+    return [[outcome.passed for outcome in outcomes] for outcomes in verify_all(verifier, answers)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--study", type=Path, default=STUDY)
+    parser.add_argument("--arm", default="lora")
+    parser.add_argument("--domains", nargs="+", default=["social", "code", "creative", "qa"])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[42, 123])
+    parser.add_argument("--temperature", type=float, default=0.7)
+    parser.add_argument("changes", nargs="*", metavar="setting=value")
+    options = parser.parse_intermixed_args()
+    changes = {key: yaml.safe_load(value) for key, value in (change.split("=", 1) for change in options.changes)}
+    changes = {key: float(value) if key == "learning_rate" else value for key, value in changes.items()}
+    torch.set_num_threads(1)
+    logging.disable(logging.WARNING)
+    found = []
+    for domain in options.domains:
+        params = with_changes(settings(options.study, "train", domain, options.arm), changes)
+        results = []
+        for seed in options.seeds:
+            model, tokenizer = train(options.study, domain, params, seed)
+            results += passes(options.study, domain, params, model, tokenizer, seed, options.temperature)
+        means = {f"pass@{k}": sum(pass_at_k(10, sum(r), k) for r in results) / len(results) for k in (1, 5, 10)}
+        found.append({"domain": domain, "prompts": len(results) // len(options.seeds), **means})
+    print(pd.DataFrame(found).to_string(index=False, float_format="{:.3f}".format))
+    about = {"benchmark": "tries", "arm": options.arm, "seeds": options.seeds, "changes": changes}
+    print(json.dumps({**about, "domains": found}))
+
+
+if __name__ == "__main__":
+    main()
