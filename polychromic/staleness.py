@@ -26,12 +26,15 @@ from polychromic.files import file_digest, write_atomic
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "polychromic"
-# Logs, done files, cards, processes, and what is written down about a run: none of it can change a result.
+# How a job starts, logs, done files, cards, processes, and what is written down about a run: none of it can change
+# a result.
 PLUMBING = {
     "workflow_scripts/_job.py",
     "workflow_scripts/_processes.py",
+    "workflow_scripts/_warm.py",
     "polychromic/modelcard.py",
     "polychromic/runrecord.py",
+    "polychromic/warm.py",
 }
 LONG_AGO = 1
 

@@ -3,7 +3,7 @@ import os
 import sys
 from pathlib import Path
 
-from polychromic import jobs
+from polychromic import jobs, warm
 from polychromic.config import parse_study, read_yaml
 from polychromic.errors import StudyError, what_to_do
 
@@ -50,6 +50,10 @@ onstart:
     # With a limit on the rate of jobs Snakemake plans anew some time after each plan and each end of a job, and so ever
     # more often, and cannot be told to have none.
     workflow.scheduler.job_rate_limiter = None
+    short = {"calibrate", "train", "derive", "generate", "encode"}
+    if workflow.local_exec and not STUDY.gpus_per_job:
+        if sum(job.rule.name in short for job in workflow.dag.needrun_jobs()) > 3:
+            warm.start()
 
 
 wildcard_constraints:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import resource
 import sys
 import traceback
 from collections.abc import Iterator
@@ -18,8 +19,8 @@ from polychromic.errors import StudyError, what_to_do
 from polychromic.files import write_atomic
 from polychromic.staleness import PACKAGE, PLUMBING, ROOT
 
-# Importing torch and its kin makes millions of objects that stay; looking them through for garbage every seven hundred
-# took a fifth of a job's start.
+# What importing torch and its kin makes stays; looking it through for garbage every seven hundred objects took a fifth
+# of a job's start.
 gc.set_threshold(100_000, 50, 50)
 
 # What this module itself loads.
@@ -65,8 +66,15 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
         traceback.print_exc()
         console.write(f"\n[{name}] failed; the traceback is in {snakemake.log[0]}\n\n")
         raise
-    sys.stdout.flush()
+    print(_used(), flush=True)
     write_atomic(Path(snakemake.output.done), text)
+
+
+def _used() -> str:
+    """What the job took; Snakemake's benchmark file samples it, and knows nothing of a fork (polychromic/warm.py)."""
+    own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    seconds = sum(usage.ru_utime + usage.ru_stime for usage in (own, children))
+    return f"used {seconds:.1f} s of CPU and {max(own.ru_maxrss, children.ru_maxrss) / 1024:.0f} MiB of memory"
 
 
 def _refuse_unstamped_code(code: dict[str, str]) -> None:

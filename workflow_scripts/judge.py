@@ -1,5 +1,6 @@
 """Preference between an arm's sample and the control's, asked in both orders."""
 
+import _warm  # noqa: F401
 from _job import job, progress
 from _samples import read_prompts, stacked, write_parquet
 
