@@ -24,6 +24,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 SOCKET = "POLYCHROMIC_WARM"
@@ -36,7 +37,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def start() -> None:
-    """Start the process; it ends with this one."""
+    """Start the process; it ends with this one. Linux only."""
     folder = tempfile.mkdtemp(prefix="polychromic-")  # only its owner may enter
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     path = f"{folder}/jobs"
@@ -94,7 +95,9 @@ def serve(listener: socket.socket) -> dict:
         for key, _ in selector.select():
             if key.fileobj is listener:
                 client, _ = listener.accept()
-                request, files, *_ = socket.recv_fds(client, 1 << 20, 3)
+                files: list[int] = []
+                with suppress(ConnectionError):
+                    request, files, *_ = socket.recv_fds(client, 1 << 20, 3)
                 if len(files) < 3:  # it went away
                     client.close()
                     continue
@@ -109,7 +112,8 @@ def serve(listener: socket.socket) -> dict:
                     return json.loads(request)
                 for file in files:
                     os.close(file)
-                client.send(b"forked")
+                with suppress(ConnectionError):
+                    client.send(b"forked")
                 jobs[pid] = client, os.pidfd_open(pid)
                 selector.register(client, selectors.EVENT_READ, (pid, "left"))
                 selector.register(jobs[pid][1], selectors.EVENT_READ, (pid, "ended"))
@@ -118,7 +122,7 @@ def serve(listener: socket.socket) -> dict:
                 if event == "left":  # the job was cancelled
                     os.kill(pid, signal.SIGKILL)
                 _, status = os.waitpid(pid, 0)
-                if event == "ended":
+                with suppress(ConnectionError):
                     jobs[pid][0].send(str(status).encode())
                 forget(pid)
 

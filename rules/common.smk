@@ -51,7 +51,7 @@ onstart:
     # more often, and cannot be told to have none.
     workflow.scheduler.job_rate_limiter = None
     short = {"calibrate", "train", "derive", "generate", "encode"}
-    if workflow.local_exec and not STUDY.gpus_per_job:
+    if sys.platform == "linux" and workflow.local_exec and not STUDY.gpus_per_job:
         if sum(job.rule.name in short for job in workflow.dag.needrun_jobs()) > 3:
             warm.start()
 
