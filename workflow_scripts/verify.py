@@ -16,16 +16,16 @@ from polychromic.verifiers import make_verifier, verify_all
 COLUMNS = ["seed", "prompt_id", "temperature", "sample", "passed", "status", "score", "label"]
 
 with job(snakemake) as p:
-    encode = threshold = grades = None
+    settings = dict(p["verifier"])
     if snakemake.input.similarity:
         calibration, *embeddings = snakemake.input.similarity
-        encode = Embeddings(*embeddings).encode
-        threshold = json.loads(Path(calibration).read_text(encoding="utf-8"))["threshold"]
-    if p["verifier"]["kind"] == "judge":
+        settings["encode"] = Embeddings(*embeddings).encode
+        settings["threshold"] = json.loads(Path(calibration).read_text(encoding="utf-8"))["threshold"]
+    if settings["kind"] == "judge":
         from _judge import model_judge
 
-        grades = model_judge(p, snakemake.params.cache).grades
-    verifier = make_verifier(**p["verifier"], encode=encode, threshold=threshold, grades=grades)
+        settings["grades"] = model_judge(p, snakemake.params.cache).grades
+    verifier = make_verifier(**settings)
 
     def verify(samples, records):
         by_id = {record.id: record for record in records}
