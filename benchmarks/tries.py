@@ -1,7 +1,7 @@
 """Try other settings of an arm: train it with them and read the validation prompts, where settings are chosen.
 
     python -m benchmarks.tries [--study results/demo] [--arm lora] [--domains code qa] [--seeds 42 123]
-                               [--temperature 0.7] [learning_rate=5e-4 rank=8 ...]
+                               [--temperature 0.7] [--set learning_rate=5e-4 rank=8]
 
 Settings are keys of the config's `training` and `objective`; what is not named is as in the finished study. The
 samples are of all validation prompts, ten each. The last line is one JSON object.
@@ -101,9 +101,9 @@ def main() -> None:
     parser.add_argument("--domains", nargs="+", default=["social", "code", "creative", "qa"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[42, 123])
     parser.add_argument("--temperature", type=float, default=0.7)
-    parser.add_argument("changes", nargs="*", metavar="setting=value")
-    options = parser.parse_intermixed_args()
-    changes = {key: yaml.safe_load(value) for key, value in (change.split("=", 1) for change in options.changes)}
+    parser.add_argument("--set", nargs="+", default=[], metavar="setting=value")
+    options = parser.parse_args()
+    changes = {key: yaml.safe_load(value) for key, value in (change.split("=", 1) for change in options.set)}
     changes = {key: float(value) if key == "learning_rate" else value for key, value in changes.items()}
     torch.set_num_threads(1)
     logging.disable(logging.WARNING)
