@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from polychromic.measures import Measure, make_measure
 from polychromic.records import read_records
 from polychromic.training import training_rows
+from polychromic.verifiers import make_verifier
 
 STUDY = Path("results/demo")
 
@@ -25,6 +27,15 @@ def settings(study: Path, rule: str, domain: str, arm: str, seed: int = 42) -> d
     return json.loads((study / f".stamps/{rule}.{domain}.{arm}.{seed}.json").read_text())["params"]
 
 
-def rows_of(study: Path, domain: str, params: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rows that an arm of the domain is trained on."""
-    return training_rows(read_records(study / domain / "data/train.jsonl"), params["output"], params["prompting"])
+def rows_of(study: Path, domain: str, params: dict[str, Any], part: str = "train") -> list[dict[str, Any]]:
+    """The rows of a domain's part, as an arm is trained on them."""
+    return training_rows(read_records(study / domain / f"data/{part}.jsonl"), params["output"], params["prompting"])
+
+
+def diversity_measure(params: dict[str, Any], encode) -> Measure | None:
+    """D of an arm's training; None without a diversity term."""
+    objective = params["objective"]
+    if not objective["weight"]:
+        return None
+    verifier = make_verifier(**params["verifier"], encode=encode)
+    return make_measure(objective["diversity"], encode=encode, verifier=verifier, gate=objective["gate"])

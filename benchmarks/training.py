@@ -20,22 +20,13 @@ import torch
 from peft import get_peft_model
 from transformers import set_seed
 
-from benchmarks.embedded import STUDY, base_folder, rows_of, settings
+from benchmarks.embedded import STUDY, base_folder, diversity_measure, rows_of, settings
 from polychromic.embedding import MINILM, Encoder
-from polychromic.measures import make_measure
 from polychromic.models import load_base
 from polychromic.trainer import PolychromicTrainer
 from polychromic.training import lora_settings, trainer_settings
-from polychromic.verifiers import make_verifier
 
 PHASES = ("sample", "measure", "score", "backward")
-
-
-def diversity_measure(params: dict):
-    encoder = Encoder(MINILM)  # a new one remembers no text of the last run
-    encoder.encode(["loaded before the clock runs"])
-    objective, verifier = params["objective"], make_verifier(**params["verifier"], encode=encoder.encode)
-    return make_measure(objective["diversity"], encode=encoder.encode, verifier=verifier, gate=objective["gate"])
 
 
 def train(study: Path, params: dict, rows: list[dict], folder: str) -> tuple[float, PolychromicTrainer]:
@@ -54,7 +45,9 @@ def train(study: Path, params: dict, rows: list[dict], folder: str) -> tuple[flo
         disable_tqdm=True,
         use_cpu=True,
     )
-    measure = diversity_measure(params) if params["objective"]["weight"] else None
+    encoder = Encoder(MINILM)  # a new one remembers no text of the last run
+    encoder.encode(["loaded before the clock runs"])
+    measure = diversity_measure(params, encoder.encode)
     trainer = PolychromicTrainer(model, args, rows, tokenizer, measure=measure)
     began = time.perf_counter()
     trainer.train()

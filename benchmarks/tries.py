@@ -1,10 +1,10 @@
 """Try other settings of an arm: train it with them and read the validation prompts, where settings are chosen.
 
     python -m benchmarks.tries [--study results/demo] [--arm lora] [--domains code qa] [--seeds 42 123]
-                               [--temperature 0.7] [--set learning_rate=5e-4 rank=8]
+                               [--set learning_rate=5e-4 rank=8]
 
 Settings are keys of the config's `training` and `objective`; what is not named is as in the finished study. The
-samples are of all validation prompts, ten each. The last line is one JSON object.
+samples are of all validation prompts, drawn as in the study. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -20,13 +20,10 @@ import pandas as pd
 import torch
 import yaml
 
-from benchmarks.embedded import STUDY, base_folder, rows_of, settings
+from benchmarks.embedded import STUDY, base_folder, diversity_measure, rows_of, settings
 from polychromic.embedding import Encoder
-from polychromic.measures import make_measure
 from polychromic.metrics.passk import pass_at_k
 from polychromic.models import encode_prompt, load_base
-from polychromic.prompts import render
-from polychromic.records import read_records
 from polychromic.sampling import sample_groups
 from polychromic.seeds import derive_seed
 from polychromic.training import finetune, lora_settings, trainer_settings
@@ -35,29 +32,25 @@ from polychromic.verifiers import make_verifier, verify_all
 ENCODER = Encoder()
 
 
-def with_changes(params: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """The parameters of a training with some settings changed."""
+def with_changes(params: dict[str, Any], changes: dict[str, str]) -> dict[str, Any]:
+    """The parameters of a training with some settings changed, each given as YAML."""
     training, objective = dict(params["training"]), dict(params["objective"])
     for key, value in changes.items():
         section = training if key in training else objective
         if key not in section:
             raise SystemExit(f"{key} is no setting of training or objective: {', '.join([*training, *objective])}")
-        section[key] = value
+        section[key] = type(section[key])(yaml.safe_load(value))  # YAML takes 5e-4 for a text
     return params | {"training": training, "objective": objective}
 
 
 def train(study: Path, domain: str, params: dict[str, Any], seed: int):
     """(model, tokenizer) with the adapter trained."""
     model, tokenizer = load_base(base_folder(study), attention=params["model"]["attention"], device="cpu")
-    objective = params["objective"]
-    measure = None
-    if objective["weight"]:
-        verifier = make_verifier(**params["verifier"], encode=ENCODER.encode)
-        measure = make_measure(objective["diversity"], encode=ENCODER.encode, verifier=verifier, gate=objective["gate"])
+    measure = diversity_measure(params, ENCODER.encode)
     with tempfile.TemporaryDirectory() as folder:
         args = trainer_settings(
             params["training"],
-            objective,
+            params["objective"],
             output_dir=folder,
             seed=seed,
             seed_scope=f"tries/{domain}",
@@ -71,27 +64,28 @@ def train(study: Path, domain: str, params: dict[str, Any], seed: int):
     return model, tokenizer
 
 
-def passes(study: Path, domain: str, params: dict, model, tokenizer, seed: int, temperature: float) -> list[list[bool]]:
-    """Which of ten samples of every validation prompt pass."""
-    records = read_records(study / domain / "data/val.jsonl")
-    generating = settings(study, "generate", domain, "lora")
-    prompts = [render(record.prompt, output=params["output"], **params["prompting"]) for record in records]
+def passes(study: Path, domain: str, params: dict, model, tokenizer, seed: int) -> list[list[bool]]:
+    """Which of the samples of every validation prompt pass."""
+    rows, generating = rows_of(study, domain, params, "val"), settings(study, "generate", domain, "lora")
+    sampling = generating["sampling"]
     groups = sample_groups(
         model,
         tokenizer,
-        [encode_prompt(tokenizer, prompt) for prompt in prompts],
-        [[derive_seed("tries", seed, record.id, i) for i in range(10)] for record in records],
-        temperature=temperature,
+        [encode_prompt(tokenizer, row["prompt"]) for row in rows],
+        [[derive_seed("tries", seed, row["record"].id, i) for i in range(sampling["samples"])] for row in rows],
+        temperature=sampling["temperature"],
+        top_p=sampling["top_p"],
         max_new_tokens=generating["max_new_tokens"],
-        batch_size=500,
+        batch_size=sampling["batch_size"],
     )
-    threshold = json.loads((study / domain / "calibration.json").read_text()).get("threshold")
-    verifier = make_verifier(**params["verifier"], encode=ENCODER.encode, threshold=threshold)
+    verifying = params["verifier"] | {"encode": ENCODER.encode}
+    if verifying["kind"] == "similarity":
+        verifying["threshold"] = json.loads((study / domain / "calibration.json").read_text())["threshold"]
     answers = [
-        ([sample.text for sample in group], record, [sample.finish for sample in group])
-        for group, record in zip(groups, records, strict=True)
+        ([sample.text for sample in group], row["record"], [sample.finish for sample in group])
+        for group, row in zip(groups, rows, strict=True)
     ]
-    return [[outcome.passed for outcome in outcomes] for outcomes in verify_all(verifier, answers)]
+    return [[outcome.passed for outcome in outcomes] for outcomes in verify_all(make_verifier(**verifying), answers)]
 
 
 def main() -> None:
@@ -100,11 +94,9 @@ def main() -> None:
     parser.add_argument("--arm", default="lora")
     parser.add_argument("--domains", nargs="+", default=["social", "code", "creative", "qa"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[42, 123])
-    parser.add_argument("--temperature", type=float, default=0.7)
     parser.add_argument("--set", nargs="+", default=[], metavar="setting=value")
     options = parser.parse_args()
-    changes = {key: yaml.safe_load(value) for key, value in (change.split("=", 1) for change in options.set)}
-    changes = {key: float(value) if key == "learning_rate" else value for key, value in changes.items()}
+    changes = dict(change.split("=", 1) for change in options.set)
     torch.set_num_threads(1)
     logging.disable(logging.WARNING)
     found = []
@@ -113,8 +105,8 @@ def main() -> None:
         results = []
         for seed in options.seeds:
             model, tokenizer = train(options.study, domain, params, seed)
-            results += passes(options.study, domain, params, model, tokenizer, seed, options.temperature)
-        means = {f"pass@{k}": sum(pass_at_k(10, sum(r), k) for r in results) / len(results) for k in (1, 5, 10)}
+            results += passes(options.study, domain, params, model, tokenizer, seed)
+        means = {f"pass@{k}": sum(pass_at_k(len(r), sum(r), k) for r in results) / len(results) for k in (1, 5, 10)}
         found.append({"domain": domain, "prompts": len(results) // len(options.seeds), **means})
     print(pd.DataFrame(found).to_string(index=False, float_format="{:.3f}".format))
     about = {"benchmark": "tries", "arm": options.arm, "seeds": options.seeds, "changes": changes}

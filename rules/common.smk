@@ -50,9 +50,13 @@ onstart:
     # With a limit on the rate of jobs Snakemake plans anew some time after each plan and each end of a job, and so ever
     # more often, and cannot be told to have none.
     workflow.scheduler.job_rate_limiter = None
-    short = {"calibrate", "train", "derive", "generate", "encode"}
+    # It takes as long to start as one of these jobs takes to import torch: worth it for several.
+    with_torch = {"calibrate", "train", "derive", "generate", "encode"}
     if sys.platform == "linux" and workflow.local_exec and not STUDY.gpus_per_job:
-        if sum(job.rule.name in short for job in workflow.dag.needrun_jobs()) > 3:
+        if (
+            sum(job.rule.name in with_torch for job in workflow.dag.needrun_jobs())
+            > 3
+        ):
             warm.start()
 
 

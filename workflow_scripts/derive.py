@@ -4,7 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
-import _warm  # noqa: F401
+import _warm
 from _job import job
 
 from polychromic.derived import average_adapters, scale_adapter

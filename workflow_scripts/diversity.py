@@ -1,6 +1,6 @@
 """How the answers of each prompt differ."""
 
-import _warm  # noqa: F401
+import _warm
 import pandas as pd
 from _job import job
 from _samples import read_prompts, stacked, write_parquet

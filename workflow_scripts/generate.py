@@ -3,7 +3,7 @@
 import math
 from pathlib import Path
 
-import _warm  # noqa: F401
+import _warm
 import pandas as pd
 from _job import job, progress
 from _model import load_base_model

@@ -1,6 +1,6 @@
 """Preference between an arm's sample and the control's, asked in both orders."""
 
-import _warm  # noqa: F401
+import _warm
 from _job import job, progress
 from _samples import read_prompts, stacked, write_parquet
 

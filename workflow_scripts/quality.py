@@ -1,6 +1,6 @@
 """How good a single answer is."""
 
-import _warm  # noqa: F401
+import _warm
 import pandas as pd
 from _job import job
 from _samples import read_per_seed, read_prompts, stacked, write_parquet

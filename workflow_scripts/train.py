@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-import _warm  # noqa: F401
+import _warm
 from _job import job, progress
 from _processes import RANK, WORLD, run_on_each_card
 
