@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
+from array import array
+from collections import Counter, OrderedDict, UserDict, defaultdict, deque, namedtuple
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import IntEnum
 from fractions import Fraction
+from itertools import combinations_with_replacement
 
 import pytest
 from hypothesis import given
@@ -91,6 +93,10 @@ def test_values_survive(value):
         -0.0,
         deque([1, (2,)]),
         math.inf,
+        array("d", [1.5, -0.0]),
+        array("Q", [(1 << 64) - 1]),
+        {"b": [1], "a": 2}.keys(),
+        {"b": [1], "a": 2}.items(),
     ],
 )
 def test_types_are_exact(value):
@@ -126,6 +132,57 @@ def test_iterators_are_read_and_endless_ones_refused():
         encode(iter(int, 1), refuse)
 
 
+ASSERTED = ("set(v)", "list(v)", "sorted(v)", "len(v)", "v == {1, 2}", "v == [2, 1]", "2 in v", "{*v} & {2}")
+
+
+def outcome(expression, value):
+    try:
+        return eval(expression, {"v": value})
+    except Exception as error:
+        return type(error)
+
+
+@pytest.mark.parametrize("expression", ASSERTED)
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: {2: 1, 1: 3}.keys(),
+        lambda: {2: 1, 1: 3}.values(),
+        lambda: {2: 1, 1: 3}.items(),
+        lambda: {2: [1], 1: {}}.values(),
+        lambda: OrderedDict({2: 1, 1: 3}).keys(),
+        lambda: Counter([2, 2, 1]).items(),
+        lambda: UserDict({2: 1, 1: 3}).keys(),
+        lambda: UserDict({2: 1, 1: 3}).values(),
+        lambda: array("i", [2, 1, 1]),
+        lambda: array("u", "ba"),
+        lambda: (x for x in (2, 1)),
+        lambda: map(abs, (2, -1)),
+        lambda: zip((2, 1), "ab", strict=True),
+        lambda: filter(None, (2, 0, 1)),
+        lambda: reversed({1: 2, 2: 1}.keys()),
+        lambda: range(2, 0, -1),
+        lambda: deque((2, 1)),
+        lambda: Counter([2, 1, 1]),
+        lambda: defaultdict(int, {2: 1, 1: 2}),
+        lambda: OrderedDict({2: 1, 1: 3}),
+        lambda: b"\2\1",
+        lambda: frozenset({1, 2}),
+        lambda: namedtuple("pair", "x y")(2, 1),
+    ],
+)
+def test_assertions_find_in_iterables_what_they_would_without_the_journey(make, expression):
+    assert outcome(expression, there_and_back(make())) == outcome(expression, make())
+
+
+def test_views_hold_objects():
+    class Thing:
+        pass
+
+    back = decode(encode({Thing(): 1}.items(), lambda value: 7), lambda number: ("thing", number))
+    assert list(back) == [(("thing", 7), 1)]
+
+
 def test_objects_travel_by_number():
     class Thing:
         pass
@@ -158,6 +215,11 @@ def test_objects_travel_by_number():
         {"decimal": "x"},
         {"range": ["0x0", "0x1", "0x0"]},
         {"complex": [1, 2, 3]},
+        {"array": "ib"},
+        {"array": ["b", [1000]]},
+        {"keys": [[1]]},
+        {"items": [1]},
+        {"values": 1},
         object(),
     ],
 )
@@ -187,11 +249,35 @@ def test_forms_that_none_of_us_writes_are_refused(form):
         (math.nan, math.nan, True),
         ([], "", False),
         ({}, [], False),
+        (set(), {}, False),
+        (set(), frozenset(), True),
         (1e300, 1e301, False),
     ],
 )
 def test_one_string_for_values_that_tests_call_equal(a, b, equal):
     assert (canonical(a) == canonical(b)) is equal
+
+
+def test_one_string_for_values_of_all_types_that_are_equal():
+    samples = [
+        None, 0, False, -0.0, 0j, Decimal("0E5"), Fraction(0), 1, True, 1.0, 1 + 0j, Decimal("1.00"), Fraction(1),
+        0.5, Decimal("0.50"), Fraction(1, 2), 0.1, Decimal("0.1"), Fraction(1, 10), Fraction(1, 3), 1j, 1 + 1j,
+        1 << 80, Decimal(1 << 80), Fraction(1, 1 << 2000), Decimal("1E-400"), math.inf, Decimal("inf"),
+        "", "{}", "set()", "1", b"", bytearray(), b"\1", bytearray(b"\1"),
+        [], (), deque(), set(), frozenset(), {}, {}.keys(), {}.items(), OrderedDict().keys(),
+        [1], (1,), deque([1]), {1}, frozenset({1.0}), {1: 1}, {1: 1}.keys(), {1: 2}.keys(), {1: 1}.items(), {(1, 1)},
+        [set()], [{}], [frozenset()], {frozenset()}, {()}, [[]], [()], {"set": []}, complex(0, math.inf),
+        range(0), range(3, 1), range(1), range(0, 5, 9), range(2), range(0, 4, 2), range(0, 6, 4), range(0, 3, 2),
+        array("i"), array("d"), array("i", [1]), array("d", [1]), array("u", "1"), array("i", [1, 1]),
+        int, bool, date(2020, 1, 1), datetime(2020, 1, 1), timedelta(1),
+    ]  # fmt: skip
+    for a, b in combinations_with_replacement(samples, 2):
+        if {type(a), type(b)} != {bytearray, array}:  # equal in memory, though bytes and an array never are
+            assert (canonical(a) == canonical(b)) is (a == b), (a, b)
+    assert canonical(Decimal("sNaN")) == canonical(math.nan)
+    assert canonical(Decimal("1E+999999999")) != canonical(Decimal("1E-999999999"))  # at once
+    assert canonical({1: [2]}.items()) == canonical({1.0: [2]}.items()) != canonical({1: [3]}.items())
+    assert canonical({1: 2}.values()) == canonical({3: 2}.values()) != canonical([2])
 
 
 def test_objects_have_no_canonical_string():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import socket
 import struct
 import subprocess
@@ -15,7 +16,8 @@ import pytest
 
 from polychromic.errors import StudyError
 from polychromic.verifiers import landlock, sandbox, seccomp
-from polychromic.verifiers.code import behaviours, run, run_many
+from polychromic.verifiers.code import _probe_job, _test_job, behaviours, run, run_many
+from polychromic.verifiers.wire import frame
 
 ADD = "def add(a, b):\n    return a + b\n"
 TESTS = "def check(candidate):\n    assert candidate(1, 2) == 3\n    assert candidate(-1, 1) == 0\n"
@@ -348,6 +350,24 @@ def test_values_of_the_tests_side_are_plain():
     assert run(program, "assert g(P(3)) == P(3)").status == "failed"  # equal to itself only
 
 
+@pytest.mark.parametrize(
+    ("program", "tests"),
+    [
+        ("return dict.fromkeys(x).keys()", "assert set(f([1, 2, 2])) == {1, 2} == f([2, 1])\nassert 1 in f([1])"),
+        ("return dict.fromkeys(x).keys()", "assert list(f([2, 1, 2])) == [2, 1]"),
+        ("return {v: -v for v in x}.values()", "assert sorted(f([1, 2])) == [-2, -1]"),
+        (
+            "import collections\n    return collections.Counter(x).items()",
+            "assert len(f('aab')) == 2\nassert ('a', 2) in f('aab')",
+        ),
+        ("import array\n    return array.array('i', x)", "assert list(f([2, 1])) == [2, 1]\nassert f([2, 1])[0] == 2"),
+        ("return list(x)", "assert f({1: 2}.keys()) == [1]"),
+    ],
+)
+def test_views_and_arrays_are_values(program, tests):
+    assert run(f"def f(x):\n    {program}", tests, "f").status == "passed"
+
+
 # --- the supervisor ---
 # ---------------------
 
@@ -357,6 +377,57 @@ def test_tests_that_hang_or_exit_cost_one_verdict(monkeypatch):
     assert run(ADD, "while add(1, 1): pass", timeout=0.1).status == "timeout"
     assert run(ADD, "import os\nadd(1, 1)\nos._exit(0)").status == "error"
     assert run(ADD, TESTS, "add").passed
+
+
+FORGED = frame(json.dumps({"status": "passed", "detail": "", "behaviour": None}).encode())
+
+
+def test_a_candidate_cannot_reach_the_supervisor_however_many_files_that_holds():
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(300)]
+    try:
+        lane = sandbox._Lane(sandbox.method())
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+    evil = "def add(a, b):\n    import os\n    for descriptor in range(4, 2000):\n"
+    evil += f"        try: os.write(descriptor, {FORGED!r})\n        except OSError: pass\n    return 0\n"
+    bad = ADD.replace("+", "-")
+    spy = "def f():\n    import os\n    found = []\n    for descriptor in range(2000):\n"
+    spy += "        try: os.fstat(descriptor)\n        except OSError: continue\n"
+    spy += "        found.append(descriptor)\n    return found"
+    try:
+        verdicts = [lane.run(_test_job(program, TESTS, "add", 1.0)) for program in (evil, ADD, bad, ADD)]
+        assert [verdict["status"] for verdict in verdicts] == ["failed", "passed", "failed", "passed"]
+        assert lane.run(_probe_job(spy, [[]], "f", 1.0))["behaviour"] == "[0,1,2,3]"
+    finally:
+        lane.close()
+
+
+@pytest.mark.parametrize("copies", [1, 2])
+def test_a_verdict_too_many_is_no_later_programs(copies):
+    # Tests are other people's code: these write verdicts of their own to the supervisor.
+    tests = "import sys\nadd(1, 1)\nframe = sys._getframe()\nwhile 'jobs' not in frame.f_locals:\n"
+    tests += f"    frame = frame.f_back\nframe.f_locals['jobs'].sendall({FORGED!r} * {copies})\nassert False\n"
+    lane = sandbox._Lane(sandbox.method())
+    try:
+        lane.run(_test_job(ADD, tests, "add", 1.0))
+        if copies == 1:
+            select.select([lane.socket], [], [], 10)
+        bad = ADD.replace("+", "-")
+        verdicts = [lane.run(_test_job(program, TESTS, "add", 1.0)) for program in (bad, ADD, bad)]
+        assert [verdict["status"] for verdict in verdicts] == ["failed", "passed", "failed"]
+    finally:
+        lane.close()
+
+
+def test_a_lane_that_died_between_jobs_costs_no_verdict():
+    lane = sandbox._Lane(sandbox.method())
+    try:
+        lane.process.kill()
+        assert lane.socket.recv(1) == b""
+        assert lane.run(_test_job(ADD, TESTS, "add", 1.0))["status"] == "passed"
+    finally:
+        lane.close()
 
 
 def test_an_interrupted_lane_owes_nobody_its_verdict(monkeypatch):

@@ -1,19 +1,20 @@
 """Plain values as JSON: the only language in which the trusted side and a candidate program talk.
 
 A candidate's answer reaches the tests as text that is parsed into exactly these types: None, bool, int,
-float, complex, str, bytes, list, tuple, set, frozenset, dict, deque, range, Decimal, Fraction, datetime's
-four, the names of the builtin types, and one-shot iterators. Types are kept exactly (1, True and 1.0 stay
-three things), subclasses arrive as the plain type they derive from (a Counter as a dict), so no object with
-an `__eq__` of its own ever meets an assertion. Anything else travels as a number, a reference to an object
-that stays with the candidate.
+float, complex, str, bytes, list, tuple, set, frozenset, dict and its views, deque, range, array, Decimal,
+Fraction, datetime's four, the names of the builtin types, and one-shot iterators. Types are kept exactly (1,
+True and 1.0 stay three things), subclasses arrive as the plain type they derive from (a Counter as a dict), so
+no object with an `__eq__` of its own ever meets an assertion. Anything else travels as a number, a reference to
+an object that stays with the candidate.
 """
 
 from __future__ import annotations
 
 import json
 import math
+from array import array
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, ItemsView, Iterator, KeysView, ValuesView
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -21,6 +22,7 @@ from itertools import islice
 from typing import Any
 
 MAX_ITERATOR = 100_000  # items taken from a generator: an endless one must end somewhere
+_MAX_EXPONENT = 5000  # of a Decimal that is compared with other numbers: 1E+999999999 would take hours
 _SMALL = 1 << 53  # larger integers travel in base 16, which has no limit on digits
 
 # Exact type -> (tag, parts that JSON can hold, way back). Containers hold values and are handled below.
@@ -39,6 +41,7 @@ _SCALARS: dict[type, tuple[str, Callable[[Any], Any], Callable[[Any], Any]]] = {
         lambda v: [hex(v.start), hex(v.stop), hex(v.step)],
         lambda p: range(*(int(x, 16) for x in p)),
     ),
+    array: ("array", lambda v: [v.typecode, v.tolist()], lambda p: array(*p)),
     datetime: ("datetime", datetime.isoformat, datetime.fromisoformat),
     date: ("date", date.isoformat, date.fromisoformat),
     time: ("time", time.isoformat, time.fromisoformat),
@@ -49,6 +52,13 @@ _TYPES = {
     for kind in (bool, int, float, complex, str, bytes, list, tuple, set, frozenset, dict, type(None))
 }
 _SEQUENCES: dict[type, str] = {tuple: "tuple", set: "set", frozenset: "frozenset", deque: "deque"}
+# A dict's views arrive as views of another dict: in order, and a keys or items view equal to a set.
+_VIEWS: dict[type, tuple[str, Callable[[list[Any]], Any]]] = {
+    KeysView: ("keys", lambda items: dict.fromkeys(items).keys()),
+    ItemsView: ("items", lambda items: dict(items).items()),
+    ValuesView: ("values", lambda items: dict(enumerate(items)).values()),
+}
+_VIEW_OF = dict(_VIEWS.values())
 _BY_TAG = {tag: build for tag, _, build in _SCALARS.values()} | {tag: kind for kind, tag in _SEQUENCES.items()}
 # The order matters: bool before int, datetime before date.
 _PLAIN = (bool, int, float, str, list, dict, *_SEQUENCES, *_SCALARS)
@@ -77,6 +87,9 @@ def encode(value: Any, refer: Callable[[Any], int]) -> Any:
     for base in _PLAIN:
         if issubclass(kind, base):  # a Counter, a namedtuple, an IntEnum: as the type it derives from
             return encode(_as_plain(value, base), refer)
+    for base, (tag, _) in _VIEWS.items():
+        if issubclass(kind, base):
+            return {tag: [encode(item, refer) for item in value]}
     if issubclass(kind, Iterator):
         items = list(islice(value, MAX_ITERATOR + 1))
         if len(items) > MAX_ITERATOR:
@@ -126,6 +139,8 @@ def decode(form: Any, resolve: Callable[[int], Any]) -> Any:
             return {decode(key, resolve): decode(item, resolve) for key, item in parts}
         if tag == "iterator":
             return iter([decode(item, resolve) for item in parts])
+        if tag in _VIEW_OF:
+            return _VIEW_OF[tag]([decode(item, resolve) for item in parts])
         build = _BY_TAG[tag]
         return build(decode(item, resolve) for item in parts) if build in _SEQUENCES else build(parts)
     except (ValueError, TypeError, KeyError, ArithmeticError, AttributeError) as error:
@@ -138,10 +153,11 @@ def dumps(form: Any) -> bytes:
 
 
 def canonical(value: Any) -> str:
-    """One string for all values that tests would call equal: 1, True and 1.0 are one; sets and dicts have
-    no order.
+    """One string for all values that tests would call equal, and for them alone: 1, True and 1.0 are one, a
+    set and a frozenset too; sets and dicts have no order.
 
-    Floats are rounded to 9 significant digits, so that the order of a sum is no difference.
+    Floats are rounded to 9 significant digits, so that the order of a sum is no difference; from 2**53 on none is
+    one with an integer.
 
     Raises:
         TypeError: the value is not plain (an object of the candidate's own, an iterator is read to its end).
@@ -161,15 +177,36 @@ def canonical(value: Any) -> str:
         return "(" + ",".join(map(canonical, value)) + ")"
     if kind is dict:
         return "{" + ",".join(sorted(f"{canonical(key)}:{canonical(item)}" for key, item in value.items())) + "}"
-    if kind in (set, frozenset):
-        return "{" + ",".join(sorted(map(canonical, value))) + "}"
-    if kind is deque:
-        return "deque(" + ",".join(map(canonical, value)) + ")"
+    if kind in (set, frozenset) or isinstance(value, KeysView | ItemsView):
+        return "set(" + ",".join(sorted(map(canonical, value))) + ")"
+    if kind is deque or kind is array:
+        return f"{kind.__name__}(" + ",".join(map(canonical, value)) + ")"
+    if isinstance(value, ValuesView):
+        return "values(" + ",".join(map(canonical, value)) + ")"
+    if kind is bytes or kind is bytearray:
+        return f"bytes({value.hex()})"
+    if kind is range:  # its first two numbers and its last tell all that it holds
+        return "range(" + ",".join(map(canonical, (*value[:2], *value[-1:]))) + ")"
+    if kind is complex:
+        return canonical(value.real) if not value.imag else f"complex({canonical(value.real)},{canonical(value.imag)})"
+    if kind is Decimal and not value.is_finite():
+        return canonical(math.nan if value.is_nan() else float(value))
+    if kind is Fraction or (kind is Decimal and abs(value.as_tuple().exponent) < _MAX_EXPONENT):
+        return _ratio(*value.as_integer_ratio())
     if kind in _SCALARS or kind is type:
         return json.dumps(encode(value, refuse))
     if isinstance(value, Iterator):
         return "iter(" + ",".join(map(canonical, value)) + ")"
     raise TypeError(f"{kind.__name__} is not a plain value")
+
+
+def _ratio(numerator: int, denominator: int) -> str:
+    """The canonical string of an exact number: the integer's or the float's that it is equal to, if there is one."""
+    if denominator == 1:
+        return canonical(numerator)
+    if abs(numerator) < _SMALL and (near := numerator / denominator).as_integer_ratio() == (numerator, denominator):
+        return canonical(near)
+    return f"{numerator:x}/{denominator:x}"
 
 
 def refuse(value: Any) -> int:

@@ -16,9 +16,9 @@ Covered, each with a test of its own in tests/test_sandbox.py:
 - endless loops, also those that swallow exceptions, and sleepers; CPU seconds decide, so that a busy
   machine changes no verdict;
 - `sys.exit` and `os._exit` before the tests, crashes of the interpreter;
-- cheating: objects equal to everything, printed success markers, forged answers on the channel, redefined
-  builtins, modules or tests, walking frames and gc for the expected answers (no process that it is forked
-  from ever held them);
+- cheating: objects equal to everything, printed success markers, forged answers on the channel, forged
+  verdicts (it holds no descriptor but the channel, stdin and stdout), redefined builtins, modules or tests,
+  walking frames and gc for the expected answers (no process that it is forked from ever held them);
 - a gigabyte of output, an answer that is too large or nested too deep.
 
 Not covered:
@@ -42,6 +42,7 @@ import functools
 import json
 import os
 import queue
+import select
 import shutil
 import socket
 import subprocess
@@ -144,7 +145,12 @@ class _Lane:
             raise StudyError(f"The sandbox ({self.how}) does not start: {problem or 'no reason given'}")
 
     def run(self, job: dict[str, Any]) -> dict[str, Any]:
-        """The referee's verdict; a lane that hangs or dies is replaced."""
+        """The referee's verdict; a lane that hangs, dies or says more than it was asked is replaced."""
+        poll = select.poll()
+        poll.register(self.socket, select.POLLIN)
+        if poll.poll(0):  # a verdict too many, which is not this job's, or the lane's end
+            self.close()
+            self._start()
         runs = len(job["cases"]) if job["kind"] == "stdio" else 1
         self.socket.settimeout(runs * (2 * job["seconds"] + 1) + _PATIENCE)
         try:
@@ -152,6 +158,8 @@ class _Lane:
             verdict = self._receive()
         except OSError:  # also the timeout
             verdict = {"status": "timeout", "detail": "the tests did not end"}
+        except ValueError:
+            verdict = {"status": "error", "detail": "not one verdict"}
         if verdict is None:
             verdict = {"status": "error", "detail": "the tests ended their process"}
         if "behaviour" not in verdict:

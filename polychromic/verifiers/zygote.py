@@ -62,6 +62,9 @@ def main(control: socket.socket, supervisor: socket.socket, rules: int | None, f
     referee = os.getppid()
     preload()
     program = seccomp.prepare() if filtered else None
+    # The supervisor's socket kept the number that it has there, which may be any. No candidate may hold it: it
+    # could write its own verdict. (To close all numbers that there are takes minutes where Python lacks close_range.)
+    highest = max(255, control.fileno(), supervisor.fileno(), rules or 0)
     # The supervisor never writes here while a candidate runs: only that it hung up is news.
     poll = select.poll()
     poll.register(control, select.POLLIN)
@@ -77,7 +80,7 @@ def main(control: socket.socket, supervisor: socket.socket, rules: int | None, f
         if pid == 0:
             code = NOT_CONFINED
             try:
-                _confine(descriptors, *SPAWN.unpack(request), rules, program, scratch)
+                _confine(descriptors, highest, *SPAWN.unpack(request), rules, program, scratch)
                 code = 0
                 _serve()
             except MemoryError:
@@ -101,7 +104,7 @@ def main(control: socket.socket, supervisor: socket.socket, rules: int | None, f
 
 
 def _confine(
-    descriptors: list[int], seconds: float, memory: int, rules: int | None, program: Any, scratch: str
+    descriptors: list[int], highest: int, seconds: float, memory: int, rules: int | None, program: Any, scratch: str
 ) -> None:
     """Give up, in this fork, all that a candidate may not have. An exception here ends it before the
     program arrives.
@@ -113,7 +116,7 @@ def _confine(
     channel, stdin, stdout = (fcntl.fcntl(descriptor, fcntl.F_DUPFD, 16) for descriptor in descriptors)
     for target, source in ((0, stdin), (1, stdout), (2, stdout), (CHANNEL, channel)):
         os.dup2(source, target)
-    os.closerange(CHANNEL + 1, 256)
+    os.closerange(CHANNEL + 1, highest + 1)
     whole = int(seconds) + 2  # the referee's clock is finer; this one holds if the referee is held up
     for kind, soft, hard in (
         (resource.RLIMIT_CPU, whole, whole + 1),
