@@ -227,7 +227,7 @@ def hypotheses(
                         "its column is missing or empty in quality.parquet."
                     )
                 row = tested.loc[key]
-                x, y = (values.test[domain, a, temperature, metric] for a in (arm, control))
+                x, y = _both_defined(*(values.test[domain, a, temperature, metric] for a in (arm, control)))
                 wide = two_way_t(x, y, level=bonferroni_level(level, len(plan["domains"])))
                 better = hypothesis == "superiority"
                 holds = row["p_holm"] < alpha and row["difference"] > 0 if better else noninferior(row, margin)
@@ -297,10 +297,14 @@ def _question(domain, hypothesis, arm, control, metric, temperature, control_tem
     }
 
 
+def _both_defined(x: Array, y: Array) -> tuple[Array, Array]:
+    both = ~(np.isnan(x).any(1) | np.isnan(y).any(1))
+    return x[both], y[both]
+
+
 def _pair(x: Array, y: Array, level: float) -> dict[str, Any]:
     """Every test of one pair, over the prompts on which both arms are defined."""
-    both = ~(np.isnan(x).any(1) | np.isnan(y).any(1))
-    x, y = x[both], y[both]
+    x, y = _both_defined(x, y)
     if len(x) < 2:
         return {**dict.fromkeys(MEASURES, _nothing(len(x), y.shape[1])), "values": None}
     return {

@@ -164,8 +164,8 @@ def judge_arm(
     samples_*: from `metrics.stack_samples`; the sample is picked by a seed derived from (seed, training seed,
     prompt), the same position for every arm. prompts: how many, picked by `seed`; all by default.
 
-    Returns columns seed, prompt_id, winner, first, second, length_arm, length_control, parse_failures:
-    `first` is the verdict of the order in which the arm comes first, `second` that of the other, each
+    Returns columns seed, prompt_id, winner, first, second, length_arm, length_control, parse_failures, judge (its
+    name): `first` is the verdict of the order in which the arm comes first, `second` that of the other, each
     "arm", "control", "tie" or missing where the reply cannot be read; `winner` is missing where either is.
     Lengths are in words. Equal answers are a tie that nobody is asked about.
 
@@ -206,6 +206,7 @@ def judge_arm(
                 "length_arm": len(bleu_tokens(arm[key])),
                 "length_control": len(bleu_tokens(control[key])),
                 "parse_failures": (first is None) + (second is None),
+                "judge": judge.name,
             }
         )
     return pd.DataFrame(rows)

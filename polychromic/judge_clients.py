@@ -163,7 +163,7 @@ class Client:
                 self.ledger.add(-at_most)
             raise
         dollars = read * self._prices[0] + written * self._prices[1]
-        self.ledger.add(dollars - at_most)
+        self.ledger.add(dollars - at_most, spent=True)
         return text, {"input_tokens": read, "output_tokens": written}, dollars
 
     def _cost_at_most(self, prompt: str, schema: dict[str, Any]) -> float:
@@ -209,17 +209,17 @@ class Ledger:
             fcntl.flock(file, fcntl.LOCK_SH)
             return self.budget - _total(file)
 
-    def add(self, dollars: float) -> None:
-        """Enter an expense (or, below zero, a refund).
+    def add(self, dollars: float, *, spent: bool = False) -> None:
+        """Enter an expense (or, below zero, a refund). spent: it can no longer be refused.
 
         Raises:
             StudyError: it would exceed the budget; then nothing is entered.
         """
         with self.path.open("a+", encoding="utf-8") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            spent = _total(file)
-            if dollars > 0 and spent + dollars > self.budget:
-                raise StudyError(f"${spent:.2f} of the budget of ${self.budget:.2f} are spent: raise judge.budget")
+            total = _total(file)
+            if not spent and dollars > 0 and total + dollars > self.budget:
+                raise StudyError(f"${total:.2f} of the budget of ${self.budget:.2f} are spent: raise judge.budget")
             file.write(f"{dollars!r}\n")
 
 

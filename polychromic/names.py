@@ -49,6 +49,7 @@ METRICS = {
     "judge_win_rate": "Win rate",
     "judge_win_rate_length_controlled": "Win rate, length-controlled",
 }
+JUDGES = {"reference-similarity": "reference-similarity (cosine to the accepted answers; no model was asked)"}
 FIGURE_SECTIONS = {
     "Results": ("passk_curves", "frontier", "forest", "diversity_quality", "pass_counts"),
     "Judge": ("judge",),
@@ -92,6 +93,11 @@ def metric(key: str) -> str:
         if key.endswith(ending):
             return metric(key.removesuffix(ending)) + meaning
     return METRICS.get(key, key.replace("_", " ").capitalize())
+
+
+def judges(names: pd.Series) -> str:
+    """Who judged: the `judge` column of the comparisons in words."""
+    return ", ".join(JUDGES.get(name, name) for name in sorted(set(names)))
 
 
 def figure_section(figure: str) -> str:

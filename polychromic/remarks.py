@@ -68,28 +68,27 @@ def plan_hashes(results: Results) -> tuple[str, str]:
 def fine_tuning_cost(results: Results) -> str:
     """That untrained arms have a higher Pass@k than the control, and where; "" where none has."""
     above = {domain: results.verdict["domains"][domain]["untrained_above"] for domain in results.domains()}
-    places = [names.domain(domain) for domain, arms in above.items() if arms]
+    places = [f"{names.domain(d)}: {', '.join(map(names.arm, arms))}" for d, arms in above.items() if arms]
     if not places:
         return ""
-    arms = " and ".join(map(names.arm, dict.fromkeys(arm for arms in above.values() for arm in arms)))
     metric, control = names.metric(results.deepest), names.arm(results.control)
     return (
-        f"Fine-tuning itself cost {metric} in {len(places)} of {len(above)} domains ({', '.join(places)}): there "
-        f"{arms}, untrained, is above {control}, and a gain over {control} is first of all a loss avoided."
+        f"Fine-tuning itself cost {metric} in {len(places)} of {len(above)} domains, where untrained arms are above "
+        f"{control} ({'; '.join(places)}): a gain over {control} is first of all a loss avoided."
     )
 
 
 def null_control(results: Results) -> str:
-    """What the same analysis found in the null study, where there is nothing to find; "" for studies without one."""
+    """What the same analysis found in the null study, where there is little to find; "" for studies without one."""
     name = f"{results.study}-null"
     if not results.null:
-        missing = f"The null control ({name}, where nothing should be gained) has not been run beside this study."
+        missing = f"The null control ({name}, where little should be gained) has not been run beside this study."
         return missing if results.synthetic and not results.study.endswith("-null") else ""
     found = results.null["domains"]
     superior = [domain for domain, value in found.items() if value["superior"]]
     told = "; ".join(f"{names.domain(domain)} {names.effect(value)}" for domain, value in found.items())
     return (
-        f"In the null control ({name}), where nothing should be gained, {names.arm(results.primary)} is called "
+        f"In the null control ({name}), where little should be gained, {names.arm(results.primary)} is called "
         f"superior in {len(superior)} of {len(found)} domains: {told}."
     )
 
@@ -103,8 +102,8 @@ def claims(results: Results) -> dict[str, dict[str, str]]:
         robust = results.ablations["claims"]["robustness"]
         places = ", ".join(map(names.domain, results.ablations["domains"]))
         found["robustness"] = robust | {"sentence": f"In {results.study}-ablations ({places}): {robust['sentence']}"}
-    if "efficiency" in found and (cost := _cost_in_words(results)):
-        found["efficiency"] = found["efficiency"] | {"sentence": f"{found['efficiency']['sentence']} {cost}"}
+    if "cost_in_use" in found and (cost := _cost_in_words(results)):
+        found["cost_in_use"] = found["cost_in_use"] | {"sentence": f"{found['cost_in_use']['sentence']} {cost}"}
     return found
 
 
@@ -135,6 +134,12 @@ def _scope(results: Results) -> list[Remark]:
             "and the analysis work as described, not how large the effect is elsewhere."
         )
         found.append(Remark("synthetic", text))
+    if results.study.endswith("-null"):
+        text = (
+            "This is the null control: training and test ask for the readings alike often, and little should be "
+            "gained. A gain that is supported here is a false alarm, or the size that the analysis finds in nothing."
+        )
+        found.append(Remark("null control", text, serious=True))
     if results.power.get("sentence"):
         found.append(Remark("power", results.power["sentence"]))
     return found + [Remark("data", note) for note in results.verdict.get("notes", [])]

@@ -64,7 +64,9 @@ SOURCES = {
     "passes": Source(
         "<domain>/<arm>/passes.parquet", "metrics", ("seed", "prompt_id", "temperature", "sample", "passed")
     ),
-    "judge": Source("<domain>/<arm>/judge.parquet", "metrics", ("winner", "first", "second", "parse_failures")),
+    "judge": Source(
+        "<domain>/<arm>/judge.parquet", "metrics", ("winner", "first", "second", "parse_failures", "judge")
+    ),
     "train_logs": Source("<domain>/<arm>/<run>/train_log.jsonl", "models", ("step",)),
     "runs": Source(
         "<domain>/<arm>/<run>/run.json",

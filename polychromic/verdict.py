@@ -30,7 +30,7 @@ def verdict(analysis: Analysis, plan: Mapping[str, Any], *, registered: str | No
 
     Args:
         plan: the plan as for `analyse`, its hash as `plan_sha256`, and `ablations` ({arm: {"weight", "samples",
-            "quality", "rank"}}) for the claims on robustness and efficiency.
+            "quality", "rank"}}) for the claims on robustness and cost.
         registered: the plan's hash before training; the verdict says whether it has changed.
     """
     primary, settings = plan["plan"]["primary"], plan["plan"]
@@ -44,7 +44,7 @@ def verdict(analysis: Analysis, plan: Mapping[str, Any], *, registered: str | No
         "domains": {domain: _domain(analysis, plan, domain, primary) for domain in plan["domains"]},
         "claims": {
             "generality": _generality(analysis, plan),
-            "efficiency": _efficiency(analysis, plan),
+            "cost_in_use": _cost_in_use(analysis, plan),
             "trade_off": _trade_off(analysis, plan),
             "robustness": _robustness(analysis, plan),
         },
@@ -72,7 +72,7 @@ def _domain(analysis: Analysis, plan: Mapping[str, Any], domain: str, arm: str) 
         "untrained_above": _untrained_above(analysis, plan, domain, gain["metric"]),
     }
     chosen = rows[(rows["hypothesis"] == "chosen_temperature") & (rows["metric"] == gain["metric"])]
-    readings = [_gain(found, gain), *_losses(losses, plan), _frontier(found, frontier, plan)]
+    readings = [_gain(found, gain, bool(lower)), *_losses(losses, plan), _frontier(found, frontier, plan)]
     further = [*(_chosen(row) for _, row in chosen.iterrows()), *_fine_tuning(analysis, plan, domain, found, gain)]
     sentence = f"{names.domain(domain)}: {_opening(found, arm)}. {'; '.join(readings)}."
     return found | {
@@ -98,10 +98,10 @@ def _opening(found: Mapping[str, Any], arm: str) -> str:
     return "the claim is not supported"
 
 
-def _gain(found: Mapping[str, Any], gain: pd.Series) -> str:
+def _gain(found: Mapping[str, Any], gain: pd.Series, lower: bool) -> str:
     if found["superior"]:
         relation = "is above"
-    elif found["harmed"] and gain["high"] < 0:
+    elif lower:
         relation = "is below"
     else:
         relation = "is not shown to differ from"
@@ -181,8 +181,8 @@ def _generality(analysis: Analysis, plan: Mapping[str, Any]) -> dict[str, str]:
     )
 
 
-def _efficiency(analysis: Analysis, plan: Mapping[str, Any]) -> dict[str, str]:
-    """No more parameters, no longer answers. Hours and dollars vary between runs: `remarks.claims`."""
+def _cost_in_use(analysis: Analysis, plan: Mapping[str, Any]) -> dict[str, str]:
+    """No more parameters, no longer answers. What training took varies between runs: `remarks.claims` says it."""
     primary, control = plan["plan"]["primary"], plan["plan"]["control"]
     arms = plan.get("ablations") or {}
     if primary not in arms or control not in arms:

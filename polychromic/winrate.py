@@ -16,8 +16,9 @@ def length_controlled(comparisons: pd.DataFrame) -> tuple[float, float, float]:
 
     That of a logistic regression of the score (1, 1/2, 0) on tanh(d / s), d the difference in words and s its
     standard deviation, read off at d = 0 (after Dubois et al. 2024, arXiv 2404.04475, section 3, without the
-    instruction terms, which need many models); its errors are clustered by prompt. NaN where one side wins all,
-    or where there are fewer than ten comparisons or two prompts.
+    instruction terms, which need many models); its errors are clustered by prompt. NaN where one side wins all, where
+    length alone tells wins from losses (no regression says then what were at equal length), or where there are fewer
+    than ten comparisons or two prompts.
 
     Args:
         comparisons: the table of `judge.judge_arm`.
@@ -29,7 +30,10 @@ def length_controlled(comparisons: pd.DataFrame) -> tuple[float, float, float]:
     import statsmodels.api as sm
 
     gap = (read["length_arm"] - read["length_control"]).to_numpy(float)
+    wins, losses = gap[scores > 0], gap[scores < 1]  # a tie is half of each
     spread = gap.std()
+    if spread > 0 and (wins.min() >= losses.max() or losses.min() >= wins.max()):
+        return math.nan, math.nan, math.nan
     columns = [np.ones(len(gap))] + ([np.tanh(gap / spread)] if spread > 0 else [])
     clusters = pd.factorize(read["prompt_id"])[0]
     fit = sm.GLM(scores, np.column_stack(columns), family=sm.families.Binomial()).fit(

@@ -184,6 +184,7 @@ def _judged(rng, domain: str, arm: str, prompts: int) -> pd.DataFrame:
             "length_arm": rng.integers(20, 60, cells),
             "length_control": rng.integers(20, 60, cells),
             "parse_failures": 0,
+            "judge": "reference-similarity",
         }
     )
 
@@ -252,6 +253,7 @@ def _write_seeds(rng, folder: Path, domain: str, arm: str, passes: pd.DataFrame,
                     },
                     "objective": {
                         "samples": 3,
+                        "gate": arm != "polychromic_literal",
                         "weight": 0.3 if arm != "lora" else 0.0,
                         **ABLATIONS.get(arm, {}),
                     },

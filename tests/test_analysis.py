@@ -243,6 +243,19 @@ def test_what_is_undefined_is_said_in_a_line_a_kind(plan, tables):
     assert row_of(found.summary, domain="qa", metric="judge_win_rate")["n_prompts"] == 9
 
 
+def test_a_quality_metric_that_some_prompts_lack_is_compared_on_the_others(plan, tables):
+    changed = tables
+    plan = plan | {"domains": plan["domains"] | {"qa": plan["domains"]["qa"] | {"quality_metric": "rouge_2"}}}
+    for domain in plan["domains"]:
+        for arm in plan["arms"]:
+            frame = changed[domain][arm]["quality"]
+            frame = frame.assign(rouge_2=frame["rouge_l"].where(frame["prompt_id"] != "p03"))
+            changed = replaced(changed, domain, arm, "quality", frame)
+    found = row_of(analyse(changed, plan).hypotheses, domain="qa", metric="rouge_2", arm="polychromic")
+    assert found["n_prompts"] == 39
+    assert found["low_simultaneous"] <= found["low"] <= found["high"] <= found["high_simultaneous"]
+
+
 def replaced(tables, domain, arm, kind, frame):
     return tables | {domain: tables[domain] | {arm: tables[domain][arm] | {kind: frame}}}
 

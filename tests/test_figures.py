@@ -11,7 +11,7 @@ from study_fixture import make_study
 
 from polychromic import names
 from polychromic.errors import StudyError
-from polychromic.figures import FIGURES, save, style
+from polychromic.figures import FIGURES, save, style, training
 from polychromic.results import Results, is_ablation, read_results
 
 
@@ -67,6 +67,18 @@ def test_a_missing_file_is_named(tmp_path):
 def test_every_figure_stands_in_a_section():
     assert [name for figures in names.FIGURE_SECTIONS.values() for name in figures] == list(FIGURES)
     assert names.figure_section("calibration") == "Data"
+
+
+def test_a_gate_that_is_not_there_and_a_mean_of_all_are_not_drawn(results):
+    runs = [
+        run | {"config": run["config"] | {"objective": run["config"]["objective"] | {"gate": False}}}
+        for run in results.runs
+    ]
+    logs = results.train_logs.assign(valid=1.0)
+    assert training._without_absent_gates(replace(results, train_logs=logs, runs=runs))["valid"].isna().all()
+    kept = training._without_absent_gates(replace(results, train_logs=logs))
+    assert kept["valid"].isna().equals(kept["arm"] == "polychromic_literal")
+    assert [training._window(n) for n in (2, 5, 8, 20, 200)] == [1, 1, 2, 5, 5]
 
 
 def test_an_arm_of_one_temperature_is_a_point_of_the_frontier(results):

@@ -244,6 +244,17 @@ def test_the_budget_holds_under_way_and_between_clients(server, tmp_path) -> Non
     assert len(server.requests) == 2
 
 
+def test_a_reply_dearer_than_thought_is_kept(server, tmp_path) -> None:
+    judge = client(server, "openai", tmp_path, budget=0.008)
+    judge._prices = (0.003, 0.0)  # 100 tokens read: $0.30
+    judge._cost_at_most = lambda prompt, schema: 0.0077
+    assert len(judge.ask(["q"], COMPARE_SCHEMA)) == 1
+    assert judge.ledger.left() == pytest.approx(0.008 - 0.3)
+    assert client(server, "openai", tmp_path, budget=0.008).ask(["q"], COMPARE_SCHEMA), "it is cached"
+    with pytest.raises(StudyError, match="is left"):
+        client(server, "openai", tmp_path, budget=0.008).ask(["other"], COMPARE_SCHEMA)
+
+
 KILLED = """
 import sys
 from polychromic.judge_clients import Client
@@ -319,7 +330,7 @@ def test_both_orders_are_asked_and_agreement_wins() -> None:
     assert (table[["winner", "first", "second"]] == "arm").all().all()
     assert (judge.pairs[0].first, judge.pairs[0].second) == (judge.pairs[1].second, judge.pairs[1].first)
     assert set(table.columns) == {
-        "seed", "prompt_id", "winner", "first", "second", "length_arm", "length_control", "parse_failures",
+        "seed", "prompt_id", "winner", "first", "second", "length_arm", "length_control", "parse_failures", "judge",
     }  # fmt: skip
     assert set(table["parse_failures"]) == {0}
 

@@ -63,7 +63,7 @@ def joined() -> pd.DataFrame:
 
 
 def test_every_row_has_the_values_of_the_functions(joined: pd.DataFrame) -> None:
-    table = metrics.diversity_table(joined, RECORDS, encode)
+    table = metrics.diversity_table(joined, RECORDS, encode, labelled=True)
     assert list(table[["seed", "prompt_id", "temperature"]].itertuples(index=False, name=None)) == [
         (seed, p, t) for seed in (42, 123) for p in ("p1", "p2") for t in (0.7, 1.0)
     ]
@@ -87,7 +87,9 @@ def test_arms_of_which_all_or_none_passes_have_defined_values() -> None:
     stacked = metrics.stack_samples(samples)
     measured = ["self_bleu", "distinct_2", "semantic_diversity", "vendi"]
     for verdict in (True, False):
-        table = metrics.diversity_table(metrics.with_passes(stacked, passes.assign(passed=verdict)), RECORDS, encode)
+        table = metrics.diversity_table(
+            metrics.with_passes(stacked, passes.assign(passed=verdict)), RECORDS, encode, labelled=True
+        )
         assert (table["passing"] == (3 if verdict else 0)).all()
         for metric in measured:
             among_passing = table[metric] if verdict else table[metric] * math.nan
@@ -98,7 +100,7 @@ def test_arms_of_which_all_or_none_passes_have_defined_values() -> None:
 
 def test_every_column_has_a_signature(joined: pd.DataFrame) -> None:
     for table in (
-        metrics.diversity_table(joined, RECORDS, encode),
+        metrics.diversity_table(joined, RECORDS, encode, labelled=True),
         metrics.quality_table(joined, RECORDS, answers=True),
     ):
         for column in set(table.columns) - {"seed", "prompt_id", "temperature", "samples", "passing"}:
@@ -112,20 +114,23 @@ def test_order_of_the_rows_never_matters(joined: pd.DataFrame) -> None:
         passes.sample(frac=1, random_state=1),
     )
     pd.testing.assert_frame_equal(
-        metrics.diversity_table(shuffled, RECORDS[::-1], encode),
-        metrics.diversity_table(joined, RECORDS, encode),
+        metrics.diversity_table(shuffled, RECORDS[::-1], encode, labelled=True),
+        metrics.diversity_table(joined, RECORDS, encode, labelled=True),
     )
 
 
 def test_semantic_columns_only_where_they_are_asked_for(joined: pd.DataFrame) -> None:
-    table = metrics.diversity_table(joined, RECORDS, encode, semantic_at=(0.7,)).set_index("temperature")
+    table = metrics.diversity_table(joined, RECORDS, encode, labelled=True, semantic_at=(0.7,)).set_index("temperature")
     assert table.loc[0.7, "semantic_diversity"].notna().all()
     assert table.loc[1.0, "semantic_diversity"].isna().all()
-    assert metrics.diversity_table(joined, RECORDS, None)["vendi"].isna().all()
+    assert metrics.diversity_table(joined, RECORDS, None, labelled=True)["vendi"].isna().all()
 
 
 def test_no_labels_are_not_no_classes(joined: pd.DataFrame) -> None:
-    assert metrics.diversity_table(joined.assign(label=None), RECORDS, None)["classes"].isna().all()
+    unlabelled = joined.assign(label=None)
+    assert metrics.diversity_table(unlabelled, RECORDS, None, labelled=False)["classes"].isna().all()
+    none_runs = metrics.diversity_table(unlabelled, RECORDS, None, labelled=True)
+    assert (none_runs["classes"] == 0).all(), "programs none of which runs have no behaviour: none, not unknown"
 
 
 def test_quality_is_the_mean_over_samples_and_nan_without_references() -> None:
@@ -167,6 +172,6 @@ def test_bad_tables_are_named() -> None:
         metrics.with_passes(stacked[stacked["seed"] == 42], passes)
     joined = metrics.with_passes(stacked, passes)
     with pytest.raises(StudyError, match="1 prompts that are in no record, the first: 'p2'"):
-        metrics.diversity_table(joined, RECORDS[:1], None)
+        metrics.diversity_table(joined, RECORDS[:1], None, labelled=True)
     with pytest.raises(StudyError, match="NaN or infinite embeddings"):
-        metrics.diversity_table(joined, RECORDS, lambda texts: np.full((len(texts), 2), np.nan))
+        metrics.diversity_table(joined, RECORDS, lambda texts: np.full((len(texts), 2), np.nan), labelled=True)

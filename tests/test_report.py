@@ -138,10 +138,12 @@ def with_verdict(results: Results, **changes) -> Results:
 def test_that_fine_tuning_cost_pass_at_k_stands_beside_the_headline(toy_study):
     results = read_results(toy_study)
     cost = with_verdict(results, untrained_above=["zero_shot"])
+    cost.verdict["domains"]["code"]["untrained_above"] = ["few_shot", "zero_shot"]
     text = (
-        "Fine-tuning itself cost Pass@10 in 4 of 4 domains (Social replies, Code, Creative writing, Question answering)"
+        "Fine-tuning itself cost Pass@10 in 4 of 4 domains, where untrained arms are above LoRA (Social replies: Zero-"
     )
     assert fine_tuning_cost(cost).startswith(text)
+    assert "; Code: Few-shot, Zero-shot; Creative writing: Zero-shot;" in fine_tuning_cost(cost)
     html = render(cost, {})
     assert html.index('id="headline"') < html.index(text) < html.index('id="verdict"')
     assert fine_tuning_cost(with_verdict(results, untrained_above=[])) == ""
@@ -150,9 +152,11 @@ def test_that_fine_tuning_cost_pass_at_k_stands_beside_the_headline(toy_study):
 def test_the_null_study_stands_beside_the_study(toy_study, tmp_path):
     alone = read_results(toy_study)
     assert null_control(alone) == (
-        "The null control (toy-null, where nothing should be gained) has not been run beside this study."
+        "The null control (toy-null, where little should be gained) has not been run beside this study."
     )
     assert null_control(replace(alone, study="toy-null")) == ""
+    assert "null control" in topics(replace(alone, study="toy-null"))
+    assert "null control" not in topics(alone)
     copied = shutil.copytree(toy_study, tmp_path / "toy")
     null = copied.with_name("toy-null") / "statistics" / "verdict.json"
     null.parent.mkdir(parents=True)
@@ -179,14 +183,14 @@ def test_robustness_is_that_of_the_ablation_study_where_the_study_has_none(toy_s
     assert claims(replace(results, verdict=without))["robustness"]["status"] == "not run"
 
 
-def test_a_claim_on_efficiency_tells_time_and_money(toy_study):
+def test_the_claim_on_cost_tells_time_and_money(toy_study):
     results = read_results(toy_study)
-    assert "One training took 3." in claims(results)["efficiency"]["sentence"]
-    assert "dollars" not in claims(results)["efficiency"]["sentence"], "nothing was paid"
+    assert "One training took 3." in claims(results)["cost_in_use"]["sentence"]
+    assert "dollars" not in claims(results)["cost_in_use"]["sentence"], "nothing was paid"
     paid = replace(
         results, runs=[run | {"dollars": 9.0 if run["arm"] == "polychromic" else 3.0} for run in results.runs]
     )
-    assert "9.00 against 3.00 dollars" in claims(paid)["efficiency"]["sentence"]
+    assert "9.00 against 3.00 dollars" in claims(paid)["cost_in_use"]["sentence"]
 
 
 def test_every_reading_of_a_domain_is_a_line_of_its_card(page, toy_study):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 
+import pandas as pd
 import pytest
 from test_analysis import make_plan, make_tables
 
 from polychromic.analysis import analyse
-from polychromic.verdict import verdict
+from polychromic.verdict import _gain, verdict
 
 DOORS = {"superior", "noninferior", "above_frontier", "supported", "difference", "low", "high", "p_holm"}
 TRAINED = {"weight": 0.0, "samples": 4, "quality": "ce", "rank": 16}
@@ -44,7 +45,7 @@ def test_schema(gain):
     assert gain["study"] == "planted"
     assert gain["primary_arm"] == "polychromic"
     assert gain["plan_sha256"] == make_plan()["plan_sha256"]
-    assert set(gain["claims"]) == {"generality", "efficiency", "trade_off", "robustness"}
+    assert set(gain["claims"]) == {"generality", "cost_in_use", "trade_off", "robustness"}
     assert json.loads(json.dumps(gain)) == gain
 
 
@@ -99,6 +100,13 @@ def test_without_a_frontier_it_says_so():
     assert "validation" not in found["sentence"]
 
 
+def test_below_is_said_by_the_adjusted_test_alone():
+    gain = pd.Series({"metric": "pass_at_10", "control": "lora", "difference": -0.09, "low": -0.18, "high": -0.006})
+    harmed = {"superior": False, "harmed": True}  # in Pass@1
+    assert "is not shown to differ from" in _gain(harmed, {**gain, "p_holm": 0.151}, lower=False)
+    assert "is below" in _gain(harmed, {**gain, "p_holm": 0.03}, lower=True)
+
+
 def test_the_second_reading_is_said(gain):
     for domain in gain["domains"].values():
         said = r"With T chosen for each arm on 80 validation prompts \([\d.]+; LoRA: [\d.]+\), Pass@10 differs by "
@@ -135,13 +143,13 @@ def test_robustness_reads_the_ablation_over_lambda_only(gain):
     assert found["robustness"]["status"] == "supported"
     assert found["robustness"]["sentence"].count("λ =") == 3
     assert found["generality"]["status"] == "not run"
-    assert found["efficiency"]["status"] == "supported"
+    assert found["cost_in_use"]["status"] == "supported"
 
 
 def test_a_larger_adapter_is_not_efficient():
     ablations = {"lora": TRAINED, "polychromic": TRAINED | {"rank": 32}}
     found = decide({}, arms=("lora", "polychromic"), ablations=ablations, prompts=10)
-    assert found["claims"]["efficiency"]["status"] == "not supported"
+    assert found["claims"]["cost_in_use"]["status"] == "not supported"
 
 
 def test_a_changed_plan_is_said():

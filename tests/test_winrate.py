@@ -52,6 +52,17 @@ def test_comparisons_that_could_not_be_read_count_nothing() -> None:
     assert length_controlled(pd.concat([unread, table])) == length_controlled(table)
 
 
+def test_where_the_longer_answer_always_wins_it_is_undefined() -> None:
+    for seed in range(20):
+        table = comparisons(10, lambda gap: gap > 0, lambda rng: rng.integers(-20, 21), seed)
+        # Ties of one length between wins and losses tell no more.
+        tied = table.assign(winner=table["winner"].where(table["length_arm"] != 50, "tie"))
+        for separated in (table, tied):
+            assert all(map(math.isnan, length_controlled(separated)))
+    mixed = comparisons(40, lambda gap: 0.9 if gap > 0 else 0.1, lambda rng: rng.integers(-20, 21))
+    assert all(map(math.isfinite, length_controlled(mixed)))
+
+
 def test_where_there_is_nothing_to_regress_on_it_is_undefined() -> None:
     table = comparisons(100, lambda _: 1, lambda rng: rng.normal(0, 8))
     for few in (table, table.assign(winner=None), comparisons(2, lambda _: 0.5, lambda _: 1)):

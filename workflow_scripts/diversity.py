@@ -14,6 +14,6 @@ with job(snakemake) as p:
     encode = Embeddings(snakemake.input.embeddings).encode
     at = None if p["everywhere"] else [p["temperature"]]
     write_parquet(
-        diversity_table(joined, read_prompts(snakemake.input.test), encode, semantic_at=at),
+        diversity_table(joined, read_prompts(snakemake.input.test), encode, labelled=p["labelled"], semantic_at=at),
         snakemake.output.table,
     )

@@ -169,9 +169,10 @@ def judge(results: Results) -> Drawing | None:
     sized = raw.loc[bars]
     return Drawing(
         figure,
-        f"Judge: preference between an arm's answer and {control}'s at T = {results.temperature:g}, asked in both "
-        f"orders; a flip counts as a tie. Diamonds: win rate with ties as halves, {names.intervals(sized)}; "
-        "circles: the rate had both answers the same number of words (95 % intervals over prompts). "
+        f"Judge: {names.judges(rows['judge'])}. Preference between an arm's answer and {control}'s at "
+        f"T = {results.temperature:g}, asked in both orders; a flip counts as a tie. Diamonds: win rate with ties as "
+        f"halves, {names.intervals(sized)}; circles: the rate had both answers the same number of words (95 % "
+        "intervals over prompts). "
         f"{names.sizes(sized)}: {len(rows):,} comparisons; {int(rows['parse_failures'].sum()):,} replies could not be "
         "read.",
     )

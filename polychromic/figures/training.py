@@ -12,9 +12,9 @@ from polychromic.results import Results
 
 SIGNALS = {
     "quality": ("Cross-\nentropy", "cross-entropy on training batches (nats a token)"),
-    "diversity": ("Diversity\nD", "D of the sampled completions, in [0, 1]"),
+    "diversity": ("Diversity\nD", "D of the sampled completions, each arm's own measure, in [0, 1]"),
     "entropy": ("Entropy", "entropy of the next token (nats)"),
-    "valid": ("Valid", "share of samples that pass the gate"),
+    "valid": ("Valid", "share of samples that pass the gate, of arms that have one"),
     "length": ("Length", "length of the samples (tokens)"),
     "grad_ratio": ("Gradient\nratio", "norm of the diversity gradient over that of the quality gradient"),
 }
@@ -23,7 +23,7 @@ SIGNALS = {
 def training_dynamics(results: Results) -> Drawing:
     """Training curves: a column a domain, a row a signal, a line an arm with the span of its seeds."""
     results.require("train_logs")
-    rows = results.train_logs
+    rows = _without_absent_gates(results)
     domains, arms = results.domains(), results.arms(rows)
     signals = [name for name in SIGNALS if name in rows and rows[name].notna().any()]
     figure, axes = style.panels(
@@ -48,7 +48,7 @@ def training_dynamics(results: Results) -> Drawing:
         (
             f"Training dynamics by optimiser step. Rows: "
             f"{'; '.join(SIGNALS[name][1] for name in signals)}. Lines are means over "
-            f"the training seeds, smoothed over {_SMOOTH} log steps; bands span the seeds (lowest to "
+            f"the training seeds{_smoothing(rows)}; bands span the seeds (lowest to "
             f"highest of "
             f"{names.count_range(seeds, 'seed')})."
         ),
@@ -58,9 +58,29 @@ def training_dynamics(results: Results) -> Drawing:
 _SMOOTH = 5
 
 
+def _without_absent_gates(results: Results) -> pd.DataFrame:
+    """The logs; "valid" is 1 by definition where an arm has no gate, and left out."""
+    gated = {(run["domain"], run["arm"]): run["config"]["objective"]["gate"] for run in results.runs if "config" in run}
+    has_gate = [
+        gated.get(key, True) for key in zip(results.train_logs["domain"], results.train_logs["arm"], strict=True)
+    ]
+    rows = results.train_logs
+    return rows.assign(valid=rows["valid"].where(has_gate)) if "valid" in rows else rows
+
+
+def _window(steps: int) -> int:
+    """Log steps to smooth over: few where there are few, of which a mean would be nearly all."""
+    return max(1, min(_SMOOTH, steps // 4))
+
+
+def _smoothing(rows: pd.DataFrame) -> str:
+    widest = _window(int(rows.groupby("domain")["step"].nunique().max()))
+    return f", smoothed over up to {widest} log steps" if widest > 1 else ""
+
+
 def _curve(ax: Axes, rows: pd.DataFrame, signal: str, arm: str, *, width: float) -> None:
     seeds = rows.pivot_table(index="step", columns="run", values=signal)
-    seeds = seeds.rolling(_SMOOTH, min_periods=1, center=True).mean()
+    seeds = seeds.rolling(_window(len(seeds)), min_periods=1, center=True).mean()
     look = style.look(arm)
     ax.fill_between(seeds.index, seeds.min(axis=1), seeds.max(axis=1), color=look.colour, alpha=0.2, linewidth=0)
     (line,) = ax.plot(

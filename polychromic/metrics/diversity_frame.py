@@ -26,17 +26,17 @@ def diversity_table(
     records: Sequence[Record],
     encode: Callable[[Sequence[str]], np.ndarray] | None,
     *,
+    labelled: bool,
     semantic_at: Collection[float] | None = None,
 ) -> pd.DataFrame:
     """Diversity of every prompt's samples, and their mean `length` in words.
 
     joined: from `with_passes`; records: the prompts; encode: texts to unit vectors, e.g.
-    `Embeddings(...).encode`, or None to leave the semantic columns NaN. semantic_at: the temperatures at
-    which the semantic columns are computed, all by default. `classes` counts the different labels of the
-    verifier, NaN if the verifier gives none.
+    `Embeddings(...).encode`, or None to leave the semantic columns NaN. labelled: whether the verifier is of a
+    kind that gives labels; `classes` then counts the different ones, 0 where no sample has any, and else is NaN.
+    semantic_at: the temperatures at which the semantic columns are computed, all by default.
     """
     targets = {record.id: len(bleu_tokens(record.target)) for record in records_of(joined, records).values()}
-    labelled = bool(joined["label"].notna().any())
     rows, wanted = [], []
     # Prompt by prompt: its samples repeat each other over seeds and temperatures, and n-grams are cached.
     for keys, group in joined.groupby(["prompt_id", "seed", "temperature"], sort=True):

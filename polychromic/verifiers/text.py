@@ -30,9 +30,9 @@ SHARED_WORDS, ON_TOPIC = 2, 0.2  # with the prompt: this many content words, or 
 _WORD = re.compile(
     r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\W\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+(?:['’]\w+)*"
 )
-_DANGLING = re.compile(
-    r"(?:[,;:(\[{–—-]|\b(?:a|an|and|as|at|but|by|for|from|in|of|or|than|the|to|with))\s*\Z", re.IGNORECASE
-)
+# A sentence may end on a preposition ("count me in"), and a reply on a sad face.
+_DANGLING = re.compile(r"(?:[,;:([{–—-]|\b(?:a|an|and|but|or|than|the))\s*\Z", re.IGNORECASE)
+_FACE = re.compile(r"(?:\A|\s)[:;=]['’]?-?[([{]+\s*\Z")
 _STOPWORDS = frozenset(
     """
     a about after all also am an and any are as at be because been but by can could did do does for from
@@ -86,7 +86,7 @@ def problem(text: str, record: Record, min_words: int, max_words: int, finish: s
     own = words(text)
     if not own:
         return "empty"
-    if finish == "length" or _DANGLING.search(text):
+    if finish == "length" or (_DANGLING.search(text) and not _FACE.search(text)):
         return "truncated"
     if not min_words <= len(own) <= max_words:
         return "length"
