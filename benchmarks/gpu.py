@@ -1,10 +1,12 @@
 """Cost at the size of Qwen3-8B on one GPU: training with the term against LoRA, and group sampling.
 
     python -m benchmarks.gpu [--precision nf4 bf16] [--shape qwen3-8b | tiny] [--device cuda | cpu]
+                             [--domain creative]
 
 Randomly initialised weights of that shape: they serve for timing, and since such a model never ends a
-completion, every sample has the full `--new-tokens`: the dearest case. Batch and lengths are the published
-study's. Peak memory is of the training. The last line is one JSON object.
+completion, every sample has the full `--new-tokens`: the dearest case. Training and objective are those of the
+published study's polychromic arm in that domain; every sample has a credit and is scored. Peak memory is of the
+training. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -18,15 +20,15 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import torch
-from peft import LoraConfig
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from benchmarks.sampling import batched, grouped
+from polychromic import published
+from polychromic.config import parse_study
 from polychromic.demo.base import train_tokenizer
-from polychromic.measures import make_measure
+from polychromic.measures import GroupDiversity
 from polychromic.models import load_base
-from polychromic.trainer import PolychromicConfig
-from polychromic.training import finetune
+from polychromic.training import finetune, lora_settings, trainer_settings
 
 SHAPES = {
     "qwen3-8b": {
@@ -78,40 +80,55 @@ def random_rows(count: int, words: int) -> list[dict[str, str]]:
     ]
 
 
-def train(base: Path, precision: str, options, data, **changed):
+def settings(arm: str, options) -> tuple[dict, dict]:
+    """Training and objective of a published arm in the domain; with `--new-tokens` for its longest sample."""
+    study = parse_study(published.STUDY)
+    objective = study.objective_of(arm, options.domain).model_dump()
+    if options.new_tokens:
+        objective["max_new_tokens"] = options.new_tokens
+    return study.training_of(arm).model_dump(), objective
+
+
+def all_count(groups, records, finished) -> list[GroupDiversity]:
+    """A measure by which every sample has a credit: the texts of random weights are nearly all empty."""
+    return [
+        GroupDiversity(
+            0.5, torch.tensor([1.0, -1.0] * len(group), dtype=torch.float64)[: len(group)], [True] * len(group)
+        )
+        for group in groups
+    ]
+
+
+def train(base: Path, precision: str, options, data, arm: str):
     model, tokenizer = load_base(base, precision=precision, device=options.device)
+    training, objective = settings(arm, options)
     with tempfile.TemporaryDirectory() as folder:
-        args = PolychromicConfig(
+        args = trainer_settings(
+            training,
+            objective,
             output_dir=f"{folder}/work",
-            per_device_train_batch_size=4,
-            gradient_accumulation_steps=4,
-            gradient_checkpointing=True,
             bf16=True,
             max_steps=options.steps,
-            diversity_every=5,
-            rollout_max_new_tokens=options.new_tokens,
-            score_batch_size=8,
             save_strategy="no",
             report_to="none",
             disable_tqdm=True,
             use_cpu=options.device == "cpu",
-            **changed,
         )
-        adapter = LoraConfig(r=16, lora_alpha=16, lora_dropout=0.1, target_modules="all-linear")
-        measure = make_measure("distinct_n", gate=False)
-        return finetune(model, tokenizer, data, args, adapter, f"{folder}/adapter", measure=measure)
+        adapter = lora_settings(training)
+        return finetune(model, tokenizer, data, args, adapter, f"{folder}/adapter", measure=all_count)
 
 
 def sampling(base: Path, precision: str, options, data) -> dict[str, float]:
     model, tokenizer = load_base(base, precision=precision, device=options.device)
     prompts = [tokenizer(row["prompt"])["input_ids"] for row in data[:8]]
-    settings = SimpleNamespace(samples=10, temperature=0.7, max_new_tokens=options.new_tokens)
+    longest = settings("polychromic", options)[1]["max_new_tokens"]
+    asked = SimpleNamespace(samples=10, temperature=0.7, max_new_tokens=longest)
     speeds = {}
     for name, way in (("sample_groups", grouped), ("generate, batched", batched)):
         for _ in range(2):  # the first warms up
             began = time.perf_counter()
             with torch.no_grad():
-                tokens = way(model, tokenizer, prompts, settings)
+                tokens = way(model, tokenizer, prompts, asked)
             speeds[name] = tokens / (time.perf_counter() - began)
     return speeds
 
@@ -121,9 +138,10 @@ def main() -> None:
     parser.add_argument("--precision", nargs="+", default=["nf4", "bf16"])
     parser.add_argument("--shape", choices=SHAPES, default="qwen3-8b")
     parser.add_argument("--device", default="cuda")
+    parser.add_argument("--domain", default="creative", help="of the published study; creative has the longest samples")
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--words", type=int, default=100, help="words of a prompt and of a target")
-    parser.add_argument("--new-tokens", type=int, default=100)
+    parser.add_argument("--new-tokens", type=int, help="of a sample, in place of the domain's")
     options = parser.parse_args()
 
     data = random_rows(16 * options.steps, options.words)
@@ -131,8 +149,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         random_base(Path(folder), options.shape, options.device)
         for precision in options.precision:
-            lora = train(Path(folder), precision, options, data, diversity_weight=0.0)
-            ours = train(Path(folder), precision, options, data, num_samples=4, prompts_per_step=4)
+            lora = train(Path(folder), precision, options, data, "lora")
+            ours = train(Path(folder), precision, options, data, "polychromic")
             row = {
                 "lora_seconds": lora["seconds"]["train"],
                 "polychromic_seconds": ours["seconds"]["train"],

@@ -156,7 +156,7 @@ class Objective(Strict):
     """`domain` takes each domain's own D and gate; a form by name is used in every domain alike."""
     gate: bool = True
     weight: float = Field(0.0, ge=0)
-    """lambda. Works in [0.1, 0.5]: both terms stand on one footing."""
+    """lambda. Tried from 0.1 to 0.5: both terms stand on one footing."""
     samples: int = Field(4, ge=2)
     """N completions a prompt."""
     every: int = Field(5, ge=1)
@@ -165,7 +165,10 @@ class Objective(Strict):
     """Prompts in a diversity step."""
     temperature: float = Field(0.9, gt=0)
     top_p: float = Field(1.0, gt=0, le=1)
-    max_new_tokens: int | None = Field(100, ge=1)
+    max_new_tokens: int = Field(100, ge=1)
+    """Longest sample of a diversity step; behind a gate at least the domain's own, as a cut one counts for nothing."""
+    score_batch_size: int = Field(4, ge=1)
+    """Samples in one backward pass of the term; in proportion fewer where a domain's are longer. Less saves memory."""
 
 
 class Training(Strict):
@@ -223,7 +226,7 @@ class Sampling(Strict):
     samples: int = Field(10, ge=1)
     temperature: float = Field(0.7, gt=0)
     """The primary reading."""
-    frontier: tuple[float, ...] = (0.5, 1.0, 1.3)
+    frontier: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = (0.5, 1.0, 1.3)
     """Further temperatures at which trained arms are sampled."""
     top_p: float = Field(1.0, gt=0, le=1)
     test_prompts: int = Field(100, ge=1)
@@ -238,7 +241,7 @@ class Sampling(Strict):
 
 
 class Metrics(Strict):
-    k: tuple[int, ...] = (1, 3, 5, 10)
+    k: tuple[Annotated[int, Field(ge=1)], ...] = (1, 3, 5, 10)
     encoder: str = "minilm"
     """Sentence encoder: `minilm` (the all-MiniLM-L6-v2 of a PyPI package), a folder, or a hub id."""
     bertscore: bool = True
@@ -283,15 +286,15 @@ class Study(Strict):
     study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "qwen3-8b"
     """Name of the study; everything derived lives under results/<study>/."""
     title: str = ""
-    seeds: tuple[int, ...] = Field((42, 123, 456), min_length=1)
+    seeds: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...] = Field((42, 123, 456), min_length=1)
     """Training seeds; for arms that are only prompted, sampling seeds."""
     data_seed: int = 0
     """Of the draw after curation, of the split, and of the choice of evaluation prompts."""
     model: Model = Model()
     world: World | None = None
     prompting: Prompting = Prompting()
-    domains: dict[Name, Domain]
-    arms: dict[Name, Arm]
+    domains: dict[Name, Domain] = Field(min_length=1)
+    arms: dict[Name, Arm] = Field(min_length=1)
     objective: Objective = Objective()
     """What the trained arms share. An arm without a weight of its own has no diversity term."""
     training: Training = Training()
@@ -307,11 +310,17 @@ class Study(Strict):
     def _consistent(self) -> Study:
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds {list(self.seeds)} repeat: each seed once")
+        if 1 not in self.metrics.k:
+            raise ValueError(f"metrics.k {list(self.metrics.k)} has no 1: Pass@1 is half of the claim. Add it")
         if max(self.metrics.k) > self.sampling.samples:
             raise ValueError(
                 f"metrics.k asks pass@{max(self.metrics.k)} but sampling.samples is {self.sampling.samples}: "
                 f"pass@k is undefined for n < k. Draw at least {max(self.metrics.k)} samples"
             )
+        if len(set(self.sampling.frontier)) != len(self.sampling.frontier):
+            raise ValueError(f"sampling.frontier {list(self.sampling.frontier)} repeats: each temperature once")
+        if self.plan.primary == self.plan.control:
+            raise ValueError(f"plan.primary and plan.control are both {self.plan.control!r}: an arm against itself")
         for role in ("primary", "control"):
             arm = getattr(self.plan, role)
             if arm not in self.arms:
@@ -331,9 +340,20 @@ class Study(Strict):
                     f"domains.{name}.verifier is a judge, but judge.provider is offline, which cannot grade an answer: "
                     "set judge.provider (anthropic or openai) and judge.model, or take verifier kind similarity"
                 )
+            self._check_quality_metric(name, domain)
         if (self.model.name == "embedded") != (self.world is not None):
             raise ValueError("model.name `embedded` and a `world` section go together: add or remove one of them")
         return self
+
+    def _check_quality_metric(self, name: str, domain: Domain) -> None:
+        metric, kind = domain.quality_metric, domain.verifier.kind
+        if metric in ("exact_match", "token_f1") and kind != "answer":
+            raise ValueError(
+                f"domains.{name}.quality_metric is {metric}, which only verifier kind answer measures (here {kind}): "
+                "choose rouge_l or bertscore"
+            )
+        if metric == "bertscore" and not self.metrics.bertscore:
+            raise ValueError(f"domains.{name}.quality_metric is bertscore, but metrics.bertscore is false: measure it")
 
     def _check_behaviour(self, arm: str, domain: str) -> None:
         objective = self.objective_of(arm, domain)
@@ -348,12 +368,17 @@ class Study(Strict):
         return _overlaid(self.training, self.arms[arm].training, f"arms.{arm}.training")
 
     def objective_of(self, arm: str, domain: str) -> Objective:
-        """The study's objective with the arm's own settings on top, and the domain's own D and gate filled in."""
+        """The study's objective with the arm's own settings on top, and the domain's filled in: its own D and gate, and
+        behind a gate room for its longest answers, at the same memory."""
         objective = _overlaid(self.objective, self.arms[arm].objective, f"arms.{arm}.objective")
-        if objective.diversity != "domain":
-            return objective
-        own = self.domains[domain].diversity
-        return objective.model_copy(update={"diversity": own.form, "gate": own.gate})
+        own = self.domains[domain]
+        if objective.diversity == "domain":
+            objective = objective.model_copy(update={"diversity": own.diversity.form, "gate": own.diversity.gate})
+        short, long = objective.max_new_tokens, own.max_new_tokens
+        if objective.weight > 0 and objective.gate and short < long:
+            size = -(-objective.score_batch_size * short // long)
+            objective = objective.model_copy(update={"max_new_tokens": long, "score_batch_size": size})
+        return objective
 
 
 def _overlaid(settings: Any, overrides: dict[str, Any], where: str) -> Any:
@@ -407,7 +432,8 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     """YAML lets a later key silently win over an earlier one; a study must not."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
+        merged = "tag:yaml.org,2002:merge"  # `<<: *name`, whose keys the mapping's own may repeat
+        keys = [self.construct_object(key, deep=deep) for key, _ in node.value if key.tag != merged]
         for key in keys:
             if keys.count(key) > 1:
                 raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", node.start_mark)
@@ -462,7 +488,10 @@ def _explain(problem: dict[str, Any], settings: dict[str, Any]) -> str:
         keys.append(str(part))
     where = ".".join(keys) or "the study"
     if problem["type"] == "extra_forbidden":
-        return f"{where}: unknown key{_nearest(keys[-1], _known_keys(problem['loc']))}"
+        known = _known_keys(problem["loc"])
+        if keys[-1] in known:  # of another kind of the same thing
+            return f"{where}: not a setting of this kind. Set it to null if it comes from a file below"
+        return f"{where}: unknown key{_nearest(keys[-1], known)}"
     if problem["type"] == "missing":
         return f"{where}: missing. Add it"
     message = re.sub(r"^Value error, ", "", problem["msg"])

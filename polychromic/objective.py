@@ -75,7 +75,8 @@ def surrogate(
     """The loss whose autograd is the gradient of -E[D]: -(1/prompts) sum (2/N) * credit * log pi / length.
 
     A credit is 2/N times how far a sample stands out, m_i - D of the others. With credits divided by their own spread,
-    2/N puts that factor back, so that the term's weight means the same for every N.
+    2/N puts that factor back. The gradient of E[D] of a pairwise mean is the same for every N, and so the pull is
+    (2/N) / rms(credits): it still grows with N (docs/method.md).
 
     Args:
         log_probs: [rows], summed over the tokens of a completion, end token included.
@@ -93,7 +94,7 @@ class CreditScale:
     """Root mean square of past credits: an exponential moving average, always one step behind.
 
     Dividing by the spread of the very credits that it scales would bias the gradient; the past does not
-    depend on the present samples. It makes lambda mean the same whatever D's unit is.
+    depend on the present samples. It makes lambda mean about the same for every D, whatever its unit.
     """
 
     def __init__(self, decay: float = 0.9, floor: float = 0.01):

@@ -6,6 +6,7 @@ the whole effective batch) -> scalar. Labels are -100 where no loss is taken, an
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -76,9 +77,12 @@ def dco(sequence_log_probs: torch.Tensor, *, samples: int) -> torch.Tensor:
 
     -log(1 - (1 - p)^N) with p = exp(sequence_log_probs), a sequence. N = 1 is the cross-entropy.
     """
+    # Below -85, where float32 soon has no p, it is -log(N p) to every digit; above, the exact form.
+    rare = sequence_log_probs < -85
     # (1 - p)^N in logs; clamped off p = 1, where the loss and its gradient are 0 anyway.
-    log_miss = samples * log1mexp(sequence_log_probs.clamp(max=-1e-6))
-    return -log1mexp(log_miss.clamp(max=-torch.finfo(log_miss.dtype).tiny))
+    log_miss = samples * log1mexp(torch.where(rare, -1.0, sequence_log_probs.clamp(max=-1e-6)))
+    exact = -log1mexp(log_miss.clamp(max=-torch.finfo(log_miss.dtype).tiny))
+    return torch.where(rare, -sequence_log_probs - math.log(samples), exact)
 
 
 def log1mexp(x: torch.Tensor) -> torch.Tensor:

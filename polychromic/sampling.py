@@ -115,11 +115,16 @@ def nucleus(logits: torch.Tensor, top_p: float, keep: torch.Tensor | None = None
     """
     if top_p >= 1:
         return logits
-    ordered, order = logits.sort(dim=-1, descending=True)
-    before = ordered.softmax(-1).cumsum(-1) - ordered.softmax(-1)
-    outside = (before >= top_p).scatter(-1, order, before >= top_p)
-    if keep is not None:
-        outside = outside.scatter(-1, keep.unsqueeze(-1), False)
+    with torch.no_grad():  # which tokens are outside has no gradient, but sorting would keep a vocabulary of them
+        ordered, order = logits.sort(dim=-1, descending=True)
+        probabilities = ordered.softmax(-1)
+        del ordered
+        before = probabilities.cumsum(-1).sub_(probabilities)
+        del probabilities
+        outside = torch.empty_like(order, dtype=torch.bool).scatter_(-1, order, before >= top_p)
+        if keep is not None:
+            outside.scatter_(-1, keep.unsqueeze(-1), False)
+        del before, order
     return logits.masked_fill(outside, float("-inf"))
 
 
@@ -227,7 +232,9 @@ def _decode(
     for step in range(max_new_tokens):
         probabilities = nucleus(logits.float() / temperature, top_p).softmax(-1)
         cumulative = probabilities.cumsum(-1)
-        target = noise[alive, step].to(cumulative.dtype).unsqueeze(-1) * cumulative[:, -1:]
+        # Rounding to float32 can make a uniform 1, which would draw the vocabulary's last token, likely or not.
+        uniform = noise[alive, step].to(cumulative.dtype).clamp(max=1 - 2**-24)
+        target = uniform.unsqueeze(-1) * cumulative[:, -1:]
         token = torch.searchsorted(cumulative, target, right=True).clamp(max=cumulative.shape[-1] - 1)
         drawn[alive, step] = token.squeeze(-1)
         log_probs[alive] += probabilities.gather(-1, token).squeeze(-1).log()

@@ -56,7 +56,7 @@ class PolychromicConfig(TrainingArguments):
     rollout_top_p: float = field(default=1.0, metadata={"help": "Nucleus of the training samples."})
     rollout_max_new_tokens: int = field(default=100, metadata={"help": "Longest training sample, in tokens."})
     score_batch_size: int = field(
-        default=64, metadata={"help": "Samples scored in one backward pass; less saves memory."}
+        default=8, metadata={"help": "Samples scored in one backward pass, at most; less saves memory."}
     )
     seed_scope: str = field(
         default="", metadata={"help": "Names the run (study, domain, arm): no two share sampling noise."}
@@ -153,6 +153,7 @@ class PolychromicTrainer(Trainer):
         self.warnings: list[str] = []
         self.seconds = Seconds()
         self.sampled_tokens = 0
+        self.earlier_seconds = 0.0  # of the attempts before this one, up to the checkpoint
         self._audited = False
         self._since_log: list[dict[str, float]] = []
 
@@ -172,6 +173,14 @@ class PolychromicTrainer(Trainer):
             raise StudyError(
                 f"prompts_per_step = {args.prompts_per_step} is less than {args.world_size}, the processes."
             )
+
+    def train(self, *args, **kwargs):
+        self._began = time.perf_counter()
+        return super().train(*args, **kwargs)
+
+    def elapsed(self) -> float:
+        """Seconds of training so far, those of the attempts that this one goes on from included."""
+        return self.earlier_seconds + time.perf_counter() - self._began
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         if model.training:
@@ -297,9 +306,9 @@ class PolychromicTrainer(Trainer):
 
     def _chunks(self, indices, groups, credits):
         """(prompt, distinct completions, their summed credits) a prompt, in lists of at most score_batch_size
-        rows.
+        rows. A prompt with more of them stands in several, with a part each.
         """
-        chunk, rows = [], 0
+        chunk, rows, most = [], 0, self.args.score_batch_size
         for i, group, credit in zip(indices, groups, credits, strict=True):
             summed: dict[tuple[int, ...], float] = {}
             for sample, value in zip(group, credit.tolist(), strict=True):
@@ -307,11 +316,16 @@ class PolychromicTrainer(Trainer):
             summed = {tokens: value for tokens, value in summed.items() if value}  # zero credit, zero gradient
             if not summed:
                 continue
-            if chunk and rows + len(summed) > self.args.score_batch_size:
-                yield chunk
-                chunk, rows = [], 0
-            chunk.append((self.prompts[i], [list(tokens) for tokens in summed], list(summed.values())))
-            rows += len(summed)
+            completions, sums = [list(tokens) for tokens in summed], list(summed.values())
+            parts = -(-len(summed) // most)
+            size = -(-len(summed) // parts)
+            for start in range(0, len(summed), size):
+                part = completions[start : start + size]
+                if chunk and rows + len(part) > most:
+                    yield chunk
+                    chunk, rows = [], 0
+                chunk.append((self.prompts[i], part, sums[start : start + size]))
+                rows += len(part)
         if chunk:
             yield chunk
 
@@ -367,6 +381,7 @@ class PolychromicTrainer(Trainer):
                 "watch": vars(self.watch),
                 "seconds": vars(self.seconds),
                 "sampled_tokens": self.sampled_tokens,
+                "elapsed": self.elapsed(),
                 "warnings": self.warnings,
             }
             Path(output_dir, STATE_FILE).write_text(json.dumps(state))
@@ -381,6 +396,7 @@ class PolychromicTrainer(Trainer):
             self.scale.mean_square = state["mean_square"]
             self._audited = True  # by the run that is being resumed
             self.sampled_tokens = state["sampled_tokens"]
+            self.earlier_seconds = state["elapsed"]
             self.warnings = state["warnings"]
             vars(self.watch).update(state["watch"])
             vars(self.seconds).update(state["seconds"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 import time
@@ -89,6 +90,7 @@ def trainer_settings(training: dict[str, Any], objective: dict[str, Any], **othe
         rollout_temperature=objective["temperature"],
         rollout_top_p=objective["top_p"],
         rollout_max_new_tokens=objective["max_new_tokens"],
+        score_batch_size=objective["score_batch_size"],
         **others,
     )
 
@@ -132,13 +134,15 @@ def finetune(
         adapter: a `peft.LoraConfig` or the config of another adapter that lives inside the layers.
         measure: D, needed if args.diversity_weight > 0.
         eval_rows: held-out rows, for `patience`.
-        early_dir: if given, the adapter after `early_share` of the steps is saved there too (for WiSE-FT).
+        early_dir: if given, the adapter after `early_share` of the steps is saved there too (for WiSE-FT); of a
+            run that `patience` ends before that, the adapter that is kept.
         patience: stop after so many evaluations without a better cross-entropy on `eval_rows`, and keep the
             best; the same rule whatever the quality term. None: the last step is kept.
 
     Returns:
         The run's account, JSON-ready: steps, rows, parameters, tokens, seconds by phase, peak memory,
-        warnings.
+        warnings. The seconds are of all attempts: of those that were interrupted, up to the checkpoint that
+        was taken up.
     """
     from peft import get_peft_model, prepare_model_for_kbit_training
 
@@ -158,6 +162,7 @@ def finetune(
             "eval_loss",
             False,
         )
+        args.restore_callback_states_from_checkpoint = True  # a resumed run has waited as long as it had
         callbacks.append(EarlyStoppingCallback(patience))
     if early_dir is not None:
         callbacks.append(_SaveEarly(early_share))
@@ -178,19 +183,19 @@ def finetune(
     logger.info("%s", plan(trainer))
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
-    checkpoint = last_complete_checkpoint(args.output_dir)
-    training_began = time.perf_counter()
+    checkpoint = last_complete_checkpoint(args.output_dir, patience)
     result = trainer.train(resume_from_checkpoint=checkpoint)
-    training_seconds = time.perf_counter() - training_began
+    training_seconds = trainer.elapsed()
     if trainer.is_world_process_zero():
         model.save_pretrained(str(adapter_dir))  # the Trainer's own way would add a pickle of its arguments
         if early_dir is not None:
             shutil.copytree(Path(args.output_dir) / EARLY, early_dir, dirs_exist_ok=True)
     trainable, total = model.get_nb_trainable_parameters()
     expected = plan(trainer)
+    steps = trainer.state.global_step
     return {
         "processes": args.world_size,
-        "steps": trainer.state.global_step,
+        "steps": steps,
         "epochs": trainer.state.epoch,
         "resumed_from": None if checkpoint is None else Path(checkpoint).name,
         "rows": expected.rows,
@@ -198,11 +203,11 @@ def finetune(
         "parameters": total,
         "trainable_parameters": trainable,
         "mean_target_length": trainer.target_length,
-        "target_tokens": expected.target_tokens,
+        "target_tokens": round(expected.target_tokens * steps / expected.steps),  # fewer where it stopped early
         "sampled_tokens": trainer.sampled_tokens,
         "train_loss": result.training_loss,
         "seconds": {
-            "total": time.perf_counter() - began,
+            "total": trainer.earlier_seconds + time.perf_counter() - began,
             "train": training_seconds,
             **vars(trainer.seconds),
         },
@@ -230,20 +235,33 @@ def plan(trainer: PolychromicTrainer) -> Plan:
     )
 
 
-def last_complete_checkpoint(folder: str | Path) -> str | None:
-    """The newest checkpoint in the folder that was written to its end; half-written ones are deleted."""
+def last_complete_checkpoint(folder: str | Path, patience: int | None = None) -> str | None:
+    """The newest checkpoint in the folder that was written to its end; half-written ones are deleted.
+
+    patience: of early stopping. A checkpoint at which it had run out is passed over, for a run that is resumed
+    there would take further steps; from the best one it comes to the same end again.
+    """
     checkpoints = sorted(Path(folder).glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
     while checkpoints:
         newest = checkpoints.pop()
-        if (newest / "trainer_state.json").is_file():  # the Trainer writes it last
+        state = newest / "trainer_state.json"
+        if not state.is_file():  # the Trainer writes it last
+            shutil.rmtree(newest, ignore_errors=True)  # each of several processes may be at it
+        elif patience is None or _waited(state) < patience:
             return str(newest)
-        shutil.rmtree(newest, ignore_errors=True)  # each of several processes may be at it
     return None
+
+
+def _waited(trainer_state: Path) -> int:
+    """Evaluations without a better one, at a checkpoint."""
+    callbacks = json.loads(trainer_state.read_text())["stateful_callbacks"]
+    stopping = callbacks.get(EarlyStoppingCallback.__name__, {"attributes": {}})
+    return stopping["attributes"].get("early_stopping_patience_counter", 0)
 
 
 class _SaveEarly(TrainerCallback):
     """Saves the adapter once, at a share of the steps, beside the checkpoints so that an interruption spares
-    it.
+    it. A run that stopped before that step leaves the adapter it ends with.
     """
 
     def __init__(self, share: float):
@@ -251,9 +269,18 @@ class _SaveEarly(TrainerCallback):
             raise StudyError(f"early_share must lie between 0 and 1, got {share}.")
         self.share = share
 
+    def on_train_begin(self, args, state, control, **kwargs):
+        self.step, self.folder = max(1, round(self.share * state.max_steps)), Path(args.output_dir) / EARLY
+        if state.global_step < self.step and state.is_world_process_zero:
+            shutil.rmtree(self.folder, ignore_errors=True)  # of an attempt that got further: it comes anew
+
     def on_step_end(self, args, state, control, model=None, **kwargs):
-        if state.global_step == max(1, round(self.share * state.max_steps)) and state.is_world_process_zero:
-            getattr(model, "module", model).save_pretrained(Path(args.output_dir) / EARLY)
+        if state.global_step == self.step and state.is_world_process_zero:
+            getattr(model, "module", model).save_pretrained(self.folder)
+
+    def on_train_end(self, args, state, control, model=None, **kwargs):
+        if state.global_step < self.step and state.is_world_process_zero:
+            getattr(model, "module", model).save_pretrained(self.folder)
 
 
 class _Forecast(TrainerCallback):

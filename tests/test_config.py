@@ -60,8 +60,23 @@ def test_overlays_of_the_demo_are_valid(overlay):
         (changed("arms", "polychromic", "objective", {"wieght": 0.3}), ["objective.wieght", "'weight'"]),
         (changed("arms", "lora", "training", {"rnk": 8}), ["arms.lora.training.rnk", "'rank'"]),
         (changed("plan", "control", "lroa"), ["plan.control", "'lora'"]),
+        (changed("metrics", "k", [5, 10]), ["metrics.k [5, 10] has no 1", "Add it"]),
         (changed("metrics", "k", [1, 20]), ["pass@20", "sampling.samples is 10", "at least 20"]),
+        (changed("metrics", "k", [0, 1]), ["metrics.k", "greater than or equal to 1"]),
         (changed("seeds", [1, 1]), ["seeds", "repeat"]),
+        (changed("seeds", [-1]), ["seeds", "greater than or equal to 0"]),
+        (changed("seeds", [2**32]), ["seeds", "less than 4294967296"]),
+        (changed("sampling", "frontier", [1.0, 1.0]), ["sampling.frontier", "repeats"]),
+        (changed("sampling", "frontier", [0.0]), ["sampling.frontier", "greater than 0"]),
+        (changed("sampling", "frontier", [float("nan")]), ["sampling.frontier"]),
+        (changed("plan", "primary", "lora"), ["plan.primary and plan.control are both 'lora'"]),
+        (changed("domains", {}), ["domains", "at least 1"]),
+        (changed("domains", "qa", "quality_metric", "bertscore") | {"metrics": {"bertscore": False}},
+         ["domains.qa.quality_metric is bertscore", "metrics.bertscore is false"]),
+        (changed("domains", "social", "quality_metric", "token_f1"),
+         ["domains.social.quality_metric is token_f1", "verifier kind answer", "choose rouge_l"]),
+        (changed("domains", "qa", "verifier", {"kind": "answer", "min_words": 2}),
+         ["domains.qa.verifier.min_words", "not a setting of this kind", "null"]),
         (changed("seeds", []), ["seeds"]),
         (changed("sampling", "temperature", -1), ["sampling.temperature", "greater than 0", "-1"]),
         (changed("arms", "polychromic", "objective", {"samples": 1}), ["objective.samples", "2", "1"]),
@@ -101,6 +116,12 @@ def test_no_name_leads_out_of_the_studys_folder(name):
             parse_study(settings)
 
 
+def test_yaml_may_merge_what_it_has_named(tmp_path):
+    file = tmp_path / "merged.yaml"
+    file.write_text("big: &big {rank: 64, alpha: 64}\ntraining: {<<: *big, alpha: 32}\n")
+    assert read_yaml(file)["training"] == {"rank": 64, "alpha": 32}
+
+
 def test_every_problem_is_told_at_once():
     settings = merge(changed("seeds", []), {"sampling": {"top_k": 5}})
     with pytest.raises(StudyError, match="2 problem"):
@@ -127,6 +148,38 @@ def test_yaml_mistakes_are_named(tmp_path):
             read_yaml(file)
     with pytest.raises(StudyError, match="no such file"):
         read_yaml(tmp_path / "absent.yaml")
+
+
+def test_behind_a_gate_a_sample_may_be_as_long_as_the_domains_answers():
+    """At the memory of the shorter ones: fewer of them are scored at a time."""
+    study = parse_study(changed("objective", {"max_new_tokens": 100, "score_batch_size": 5}))
+    room = {
+        (arm, domain): (objective.max_new_tokens, objective.score_batch_size)
+        for arm in ("lora", "polychromic", "polychromic_literal")
+        for domain in ("creative", "qa")
+        if (objective := study.objective_of(arm, domain))
+    }
+    assert room == {
+        ("lora", "creative"): (100, 5),  # without a diversity term
+        ("lora", "qa"): (100, 5),
+        ("polychromic", "creative"): (400, 2),
+        ("polychromic", "qa"): (100, 5),
+        ("polychromic_literal", "creative"): (100, 5),  # without a gate
+        ("polychromic_literal", "qa"): (100, 5),
+    }
+
+
+@pytest.mark.parametrize("overlay", [None, "null.yaml", "ablations.yaml"])
+def test_the_demo_scores_a_step_at_once(overlay):
+    """So its published numbers were made: another number of passes rounds otherwise."""
+    folder = ROOT / "profiles/demo"
+    study = load_study(ROOT / "config.yaml", folder / "study.yaml", *([folder / overlay] if overlay else []))
+    for arm in study.arms:
+        for domain in study.domains:
+            if study.arms[arm].kind == "train":
+                objective = study.objective_of(arm, domain)
+                assert (objective.max_new_tokens, objective.score_batch_size) == (56, 64)
+                assert objective.prompts * objective.samples <= 64
 
 
 def test_a_domain_fills_in_its_own_diversity():

@@ -19,7 +19,7 @@ from polychromic.records import Record
 from polychromic.verifiers import make_verifier
 
 JUDGED = """
-domains: {{qa: {{verifier: {{kind: judge, threshold: 0.6, min_words: 1}}}}}}
+domains: {{qa: {{verifier: {{kind: judge, threshold: 0.6, min_words: 1}}, quality_metric: rouge_l}}}}
 judge: {{provider: anthropic, model: model-x, base_url: "{url}", budget: 5}}
 """
 

@@ -111,6 +111,18 @@ def test_subtracting_the_others_raw_credits_would_be_biased():
     torch.testing.assert_close(estimate, truth / 2)
 
 
+def test_the_pull_grows_with_the_samples():
+    """(2/N) / rms(A), for the gradient of E[D] does not depend on N: the numbers of docs/method.md, enumerated."""
+    share = torch.tensor([0.6, 0.2, 0.2], dtype=torch.float64)
+
+    def pull(n):
+        groups = torch.cartesian_prod(*[torch.arange(3)] * n)
+        credits = pairwise_credits((groups[:, :, None] != groups[:, None, :]).double())
+        return 2 / n / float((share[groups].prod(-1) * (credits**2).mean(-1)).sum()) ** 0.5
+
+    assert [round(pull(n) / pull(4), 2) for n in (2, 3, 5)] == [0.54, 0.73, 1.18]
+
+
 def test_two_samples_get_the_raw_credit():
     d = torch.tensor([[0.0, 0.3], [0.3, 0.0]])
     assert pairwise_credits(d).tolist() == pytest.approx([0.3, 0.3])

@@ -82,6 +82,18 @@ def test_dco_is_finite_where_the_target_is_certain():
     assert torch.isfinite(gradient(loss.sum(), log_p)).all()
 
 
+@pytest.mark.parametrize("n", [2, 10])
+def test_dco_pulls_at_the_rarest_targets(n):
+    """In float32 as in float64, where p is no number of float32 any more too: the gradient is -1 there, not 0."""
+    values = [-3.0, -20.0, -80.0, -84.9, -85.1, -87.0, -88.0, -95.0, -103.0, -104.0, -300.0, -1000.0]
+    single, double = (torch.tensor(values, dtype=d, requires_grad=True) for d in (torch.float32, torch.float64))
+    losses = [dco(log_p, samples=n) for log_p in (single, double)]
+    torch.testing.assert_close(losses[0], losses[1].float())
+    slopes = [gradient(loss.sum(), log_p) for loss, log_p in zip(losses, (single, double), strict=True)]
+    torch.testing.assert_close(slopes[0], slopes[1].float())
+    assert slopes[0][[values.index(-95.0), values.index(-1000.0)]].tolist() == [-1.0, -1.0]
+
+
 def test_entropy_bonus_is_its_formula(batch):
     z, y = shifted(*batch)
     p = z.softmax(-1)

@@ -111,6 +111,26 @@ def test_nucleus_keeps_the_smallest_set():
     assert not torch.isinf(nucleus(logits, 0.5, keep=torch.tensor(2))[2])
 
 
+def test_a_nucleus_keeps_no_more_than_its_mask_for_the_backward_pass():
+    logits = torch.randn(3, 50, requires_grad=True)
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor) or tensor, lambda tensor: tensor):
+        inside = nucleus(logits * 2, 0.9, keep=torch.tensor([1, 2, 3]))
+    assert [tensor.dtype for tensor in kept] == [torch.bool]
+    inside.masked_fill(inside.isinf(), 0).sum().backward()
+    assert (logits.grad == torch.where(inside.isinf(), 0.0, 2.0)).all()
+
+
+def test_a_uniform_that_rounds_to_one_draws_a_token_of_the_nucleus(tiny_model, tiny_tokenizer, monkeypatch):
+    """In float32 1 - 2**-26 is 1: no cumulative probability is above it."""
+    from polychromic import sampling
+
+    monkeypatch.setattr(sampling, "uniforms", lambda seeds, count: np.full((len(seeds), count), 1 - 2**-26))
+    prompt = tiny_tokenizer("the")["input_ids"]
+    ((sample,),) = sample_groups(tiny_model, tiny_tokenizer, [prompt], [[1]], top_p=0.5, **SETTINGS)
+    assert np.isfinite(sample.log_prob)
+
+
 def test_bad_requests(tiny_model, tiny_tokenizer):
     with pytest.raises(StudyError, match="no tokens"):
         sample_groups(tiny_model, tiny_tokenizer, [[]], [[1]], **SETTINGS)

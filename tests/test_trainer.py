@@ -152,6 +152,21 @@ def test_score_batch_size_does_not_matter(trained):
     assert one.state.log_history[1]["grad_ratio"] == pytest.approx(many.state.log_history[1]["grad_ratio"], rel=1e-3)
 
 
+def test_no_backward_pass_has_more_samples_than_asked_for(trained, monkeypatch):
+    """Not even where a prompt has more."""
+    from polychromic import trainer as module
+
+    real, passes = module.completion_log_probs, []
+
+    def counting(model, prompts, completions, **settings):
+        passes.append(sum(map(len, completions)))
+        return real(model, prompts, completions, **settings)
+
+    monkeypatch.setattr(module, "completion_log_probs", counting)
+    trained(score_batch_size=2, max_steps=2)
+    assert max(passes) == 2
+
+
 def test_gradient_checkpointing_trains_the_same(trained, tiny_model_dir):
     model = lora(tiny_model_dir)
     model.enable_input_require_grads()

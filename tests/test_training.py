@@ -7,13 +7,14 @@ import torch
 from peft import LoraConfig
 from safetensors.torch import load_file
 
+from polychromic.config import Objective, Training
 from polychromic.errors import StudyError
 from polychromic.measures import make_measure
 from polychromic.models import load_adapter, load_base
 from polychromic.sampling import sample_groups
 from polychromic.scoring import completion_log_probs
 from polychromic.trainer import PolychromicConfig
-from polychromic.training import finetune, last_complete_checkpoint
+from polychromic.training import finetune, last_complete_checkpoint, trainer_settings
 
 ROWS = [{"prompt": f"answer {i}?", "completion": f"{i * 7 % 10} and {i % 3}"} for i in range(20)]
 
@@ -130,6 +131,85 @@ def test_early_stopping_uses_cross_entropy_whatever_the_quality(run):
     assert account["steps"] < 40 * 5
     with pytest.raises(StudyError, match="eval_rows"):
         run("b", patience=2)
+
+
+STOPPING = {"num_train_epochs": 40, "learning_rate": 5e-2, "save_steps": 2, "save_total_limit": 1}
+"""With rows held out that are unlike the rest, a run of 200 steps is soon at its best."""
+UNLIKE = [{"prompt": "answer 3?", "completion": "zzz qqq"}]
+
+
+def test_a_run_that_stops_before_half_its_steps_leaves_an_early_adapter(run, tmp_path):
+    """The one that it keeps: no other is the run's, and an average of the two is still defined."""
+    (tmp_path / "run/work/early").mkdir(parents=True)
+    (tmp_path / "run/work/early/of_another_attempt").touch()
+    early = tmp_path / "early"
+    account = run(settings=STOPPING, eval_rows=UNLIKE, patience=2, early_dir=early)
+    assert account["steps"] < 100
+    assert sorted(file.name for file in early.iterdir()) == [
+        "README.md",
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    ]
+    first, kept = load_file(early / "adapter_model.safetensors"), adapter(tmp_path / "run")
+    assert all(torch.equal(first[name], kept[name]) for name in kept)
+    assert account["target_tokens"] == round(account["steps"] / 5 * 20 * account["mean_target_length"])
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("at", ["the last step but one", "its end"])
+def test_a_resumed_run_stops_where_it_would_have(run, tmp_path, monkeypatch, at):
+    """Killed with one evaluation of two waited for, and after the second."""
+    settings = {**STOPPING, "seed_scope": "s"}
+    whole = run("whole", settings=settings, eval_rows=UNLIKE, patience=2)
+    steps = whole["steps"]
+    from polychromic import training
+
+    def breaking(self, *args, **kwargs):
+        if name == "_finalize_training" or self.state.global_step + 1 == steps - 1:
+            raise Killed
+        return real(self, *args, **kwargs)
+
+    name, checkpoint = ("_finalize_training", steps - 4) if at == "its end" else ("training_step", steps - 2)
+    real = getattr(training.PolychromicTrainer, name)
+    with monkeypatch.context() as patch:
+        patch.setattr(training.PolychromicTrainer, name, breaking)
+        with pytest.raises(Killed):
+            run("cut", settings=settings, eval_rows=UNLIKE, patience=2)
+    resumed = run("cut", settings=settings, eval_rows=UNLIKE, patience=2)
+    assert resumed["resumed_from"] == f"checkpoint-{checkpoint}"
+    assert (resumed["steps"], resumed["sampled_tokens"]) == (steps, whole["sampled_tokens"])
+    one, other = adapter(tmp_path / "whole"), adapter(tmp_path / "cut")
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_the_seconds_of_an_interrupted_attempt_count(run, tmp_path):
+    run(settings={"max_steps": 6})
+    state = tmp_path / "run/work/checkpoint-6/diversity_state.json"
+    saved = json.loads(state.read_text())
+    assert saved["elapsed"] > sum(saved["seconds"].values()) > 0
+    state.write_text(json.dumps({**saved, "elapsed": 1000.0}))
+    seconds = run(settings={"max_steps": 10})["seconds"]
+    assert seconds["total"] > seconds["train"] > 1000
+    assert seconds["sample"] > saved["seconds"]["sample"]
+
+
+def test_every_setting_of_an_objective_reaches_the_trainer(tmp_path):
+    """Changed by any one, the trainer's settings are others."""
+
+    def settings(training, objective):
+        return trainer_settings(training, objective, output_dir=str(tmp_path), use_cpu=True, report_to="none").to_dict()
+
+    training, objective = Training().model_dump(), Objective().model_dump()
+    plain = settings(training, objective)
+    elsewhere = {"diversity", "gate"}  # the measure's
+    for key, value in objective.items():
+        if key not in elsewhere:
+            changed = "gem" if key == "quality" else value / 2 if key == "top_p" else value + 1
+            assert settings(training, {**objective, key: changed}) != plain, key
+    assert settings(training, {**objective, "score_batch_size": 3})["score_batch_size"] == 3
 
 
 @pytest.mark.parametrize("precision", ["bf16", "nf4"])

@@ -15,7 +15,10 @@ with job(snakemake) as p:
     source = Path(snakemake.input.adapter)
     # The cost of a derived arm is that of the run it comes from.
     record = json.loads(Path(snakemake.input.record).read_text(encoding="utf-8"))
-    record |= {"arm": snakemake.wildcards.arm, "derived": dict(p)}
+    record |= {
+        "arm": snakemake.wildcards.arm,
+        "derived": {key: p[key] for key in ("kind", "method", "source", "share")},
+    }
     write_json(snakemake.output.record, record)
     with appearing(snakemake.output.adapter) as adapter:
         if p["method"] == "wise_ft":

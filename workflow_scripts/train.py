@@ -50,8 +50,7 @@ def train(p):
         measure = make_measure(o["diversity"], encode=encode, verifier=verifier, gate=o["gate"])
 
     # Under the key of these very settings: a checkpoint of other settings is never resumed from.
-    key = json.loads(Path(snakemake.input.stamp).read_text())["key"]
-    checkpoints = Path(snakemake.params.checkpoints) / key[:16]
+    checkpoints = Path(snakemake.params.checkpoints) / p["key"][:16]
     args = trainer_settings(
         t,
         o,
