@@ -12,6 +12,7 @@ import psutil
 
 from polychromic.config import Study, load_study
 from polychromic.errors import StudyError
+from polychromic.lockfile import hub_errors
 from polychromic.staleness import ROOT, locked_versions
 
 GIB = 2**30
@@ -67,13 +68,12 @@ def check_model(study: Study) -> str:
     if Path(name).is_dir():
         return f"{name}: a local folder"
     from huggingface_hub import HfApi, try_to_load_from_cache
-    from huggingface_hub.errors import HfHubHTTPError
 
     if isinstance(try_to_load_from_cache(name, "config.json", revision=study.model.revision), str):
         return f"{name}: in the local hub cache"
     try:
         HfApi().model_info(name, revision=study.model.revision, timeout=10)
-    except (HfHubHTTPError, OSError) as error:
+    except hub_errors() as error:
         raise StudyError(
             f"{name} is not in the local hub cache and the hub does not answer ({type(error).__name__}): run "
             f"`hf download {name}` where there is a network, or set model.name to a folder that holds it."

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -28,9 +30,8 @@ def lines(value: str) -> str:
 def text(row: dict[str, Any], key: str, names: dict[str, str] | None = None) -> str:
     """A column that must hold text. names: what the columns are called in the file, for the message."""
     name = (names or {}).get(key, key)
-    if key not in row or (names and row[key] is MISSING):
-        found = "" if names else f"; found {', '.join(map(repr, sorted(map(str, row))[:12]))}"
-        raise Unusable(f"no column {name!r}{found}")
+    if key not in row:
+        raise Unusable(f"no column {name!r}; found {quoted(map(str, row))}")
     value = row[key]
     if not isinstance(value, str):
         raise Unusable(f"{name!r} is {'null' if value is None else type(value).__name__}, not a text")
@@ -39,17 +40,42 @@ def text(row: dict[str, Any], key: str, names: dict[str, str] | None = None) -> 
     return value
 
 
-def optional(row: dict[str, Any], key: str) -> str:
-    """A column that may hold a text or a whole number; "" where it is missing, null or neither."""
+EXACT = 2**53
+"""Whole numbers from here on lose digits as a float, and two of them may become one."""
+
+
+def optional(row: dict[str, Any], key: str, names: dict[str, str] | None = None) -> str:
+    """A column that may hold a text or a whole number, also as a float (pandas makes one of a column with gaps); ""
+    where it is missing, null or NaN. names: as of `text`.
+    """
     value = row.get(key)
-    return str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    if value is None or value != value:
+        return ""
+    if isinstance(value, str | int) and not isinstance(value, bool):
+        return str(value).strip()
+    is_float = isinstance(value, float)
+    if is_float and value.is_integer() and abs(value) < EXACT:
+        return str(int(value))
+    found = repr(value) if is_float else type(value).__name__
+    raise Unusable(f"{(names or {}).get(key, key)!r} is {found}, not a text or a whole number")
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The known name that looks most like the word, as a question to put behind it; "" where none does."""
+    match = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.5)
+    return f" (did you mean {match[0]!r}?)" if match else ""
+
+
+def quoted(names: Iterable[str]) -> str:
+    """The names in quotes, a dozen at most."""
+    return ", ".join(map(repr, sorted(names)[:12]))
 
 
 def texts(row: dict[str, Any], key: str) -> tuple[str, ...]:
     """A column of texts: a list, a JSON list in a cell, or one text. () where it is missing, null or
     empty."""
     value = row.get(key)
-    if value is None or value is MISSING:
+    if value is None:
         return ()
     if isinstance(value, str):
         try:
@@ -89,17 +115,33 @@ MISSING: Any = object()
 
 
 def inside(row: dict[str, Any], name: str) -> Any:
-    """The value of column `name`; of `a.b`, where no column is called so, b of the object in a."""
+    """The value of column `name`; of `a.b`, where no column is called so, b of the object in a (None, where that is
+    null). MISSING where there is no such column.
+    """
     if name in row or "." not in name:
         return row.get(name, MISSING)
     outer, _, inner = name.partition(".")
+    if row.get(outer, MISSING) is None:
+        return None
     return inside(row[outer], inner) if isinstance(row.get(outer), dict) else MISSING
 
 
+def found(row: dict[str, Any], name: str) -> Any:
+    """`inside`, with None where there is no such column."""
+    value = inside(row, name)
+    return None if value is MISSING else value
+
+
+def reachable(row: dict[str, Any], name: str) -> list[str]:
+    """The names beside which `inside` looked for column `name`."""
+    outer, dot, inner = name.partition(".")
+    within = reachable(row[outer], inner) if dot and isinstance(row.get(outer), dict) else []
+    return [*map(str, row), *(f"{outer}.{column}" for column in within)]
+
+
 def plain(value: Any) -> Any:
-    """The value as JSON can hold it: dates, decimals and the like as text, NaN and what is missing as
-    None."""
-    if value is MISSING or value != value:
+    """The value as JSON can hold it: dates, decimals and the like as text, NaN as None."""
+    if value != value:
         return None
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}

@@ -7,8 +7,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
+from pathlib import Path
 from typing import Any, Literal
 
+from polychromic.columns import nearest, quoted
+from polychromic.errors import StudyError
+from polychromic.lockfile import locked_model
 from polychromic.records import Record
 from polychromic.strict import Strict
 
@@ -59,6 +63,36 @@ class Filter(Strict):
     def run(self, records: Iterable[Record]) -> Iterator[Verdict]:
         """A verdict for every record, in order."""
         return map(self.judge, records)
+
+    def locked(self, lock: str | Path) -> Filter:
+        """The step with its model, if it has one, as a folder: a hub model's is that of the revision which `lock`
+        holds it to.
+
+        Raises:
+            StudyError: as `locked_model`.
+        """
+        return self
+
+
+def model_folder(model: str, lock: str | Path) -> str:
+    """The folder of a model: itself, or that of a hub model at its locked revision."""
+    return model if Path(model).is_dir() else str(locked_model(lock, model))
+
+
+def having(records: Iterable[Record], filter: str, key: str) -> list[Record]:
+    """The records, one of which must have the key in its meta: a key that none has would let all of them pass.
+
+    Raises:
+        StudyError: naming the filter, the key and the keys that there are.
+    """
+    records = list(records)
+    if records and not any(key in record.meta for record in records):
+        there = {name for record in records for name in record.meta}
+        raise StudyError(
+            f"{filter}: no row has the key {key!r}{nearest(key, there)} in its meta. The keys are "
+            f"{quoted(there) or 'none'}. Correct `key`; of a table, list the column under `fields.meta`."
+        )
+    return records
 
 
 class TextFilter(Filter):

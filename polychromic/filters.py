@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -28,7 +29,9 @@ from polychromic.filtering import (
     batched,
     bound,
     chosen_text,
+    having,
     map_texts,
+    model_folder,
     outside,
     phrases_in,
     words,
@@ -261,13 +264,28 @@ class Toxicity(TextFilter):
     label: str = "toxic"
     """The label of `model` whose probability counts."""
 
+    def locked(self, lock: str | Path) -> Filter:
+        if self.model is None:
+            return self
+        return self.model_copy(update={"model": model_folder(self.model, lock)})
+
     def run(self, records: Iterable[Record]) -> Iterator[Verdict]:
         if self.model is None:
             yield from map(self.judge, records)
             return
-        from transformers import pipeline
+        from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
-        classify = pipeline("text-classification", self.model, top_k=None, truncation=True)
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(self.model, trust_remote_code=False)
+            model = AutoModelForSequenceClassification.from_pretrained(
+                self.model, trust_remote_code=False, use_safetensors=True
+            )
+        except (OSError, ValueError) as error:
+            raise StudyError(
+                f"toxicity: cannot load the model {self.model!r}: {error}. Give a folder with a text-classification "
+                "model in safetensors, or a hub id that this machine can reach."
+            ) from error
+        classify = pipeline("text-classification", model, tokenizer=tokenizer, top_k=None, truncation=True)
         for record in records:
             scores = [
                 next((score["score"] for score in answer if score["label"] == self.label), None)
@@ -335,6 +353,9 @@ class Refuse(Filter):
     """Refused values, in any case (tag: [OT]); none given: whatever is true, of a CSV's cells all but "", 0,
     false and no."""
 
+    def run(self, records: Iterable[Record]) -> Iterator[Verdict]:
+        return map(self.judge, having(records, self.filter, self.key))
+
     def judge(self, record: Record) -> Verdict:
         value = record.meta.get(self.key)
         if self.values:
@@ -365,7 +386,7 @@ class Cap(Filter):
 
     def run(self, records: Iterable[Record]) -> Iterator[Verdict]:
         counts: Counter[str] = Counter()
-        for record in records:
+        for record in having(records, self.filter, self.key):
             value = record.meta.get(self.key)
             if value is None:
                 yield record
@@ -440,6 +461,13 @@ class SemanticDuplicates(Filter):
     text: Compared = "pair"
     threshold: float = Field(0.9, gt=0, le=1)
     model: str = "minilm"
+
+    def locked(self, lock: str | Path) -> Filter:
+        from polychromic.embedding import MINILM
+
+        if self.model == MINILM:
+            return self
+        return self.model_copy(update={"model": model_folder(self.model, lock)})
 
     def run(self, records: Iterable[Record]) -> Iterator[Verdict]:
         import numpy as np

@@ -18,27 +18,53 @@ from polychromic.files import file_digest
 MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
 
 
+def hub_errors() -> tuple[type[Exception], ...]:
+    """What asking the hub may raise: its own errors and those of the system, and those of the HTTP client, of which a
+    failed connection is one and no OSError.
+    """
+    from huggingface_hub.errors import HTTPError  # of the client that the hub uses: httpx2, once httpx
+
+    return (HTTPError, OSError)
+
+
+def _said(error: Exception) -> str:
+    """What an error says of itself; some of the client's say nothing."""
+    return str(error) or type(error).__name__
+
+
 def resolve_on_hub(name: str, revision: str | None, kind: str) -> str:
     """The commit hash that a hub repository's branch, tag or default branch stands at now; offline, that of the copy
     in the local cache.
+
+    Raises:
+        StudyError: there is no such repository or revision, or the hub cannot be reached.
     """
     from huggingface_hub import HfApi, constants, try_to_load_from_cache
-    from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 
-    if constants.is_offline_mode() and kind == "model":
-        cached = try_to_load_from_cache(name, "config.json", revision=revision)
-        if isinstance(cached, str):
-            return Path(cached).parent.name  # .../snapshots/<commit>/config.json
-        raise StudyError(f"{name!r} is not in the local hub cache: run `hf download {name}` where there is a network.")
     try:
+        if constants.is_offline_mode() and kind == "model":
+            cached = try_to_load_from_cache(name, "config.json", revision=revision)
+            if isinstance(cached, str):
+                return Path(cached).parent.name  # .../snapshots/<commit>/config.json
+            raise StudyError(
+                f"{name!r} is not in the local hub cache: run `hf download {name}` where there is a network."
+            )
         return HfApi().repo_info(name, revision=revision, repo_type=kind).sha
+    except HFValidationError as error:
+        raise StudyError(f"{name!r} is neither a folder nor the name of a {kind} on the hub. Correct it.") from error
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise StudyError(
             f"the hub has no {kind} {name!r} at revision {revision or 'main'!r}. Correct its name."
         ) from error
-    except (HfHubHTTPError, OSError) as error:
+    except hub_errors() as error:
+        remedy = {
+            "model": f"run `hf download {name}` where there is a network, bring its cache here and set "
+            "HF_HUB_OFFLINE=1; or use a local path",
+            "dataset": "save its rows to a file where there is a network, and read that by `path` in place of `hub`",
+        }
         raise StudyError(
-            f"the hub cannot be asked for {kind} {name!r} ({error}). Go online, or use a local path."
+            f"the hub cannot be asked for {kind} {name!r} ({_said(error)}). Go online; or {remedy[kind]}."
         ) from error
 
 
@@ -98,9 +124,9 @@ def locked_model(lock: str | Path, name: str, asked: str | None = None) -> Path:
     revision = locked_revision(lock, name, asked, kind="model")
     try:
         folder = Path(snapshot_download(name, revision=revision, allow_patterns=list(MODEL_FILES)))
-    except (OSError, ValueError) as error:
+    except (*hub_errors(), ValueError) as error:
         raise StudyError(
-            f"{name!r} at {revision} can neither be found in the local hub cache nor downloaded ({error}). Run "
+            f"{name!r} at {revision} can neither be found in the local hub cache nor downloaded ({_said(error)}). Run "
             f"`hf download {name} --revision {revision}` where there is a network."
         ) from error
     files = sorted(path for pattern in MODEL_FILES for path in folder.rglob(pattern))
@@ -130,15 +156,22 @@ def _held(lock: Path) -> Iterator[dict[str, Any]]:
 def hub_rows(
     name: str, config: str | None, split: str, revision: str | None, lock: str | Path | None
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(where, columns) of every row of a hub data set at its locked revision. Needs the `datasets`
-    package."""
+    """(where, columns) of every row of a hub data set at its locked revision. Needs the `datasets` package.
+
+    Raises:
+        StudyError: as `locked_revision` and `hold_to_checksums`; or the set cannot be loaded.
+    """
     from datasets import load_dataset
+    from datasets.exceptions import DatasetsError
 
     commit = locked_revision(lock, name, revision) if lock else revision
     try:
         rows = load_dataset(name, config, split=split, revision=commit)
-    except (ValueError, OSError) as error:  # unknown configuration or split; no network
-        raise StudyError(f"hub data set {name!r} ({config=}, {split=}) cannot be loaded: {error}") from error
+    except (ValueError, DatasetsError, *hub_errors()) as error:  # unknown configuration or split; no network
+        raise StudyError(
+            f"hub data set {name!r} ({config=}, {split=}) cannot be loaded: {_said(error)}. Correct the source; where "
+            "the network fails, go online or read a local file by `path`."
+        ) from error
     content = hashlib.sha256()
     for number, row in enumerate(rows, start=1):
         content.update(json.dumps(row, sort_keys=True, default=repr).encode())

@@ -40,11 +40,22 @@ Row = tuple[str, dict[str, Any]]
 """Where a row stands ("tweets.csv, line 12") and its columns."""
 
 
-def read_rows(path: Path, name: str | None = None) -> Iterator[Row | BadRow]:
+def files_of(path: Path) -> list[Path]:
+    """The files that `read_rows` reads for a path: it alone, or with the stories that stand beside .wp_source."""
+    stories = path.with_name(path.name.replace(".wp_source", ".wp_target"))
+    return [path, stories] if _ending(path) == ".wp_source" else [path]
+
+
+def _ending(path: Path) -> str:
+    """What kind of file it is, gzipped or not."""
+    return path.suffixes[-2:][0] if path.suffix == ".gz" and len(path.suffixes) > 1 else path.suffix
+
+
+def read_rows(path: Path, name: str | None = None, may_be_empty: bool = False) -> Iterator[Row | BadRow]:
     """Rows of `path` (.jsonl, .json, .csv, .tsv, .parquet, .wp_source, each but Parquet also .gz), in file
     order.
 
-    name: what to call the file in messages.
+    name: what to call the file in messages. may_be_empty: a file without rows is no error.
 
     Raises:
         StudyError: the file is missing, empty, not UTF-8 as a whole, cut short, or of another kind.
@@ -52,7 +63,7 @@ def read_rows(path: Path, name: str | None = None) -> Iterator[Row | BadRow]:
     name = name or str(path)
     if not path.is_file():
         raise StudyError(f"{name}: no such file. Put the data there, or correct `path` of this source.")
-    kind = path.suffixes[-2:][0] if path.suffix == ".gz" and len(path.suffixes) > 1 else path.suffix
+    kind = _ending(path)
     readers = {".jsonl": _jsonl, ".ndjson": _jsonl, ".json": _json, ".csv": _csv, ".tsv": _csv,
                ".parquet": _parquet, ".wp_source": _line_pairs}  # fmt: skip
     if kind.lower() not in readers:
@@ -64,7 +75,7 @@ def read_rows(path: Path, name: str | None = None) -> Iterator[Row | BadRow]:
             yield row
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise StudyError(f"{name}: the gzip stream is damaged or ends early ({error}). Fetch it again.") from error
-    if empty:
+    if empty and not may_be_empty:
         raise StudyError(f"{name}: the file holds no rows.")
 
 
@@ -72,11 +83,15 @@ def _open(path: Path) -> io.BufferedIOBase:
     return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
 
 
-def _lines(path: Path, name: str, blank: bool = False) -> Iterator[tuple[str, str] | BadRow]:
-    """(where, text) of every line, blank ones only if asked for."""
+def _lines(path: Path, name: str, of_csv: bool = False) -> Iterator[tuple[str, str] | BadRow]:
+    """(where, text) of every line that is not blank; of a CSV also of blank ones, which may stand in a cell."""
     with _open(path) as file:
         number = 0
         while raw := file.readline(MAX_ROW_BYTES + 1):
+            if of_csv and number == 0 and b"\r" in raw and not raw.endswith(b"\n"):
+                # Its lines end with \r alone: "CSV (Macintosh)" of a spreadsheet.
+                file = io.BytesIO((raw + file.read()).replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
+                raw = file.readline(MAX_ROW_BYTES + 1)
             number += 1
             where = f"{name}, line {number}"
             if number == 1 and raw.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -92,7 +107,7 @@ def _lines(path: Path, name: str, blank: bool = False) -> Iterator[tuple[str, st
             except UnicodeDecodeError as error:
                 yield BadRow(where, f"not UTF-8 at byte {error.start}. Save the file as UTF-8")
                 continue
-            if blank or text.strip():
+            if of_csv or text.strip():
                 yield where, text
 
 
@@ -144,7 +159,7 @@ def _csv(path: Path, name: str) -> Iterator[Row | BadRow]:
 
     def texts() -> Iterator[str]:
         nonlocal last
-        for line in _lines(path, name, blank=True):
+        for line in _lines(path, name, of_csv=True):
             if isinstance(line, BadRow):
                 bad.append(line)
             else:
@@ -154,7 +169,12 @@ def _csv(path: Path, name: str) -> Iterator[Row | BadRow]:
     lines = texts()
     first = next(lines, "")
     delimiter = max(DELIMITERS, key=first.count)
-    header = [column.strip() for column in next(csv.reader([first], delimiter=delimiter), [])]
+    try:
+        header = [column.strip() for column in next(csv.reader([first], delimiter=delimiter), [])]
+    except csv.Error as error:
+        raise StudyError(
+            f"{name}, line 1: broken CSV ({error}). End every line the same way and save it again."
+        ) from error
     if twice := {column for column in header if header.count(column) > 1}:
         raise StudyError(f"{name}, line 1: the columns {sorted(twice)} occur twice. Rename one.")
     csv.field_size_limit(MAX_ROW_BYTES)
@@ -193,13 +213,16 @@ def _parquet(path: Path, name: str) -> Iterator[Row | BadRow]:
             for row in batch.to_pylist():
                 number += 1
                 yield f"{name}, row {number}", row
-    except pyarrow.ArrowInvalid as error:
-        raise StudyError(f"{name}: not a readable Parquet file ({error}). Fetch it again.") from error
+    except (pyarrow.ArrowException, ValueError, OverflowError, OSError) as error:  # a damaged page gives any of them
+        if isinstance(error, OSError) and error.errno is not None:  # the system's, say a file that may not be read
+            raise
+        found = " ".join(str(error).split())
+        raise StudyError(f"{name}: not a readable Parquet file ({found}). Fetch it again.") from error
 
 
 def _line_pairs(path: Path, name: str) -> Iterator[Row | BadRow]:
     """WritingPrompts as published: line n of train.wp_target is the story to line n of train.wp_source."""
-    target = path.with_name(path.name.replace(".wp_source", ".wp_target"))
+    _, target = files_of(path)
     if not target.is_file():
         raise StudyError(f"{name}: its stories are missing; put {target.name} beside it.")
     with _open(path) as prompts, _open(target) as stories:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -67,7 +68,7 @@ def write_page(records: Sequence[Record], path: str | Path, title: str) -> None:
 
 
 def read_decisions(path: str | Path) -> list[Decision]:
-    """The decisions of a file, rows without one left out.
+    """The decisions of a file, rows without one left out: none at all in an empty file, or under a header alone.
 
     Raises:
         StudyError: naming every line with an unknown decision, an id that came before, an edit without new
@@ -75,13 +76,16 @@ def read_decisions(path: str | Path) -> list[Decision]:
     """
     first: dict[str, str] = {}
     decisions, problems = [], []
-    for row in read_rows(Path(path)):
+    rows = list(read_rows(Path(path), may_be_empty=True))
+    if not rows:  # a single line may be a decision under no header
+        header = re.findall(r"\w+", Path(path).read_text(encoding="utf-8-sig"))
+        _check_columns(path, header or COLUMNS)
+    for row in rows:
         if isinstance(row, BadRow):
             problems.append(f"{row.where}: {row.reason}")
             continue
         line, columns = row
-        if missing := [name for name in ("id", "decision") if name not in columns]:
-            raise StudyError(f"{path}: no column {' and '.join(missing)}. The columns are {', '.join(COLUMNS)}.")
+        _check_columns(path, columns)
         decision = Decision(line=line, **{name: columns.get(name) or "" for name in COLUMNS})
         decision = replace(decision, id=decision.id.strip(), decision=decision.decision.strip().lower())
         if not decision.decision:
@@ -97,6 +101,11 @@ def read_decisions(path: str | Path) -> list[Decision]:
     if problems:
         raise StudyError("\n".join([f"{len(problems)} decisions cannot be used. Correct them:", *problems[:20]]))
     return decisions
+
+
+def _check_columns(path: str | Path, columns: Container[str]) -> None:
+    if missing := [name for name in ("id", "decision") if name not in columns]:
+        raise StudyError(f"{path}: no column {' and '.join(missing)}. The columns are {', '.join(COLUMNS)}.")
 
 
 @dataclass(frozen=True)

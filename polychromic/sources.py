@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,12 +20,16 @@ from polychromic.columns import (
     MISSING,
     Unusable,
     digest,
+    found,
     inside,
     lines,
     listed,
+    nearest,
     number,
     optional,
     plain,
+    quoted,
+    reachable,
     text,
     texts,
 )
@@ -382,25 +387,61 @@ class Table(BaseSource):
     format: Literal["table"]
     fields: Columns
 
+    @cached_property
+    def _columns(self) -> list[tuple[str, str]]:
+        """(use, name) of every column that is asked for."""
+        alone = self.fields.model_dump(exclude={"meta"})
+        return [(use, name) for use, name in alone.items() if name] + [("meta", name) for name in self.fields.meta]
+
+    def flatten(self, rows: Iterator[Row | BadRow]) -> Iterator[Row | BadRow]:
+        """The rows as they are.
+
+        Raises:
+            StudyError: after the last row, if there is a column that none of them had, whatever share may be bad: it
+                is misspelt.
+        """
+        unseen = self._columns
+        there, lacking = set(), set()
+        for item in rows:
+            if unseen and not isinstance(item, BadRow):
+                names = {column: reachable(item[1], column[1]) for column in unseen}
+                unseen = [column for column in unseen if column[1] not in names[column]]
+                there.update(name for column in unseen for name in names[column])
+                lacking.update(column for column in unseen if inside(item[1], column[1]) is MISSING)
+            yield item
+        # Of an object that is null in every row nobody knows what it would hold.
+        if missing := [column for column in unseen if column in lacking]:
+            told = " or ".join(f"{name!r}{nearest(name, there)} for `{use}`" for use, name in missing)
+            raise StudyError(
+                f"{self.path or self.hub}: no row has a column {told}. The columns are {quoted(there)}. Correct "
+                "`fields` of this source."
+            )
+
     def record(self, row: dict[str, Any]) -> Record:
         fields = self.fields
-        named = {key: inside(row, name) for key, name in fields.model_dump(exclude={"meta"}).items() if name}
-        problems = {key: name for key, name in fields.model_dump(exclude={"meta"}).items() if name}
-        target = text(named, "target", problems)
-        part = optional(named, "part") or None
+        columns = {use: name for use, name in self._columns if use != "meta"}
+        # A key that a row leaves out is null there, but not what every row must have.
+        values = {use: found(row, name) for use, name in columns.items()}
+        for use in ("prompt", "target"):
+            if inside(row, columns[use]) is MISSING:
+                there = reachable(row, columns[use])
+                raise Unusable(f"no column {columns[use]!r}{nearest(columns[use], there)}; found {quoted(there)}")
+        target = text(values, "target", columns)
+        part = optional(values, "part", columns) or None
         part = {"validation": "val", "dev": "val", "valid": "val"}.get(part, part)
         if part is not None and part not in PARTS:
             raise Unusable(f"{fields.part!r} is {part!r}, not one of {', '.join(PARTS)}")
-        tests = _tests(named["tests"], optional(named, "entry_point")) if named.get("tests") is not None else None
+        entry_point = optional(values, "entry_point", columns)
+        tests = _tests(values["tests"], entry_point) if values.get("tests") is not None else None
         return Record(
-            optional(named, "id"),
-            text(named, "prompt", problems),
+            optional(values, "id", columns),
+            text(values, "prompt", columns),
             target,
-            tuple(dict.fromkeys((target, *texts(named, "references")))),
+            tuple(dict.fromkeys((target, *texts(values, "references")))),
             tests,
-            optional(named, "group"),
+            optional(values, "group", columns),
             part,
-            {name: plain(inside(row, name)) for name in fields.meta},
+            {name: plain(found(row, name)) for name in fields.meta},
         )
 
 
@@ -464,8 +505,6 @@ def _cases(row: dict[str, Any], key: str) -> list[dict[str, str]]:
 
 
 def _tests(value: Any, entry_point: str) -> dict[str, Any]:
-    if value is MISSING:
-        raise Unusable("no column for 'tests'")
     if isinstance(value, dict):
         value = plain(value)
         if value.get("kind", "asserts") not in ("check", "asserts", "stdio"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import textwrap
 from dataclasses import asdict
 from pathlib import Path
@@ -119,6 +120,7 @@ def test_a_semantic_duplicate_says_the_same_in_other_words():
 
 
 def test_a_classifier_can_judge_toxicity(tmp_path):
+    import torch
     from transformers import BertConfig, BertForSequenceClassification, BertTokenizer
 
     (tmp_path / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "bad", "good"]))
@@ -138,6 +140,11 @@ def test_a_classifier_can_judge_toxicity(tmp_path):
     assert not run([GOOD], {"filter": "toxicity", "model": str(tmp_path), "max": 1.0}).rejected
     with pytest.raises(StudyError, match="no label 'hate'"):
         run([GOOD], {"filter": "toxicity", "model": str(tmp_path), "label": "hate"})
+    weights = BertForSequenceClassification.from_pretrained(tmp_path).state_dict()
+    (tmp_path / "model.safetensors").unlink()
+    torch.save(weights, tmp_path / "pytorch_model.bin")
+    with pytest.raises(StudyError, match=r"toxicity: cannot load the model .* in safetensors"):
+        run([GOOD], {"filter": "toxicity", "model": str(tmp_path)})
 
 
 def test_text_is_repaired_but_code_is_left_alone():
@@ -198,6 +205,26 @@ def test_a_cap_keeps_the_first_of_each():
     records = [changed(id=str(n), meta={"reply_author": "ab"[n % 2]}) for n in range(6)] + [changed(id="none", meta={})]
     result = run(records, {"filter": "cap", "key": "reply_author", "max": 2})
     assert [record.id for record in result.kept] == ["0", "1", "2", "3", "none"]
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        (
+            {"filter": "cap", "key": "reply_autor"},
+            "cap: no row has the key 'reply_autor' (did you mean 'reply_author'?) in its meta. The keys are 'likes', "
+            "'reply_author', 'tag'. Correct `key`; of a table, list the column under `fields.meta`.",
+        ),
+        ({"filter": "refuse", "key": "retweet"}, "refuse: no row has the key 'retweet' in its meta."),
+        ({"filter": "refuse", "key": "Tag", "values": ["OT"]}, "(did you mean 'tag'?)"),
+    ],
+)
+def test_a_key_that_no_row_has_stops_the_run(step, message):
+    """Else all of them would pass."""
+    with pytest.raises(StudyError, match=re.escape(message)):
+        run([GOOD, changed(meta={})], step)
+    assert run([], step).kept == []
+    assert len(run([GOOD, changed(meta={step["key"]: None})], step).kept) == 2
 
 
 def test_short_and_long_english_is_known_as_english():
@@ -332,7 +359,8 @@ STEPS = steps(
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(mess, max_size=25), st.integers(0, 25))
 def test_no_row_is_lost_whatever_the_file_holds(tmp_path, lines, size):
-    (tmp_path / "mess.jsonl").write_bytes(b"\n".join([b'{"prompt": "a first row", "target": "that is fine"}', *lines]))
+    whole = {**dict.fromkeys(("id", "references", "part", "likes", "junk")), "prompt": "a row", "target": "is fine"}
+    (tmp_path / "mess.jsonl").write_bytes(b"\n".join([json.dumps(whole).encode(), *lines]))
     fields = {
         "prompt": "prompt",
         "target": "target",

@@ -6,7 +6,13 @@ import re
 from importlib.metadata import distributions
 from pathlib import Path
 
+import httpx2
+import huggingface_hub
+import huggingface_hub.constants as hub
 import pytest
+from huggingface_hub.utils._http import default_client_factory
+
+from polychromic import check
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -34,3 +40,25 @@ def test_what_is_installed_is_what_is_locked():
     installed = {re.sub(r"[-_.]+", "-", d.metadata["Name"]).lower(): d.version.split("+")[0] for d in distributions()}
     locked = pins("requirements.lock")
     assert {name: installed.get(name) for name in locked} == locked
+
+
+def test_without_a_network_the_other_checks_are_made(tmp_path, monkeypatch, capsys):
+    def refuse(request):
+        raise httpx2.ConnectError("[Errno -3] Temporary failure in name resolution", request=request)
+
+    monkeypatch.setattr(hub, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(hub, "HF_HUB_OFFLINE", False)
+    huggingface_hub.set_client_factory(lambda: httpx2.Client(transport=httpx2.MockTransport(refuse)))
+    try:
+        assert check.main([str(ROOT / "config.yaml")]) == 1
+    finally:
+        huggingface_hub.set_client_factory(default_client_factory)
+    *lines, last = capsys.readouterr().out.splitlines()
+    told = {line.split()[1]: line for line in lines if line.startswith(("  ok", "  FAIL"))}
+    assert list(told) == ["libraries", "memory", "disk", "model", "gpu", "sandbox"]
+    assert "FAIL" in told["model"]
+    assert (
+        "the hub does not answer (ConnectError): run `hf download Qwen/Qwen3-8B` where there is a network"
+        in told["model"]
+    )
+    assert "of 6 checks passed" in last

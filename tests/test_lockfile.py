@@ -10,13 +10,20 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import httpx2
+import huggingface_hub
 import huggingface_hub.constants as hub
 import pytest
 import torch
+from datasets.exceptions import DatasetGenerationError
+from huggingface_hub.utils._http import default_client_factory
 from project import REPOSITORY
+from pydantic import TypeAdapter
+from test_splitting import run_script
 
 from polychromic.embedding import Encoder
 from polychromic.errors import StudyError
+from polychromic.filters import AnyFilter
 from polychromic.lockfile import hold_to_checksums, hub_rows, locked_model, locked_revision
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -101,6 +108,60 @@ def test_parts_are_locked_one_by_one(tmp_path):
 
 
 @pytest.fixture
+def unplugged(tmp_path, monkeypatch):
+    """A machine that is asked to use the hub and has no network; its cache is empty."""
+
+    def refuse(request):
+        raise httpx2.ConnectError("[Errno -3] Temporary failure in name resolution", request=request)
+
+    monkeypatch.setattr(hub, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(hub, "HF_HUB_OFFLINE", False)
+    huggingface_hub.set_client_factory(lambda: httpx2.Client(transport=httpx2.MockTransport(refuse)))
+    yield
+    huggingface_hub.set_client_factory(default_client_factory)
+
+
+@pytest.mark.parametrize(
+    ("kind", "remedy"),
+    [("model", "run `hf download them/tiny` where there is a network"), ("dataset", "save its rows to a file")],
+)
+def test_without_a_network_the_message_says_what_to_do(unplugged, tmp_path, kind, remedy):
+    message = f"the hub cannot be asked for {kind} 'them/tiny' .*name resolution.* Go online; or {remedy}"
+    with pytest.raises(StudyError, match=message):
+        locked_revision(tmp_path / "lock.json", "them/tiny", kind=kind)
+    assert not (tmp_path / "lock.json").exists()
+
+
+def test_what_was_locked_but_is_not_in_the_cache_needs_a_network_too(unplugged, tmp_path):
+    lock = tmp_path / "lock.json"
+    entry = {"asked": None, "revision": COMMIT}
+    lock.write_text(json.dumps({"model:them/tiny": entry, "dataset:them/data": entry}))
+    with pytest.raises(StudyError, match=f"Run `hf download them/tiny --revision {COMMIT}` where there is a network"):
+        locked_model(lock, "them/tiny")
+    with pytest.raises(StudyError, match="hub data set 'them/data' .* cannot be loaded.* go online"):
+        list(hub_rows("them/data", None, "train", None, lock))
+
+
+@pytest.mark.parametrize(
+    "error", [httpx2.ReadError("reset"), httpx2.ReadTimeout(""), DatasetGenerationError("cut off")]
+)
+def test_a_download_that_breaks_off_is_no_traceback(monkeypatch, error):
+    def load_dataset(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr("datasets.load_dataset", load_dataset)
+    with pytest.raises(StudyError, match=f"cannot be loaded: {str(error) or type(error).__name__}"):
+        list(hub_rows("them/data", None, "train", None, None))
+
+
+@pytest.mark.parametrize("offline", [True, False])
+def test_a_folder_that_is_not_there_is_no_name_on_the_hub(unplugged, tmp_path, monkeypatch, offline):
+    monkeypatch.setattr(hub, "HF_HUB_OFFLINE", offline)
+    with pytest.raises(StudyError, match="'./models/none' is neither a folder nor the name of a model on the hub"):
+        locked_model(tmp_path / "lock.json", "./models/none")
+
+
+@pytest.fixture
 def load(cached, tmp_path, monkeypatch):
     """Loads the base model as a job does."""
     monkeypatch.syspath_prepend(str(REPOSITORY / "workflow_scripts"))
@@ -133,6 +194,49 @@ def test_an_encoder_from_the_hub_is_locked_too(cached, tmp_path, monkeypatch):
     (cached / "model.safetensors").write_bytes(b"")
     with pytest.raises(StudyError, match=r"model.safetensors of them/tiny"):
         load_encoder(job, "them/tiny")
+
+
+def test_a_filter_without_a_model_of_the_hub_has_nothing_to_lock(tmp_path):
+    listed = [
+        {"filter": "fix_text"},
+        {"filter": "toxicity"},
+        {"filter": "semantic_duplicates"},
+        {"filter": "toxicity", "model": str(tmp_path)},
+        {"filter": "semantic_duplicates", "model": str(tmp_path)},
+    ]
+    steps = TypeAdapter(list[AnyFilter]).validate_python(listed)
+    assert [step.locked(tmp_path / "lock.json") for step in steps] == steps
+    assert not (tmp_path / "lock.json").exists()
+
+
+def test_curation_holds_the_models_of_its_filters_to_the_lock(cached, tmp_path):
+    (tmp_path / "rows.jsonl").write_text('{"question": "q", "answer": ["a"]}\n{"question": "b", "answer": ["c"]}\n')
+    filters = [
+        {"filter": "toxicity", "model": "them/tiny", "label": "LABEL_1", "max": 1},
+        {"filter": "semantic_duplicates", "model": "them/tiny", "threshold": 1},
+    ]
+    limits = {"min_rows": 1, "max_rows": 9, "allow_fewer": True}
+
+    def curate():
+        sources = [{"format": "nq_open", "path": "rows.jsonl"}]
+        return run_script(
+            tmp_path,
+            "curate",
+            {"params": {"seed": 0, "sources": sources, "curation": {"filters": filters, **limits}}, "upstream": {}},
+            env={"HF_HUB_CACHE": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1"},
+            output={name: f"{name}.jsonl" for name in ("curated", "rejected", "account")},
+            params={"results": "results"},
+        )
+
+    done = curate()
+    assert done.returncode == 0, done.stderr
+    entry = json.loads((tmp_path / "results/lock.json").read_text())["model:them/tiny"]
+    assert (entry["revision"], "model.safetensors" in entry["sha256"]) == (COMMIT, True)
+    with (cached / "model.safetensors").open("ab") as changed:
+        changed.write(b" ")
+    refused = curate()
+    assert refused.returncode == 1
+    assert "model.safetensors of them/tiny is not what it was" in refused.stderr
 
 
 class Evil:

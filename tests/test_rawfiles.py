@@ -6,9 +6,12 @@ import gzip
 import json
 
 import pytest
+from project import REPOSITORY
 
+from polychromic import jobs, published
+from polychromic.config import merge, parse_study
 from polychromic.errors import StudyError
-from polychromic.rawfiles import MAX_ROW_BYTES, BadRow, read_rows
+from polychromic.rawfiles import MAX_ROW_BYTES, BadRow, files_of, read_rows
 
 GOOD = b'{"prompt": "a", "target": "b"}\n'
 
@@ -68,6 +71,7 @@ def test_texts_in_any_script_come_through(tmp_path):
         ("x.jsonl.gz", GOOD, "damaged"),
         ("x.csv", b"a,a\n1,2\n", "occur twice"),
         ("x.csv", b'a,b\n1,"never closed\n2,3\n', "never closed"),
+        ("x.csv", b"a,b\r1,2\n3,4\n", "line 1: broken CSV .* End every line the same way"),
         ("x.parquet", b"no parquet", "not a readable Parquet file"),
         ("x.xlsx", b"PK", "unknown file ending '.xlsx'"),
         ("x.wp_source", b"a\n", "put x.wp_target beside it"),
@@ -101,6 +105,47 @@ def test_csv_rows_with_too_many_or_too_few_cells_are_named(tmp_path):
     assert [row[1]["a"] for row in rows if not isinstance(row, BadRow)] == ["2", "8"]
 
 
+def test_a_csv_whose_lines_end_with_a_carriage_return(tmp_path):
+    data = b'\xef\xbb\xbfprompt;target\r"one\r\rand two";b\r\rc;d'
+    expected = [{"prompt": "one\n\nand two", "target": "b"}, {"prompt": "c", "target": "d"}]
+    for name, stored in (("x.csv", data), ("y.csv.gz", gzip.compress(data + b"\r"))):
+        rows = rows_of(tmp_path, name, stored)
+        assert [row for _, row in rows] == expected
+        assert [where for where, _ in rows] == [f"{name}, lines 2 to 4", f"{name}, line 6"]
+
+
+def test_a_parquet_file_with_a_damaged_page(tmp_path):
+    import pyarrow
+    import pyarrow.parquet
+
+    path = tmp_path / "x.parquet"
+    table = pyarrow.table({"prompt": [f"a prompt, no. {n}" for n in range(5000)]})
+    pyarrow.parquet.write_table(table, path, compression="snappy", use_dictionary=False)
+    data = bytearray(path.read_bytes())
+    data[100:200] = b"\xff" * 100  # in the first page; the footer is whole
+    for damaged in (bytes(data), path.read_bytes()[:4] + b"\xff" * 40 + path.read_bytes()[44:]):
+        with pytest.raises(StudyError, match=r"x.parquet: not a readable Parquet file .* Fetch it again"):
+            rows_of(tmp_path, "x.parquet", damaged)
+
+
+def test_a_parquet_file_that_may_not_be_read_is_no_damaged_one(tmp_path, monkeypatch):
+    import pyarrow.parquet
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(pyarrow.parquet, "ParquetFile", refuse)
+    with pytest.raises(PermissionError):
+        rows_of(tmp_path, "x.parquet", b"PAR1")
+
+
+def test_an_empty_file_is_an_error_unless_it_may_be_empty(tmp_path):
+    (tmp_path / "x.csv").write_text("id,decision\n")
+    assert list(read_rows(tmp_path / "x.csv", may_be_empty=True)) == []
+    with pytest.raises(StudyError, match="holds no rows"):
+        list(read_rows(tmp_path / "x.csv"))
+
+
 def test_every_kind_of_file_gives_the_same_rows(tmp_path):
     import pyarrow
     import pyarrow.parquet
@@ -126,3 +171,20 @@ def test_published_writingprompts_files_are_read_side_by_side(tmp_path):
     assert [row["story"].strip() for _, row in rows] == ["story one", "story two"]
     with pytest.raises(StudyError, match="differ in their number of lines"):
         rows_of(tmp_path, "train.wp_source", b"only one\n")
+
+
+@pytest.mark.parametrize("name", ["train.wp_source", "train.wp_source.gz"])
+def test_the_stories_of_writingprompts_count_as_raw_rows_too(name, tmp_path, monkeypatch):
+    """Else other stories under the same prompts would leave everything as it was."""
+    monkeypatch.chdir(tmp_path)
+    target = name.replace("source", "target")
+    sources = [{"format": "writingprompts", "path": name}, {"format": "nq_open", "path": "x.jsonl"}]
+    study = parse_study(merge(published.STUDY, {"domains": {"creative": {"sources": sources}}}))
+    job = ("curate", {"domain": "creative"})
+    assert [str(file) for file in jobs.raw_files(study, job)] == [name, target, "x.jsonl"]
+    assert files_of(tmp_path / "x.jsonl") == [tmp_path / "x.jsonl"]
+    stamps = []
+    for stories in ("one\n", "another\n"):
+        (tmp_path / target).write_text(stories)
+        stamps.append(jobs.Stamps(study, REPOSITORY / "workflow_scripts", REPOSITORY / "requirements.lock").of(job))
+    assert stamps[0]["key"] != stamps[1]["key"]

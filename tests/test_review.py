@@ -82,6 +82,18 @@ def test_a_file_without_the_columns_is_refused(tmp_path):
         read_decisions(tmp_path / "x.csv")
 
 
+@pytest.mark.parametrize("text", ["", "\n", "\ufeff", "id,decision,note,prompt,target\n", "id;decision"])
+def test_a_file_without_rows_takes_the_decisions_back(tmp_path, text):
+    (tmp_path / "x.csv").write_text(text, encoding="utf-8")
+    assert read_decisions(tmp_path / "x.csv") == []
+
+
+def test_a_decision_under_no_header_is_not_passed_over(tmp_path):
+    (tmp_path / "x.csv").write_text("r0,drop\n")
+    with pytest.raises(StudyError, match="no column id and decision"):
+        read_decisions(tmp_path / "x.csv")
+
+
 def test_the_sheet_reads_back_as_no_decisions(tmp_path):
     write_sheet(ROWS, tmp_path / "sheet.csv")
     with (tmp_path / "sheet.csv").open(encoding="utf-8-sig", newline="") as file:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
 import random
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from project import REPOSITORY
 from pydantic import ValidationError
 
 from polychromic.errors import StudyError
-from polychromic.records import Record
+from polychromic.files import file_digest
+from polychromic.records import Record, read_records, write_records
 from polychromic.splitting import Split, evaluation_prompts, measure_leakage, part_of, split
 
 
@@ -23,6 +29,38 @@ def record(n, group=None, **fields):
 
 def parts(result):
     return {row.id: name for name, rows in result.parts.items() for row in rows}
+
+
+RUN = """
+import json, runpy, sys
+from types import SimpleNamespace
+from pathlib import Path
+from polychromic.staleness import ROOT, make_stamp
+
+class Named(dict):
+    __getattr__ = dict.__getitem__
+
+script, given = Path(sys.argv[1]), {key: Named(value) for key, value in json.loads(sys.argv[2]).items()}
+stamp = make_stamp(script.stem, {}, **given.pop("stamp"), script=script, lock=ROOT / "requirements.lock")
+Path(given["input"].stamp).write_text(json.dumps(stamp))
+sys.path.insert(0, str(script.parent))
+runpy.run_path(str(script), init_globals={"snakemake": SimpleNamespace(resources={}, log=["log.txt"], **given)})
+"""
+
+
+def run_script(folder, rule, stamp, env=(), **given):
+    """Run a rule's script in a folder, with the names that Snakemake would give to it; returns the finished process."""
+    given = {"stamp": stamp, "input": {}, "output": {}, "wildcards": {"domain": "qa"}, **given}
+    given["input"] = {"stamp": "stamp.json", **given["input"]}
+    given["output"] = {"done": "done.json", **given["output"]}
+    script = REPOSITORY / "workflow_scripts" / f"{rule}.py"
+    return subprocess.run(
+        [sys.executable, "-c", RUN, str(script), json.dumps(given)],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), **dict(env)},
+        capture_output=True,
+        text=True,
+    )
 
 
 LOOSE = Split(near_duplicate=0.95)
@@ -157,3 +195,42 @@ def test_prompts_are_chosen_by_hash_and_share_their_references():
     assert fewer == evaluation_prompts(rows[:40][::-1], 10, seed=1)
     assert [row for row in more if int(row.id) < 40] == [row for row in fewer if row in more]
     assert len(evaluation_prompts(rows[:3], 10, seed=1)) == 3
+
+
+def split_job(folder, applied):
+    """The split's own script, where its stamp says that the decisions were these."""
+    parts = {part: f"{part}.jsonl" for part in ("train", "val", "test")}
+    return run_script(
+        folder,
+        "split",
+        {"params": {"seed": 1, "split": LOOSE.model_dump(mode="json")}, "upstream": {"qa.csv": applied}},
+        input={"curated": "curated.jsonl", "curation": "curation.json"},
+        output={**parts, **{name: f"{name}.json" for name in ("rejected", "leakage", "funnel")}},
+        params={"decisions": "qa.csv"},
+    )
+
+
+def test_decisions_that_were_applied_are_not_undone_in_silence(tmp_path):
+    """The split runs again, say for another seed, where the person's file is not."""
+    write_records(tmp_path / "curated.jsonl", [record(n) for n in range(100)])
+    counts = {"read": 100, "kept": 100, "rejected": 0, "steps": [], "parts": {"any": 100}}
+    (tmp_path / "curation.json").write_text(json.dumps(counts))
+
+    def kept():
+        return sum(len(read_records(tmp_path / f"{part}.jsonl")) for part in ("train", "val", "test"))
+
+    assert split_job(tmp_path, "missing").returncode == 0
+    assert kept() == 100
+    (tmp_path / "qa.csv").write_text("id,decision\n7,drop\n")
+    applied = file_digest(tmp_path / "qa.csv")
+    assert split_job(tmp_path, applied).returncode == 0
+    assert kept() == 99
+    (tmp_path / "qa.csv").unlink()
+    (tmp_path / "done.json").unlink()
+    refused = split_job(tmp_path, applied)
+    assert refused.returncode == 1
+    assert "qa.csv is not there, and its decisions were applied before. Put the file back" in refused.stderr
+    assert not (tmp_path / "done.json").exists()
+    (tmp_path / "qa.csv").touch()
+    assert split_job(tmp_path, applied).returncode == 0, "an empty file takes them back"
+    assert kept() == 100

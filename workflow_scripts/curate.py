@@ -14,6 +14,7 @@ with job(snakemake) as p:
     sources = TypeAdapter(list[Source]).validate_python(p["sources"])
     filters = TypeAdapter(list[AnyFilter]).validate_python(p["curation"]["filters"])
     lock = f"{snakemake.params.results}/lock.json"
+    filters = [step.locked(lock) for step in filters]
     rows = (row for source in sources for row in read_source(source, lock=lock))
     result = curate(
         rows,

@@ -6,6 +6,7 @@ from pathlib import Path
 from _job import job, progress
 
 from polychromic import funnel
+from polychromic.errors import StudyError
 from polychromic.files import write_json
 from polychromic.records import read_records, write_jsonl, write_records
 from polychromic.review import apply_decisions, read_decisions
@@ -15,6 +16,14 @@ with job(snakemake) as p:
     records = read_records(snakemake.input.curated)
     decisions = Path(snakemake.params.decisions)
     steps, dropped, account = [], [], {}
+    # A file that is not here counts in the stamp as it was when the job was done: the done file would say that its
+    # decisions were applied.
+    upstream = json.loads(Path(snakemake.input.stamp).read_text(encoding="utf-8"))["upstream"]
+    if not decisions.is_file() and upstream.get(str(decisions), "missing") != "missing":
+        raise StudyError(
+            f"{decisions} is not there, and its decisions were applied before. Put the file back, or leave an empty "
+            "one in its place to undo them."
+        )
     if decisions.is_file():
         reviewed = apply_decisions(records, read_decisions(decisions))
         steps.append(funnel.step("review", len(records), len(reviewed.kept), changed=reviewed.counts["edit"]))
