@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from polychromic.config import Domain, PromptArm, Study, TrainArm
+from polychromic.errors import StudyError
 from polychromic.files import file_digest, write_json
+from polychromic.rawfiles import files_of
 from polychromic.staleness import digest, make_stamp, read_stamp, refresh
 
 Job = tuple[str, dict[str, str]]
@@ -99,7 +101,7 @@ def params(study: Study, job: Job) -> dict[str, Any]:
             **_embedded_at(study, domain),
         }
     if rule == "diversity":
-        return _embedded_at(study, domain)
+        return {"labelled": domain.verifier.kind in ("code", "answer"), **_embedded_at(study, domain)}
     if rule == "quality":
         return {"verifier": domain.verifier.kind, "temperature": study.sampling.temperature}
     if rule == "judge":
@@ -258,7 +260,8 @@ def raw_files(study: Study, job: Job) -> list[Path]:
     """Files of the user's that a job reads; they are looked up when the job starts and may be missing now."""
     rule, wildcards = job
     if rule == "curate":
-        return [path for path in raw_paths(study, wildcards["domain"]) if not is_embedded(study, path)]
+        own = [path for path in raw_paths(study, wildcards["domain"]) if not is_embedded(study, path)]
+        return [file for path in own for file in files_of(path)]
     if rule == "split":
         return [decisions_file(wildcards["domain"])]
     if rule in ("report", "paper"):
@@ -369,8 +372,28 @@ def register_plan(study: Study) -> None:
 
 
 def refresh_stamps(study: Study, stamps: Stamps) -> list[Job]:
-    """Bring the stamp files of all jobs up to date. Returns the stale jobs."""
+    """Bring the stamp files of all jobs up to date. Returns the stale jobs.
+
+    Raises:
+        StudyError: if another run of this study is under way and the stamps of its jobs would change.
+    """
+    if _under_way(study):
+        changed = [job for job in all_jobs(study) if read_stamp(stamp_file(study, job)) != stamps.of(job)]
+        if changed:
+            raise StudyError(
+                f"{results_folder(study)}: a run of this study is under way here, and settings or code have changed "
+                f"since it began ({job_name(changed[0])} first); jobs that have not started would go by the new ones. "
+                "Wait for it, or give this study another name; `python -m polychromic.stale` says what would re-run. "
+                "If it was killed: `snakemake --unlock`."
+            )
     return [job for job in all_jobs(study) if refresh(stamps.of(job), stamp_file(study, job), done_file(study, job))]
+
+
+def _under_way(study: Study) -> bool:
+    """Whether Snakemake holds a lock on this study's outputs."""
+    ours = f"{results_folder(study)}/"
+    locks = Path(".snakemake/locks").glob("*.output.lock")
+    return any(line.startswith(ours) for lock in locks for line in lock.read_text(encoding="utf-8").splitlines())
 
 
 def job_name(job: Job) -> str:

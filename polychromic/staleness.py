@@ -197,8 +197,8 @@ def make_stamp(
 def read_stamp(path: Path) -> dict[str, Any] | None:
     """A stamp or done file, or None where it is missing or was cut short."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
+        return json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):  # not JSON, or not UTF-8
         return None
 
 

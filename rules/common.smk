@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from polychromic import jobs, warm
-from polychromic.config import parse_study, read_yaml
+from polychromic.config import merge, parse_study, read_yaml
 from polychromic.errors import StudyError, what_to_do
 
 # The graph of jobs is millions of objects that live to the end: looking for garbage among them again and again, and
@@ -29,11 +29,12 @@ if not config.get("gpus_per_job"):
 
 FILES = ["config.yaml", *map(str, workflow.overwrite_configfiles)]
 try:
+    # Read again, for a key that stands twice, and for the order of arms and domains: Snakemake's merged config shows
+    # neither, and the plan's hash knows the order.
+    in_order = {}
     for file in FILES:
-        read_yaml(
-            file
-        )  # refuses a key that stands twice, which a merged config can no longer show
-    STUDY = parse_study(config, origin=" + ".join(FILES))
+        in_order = merge(in_order, read_yaml(file))
+    STUDY = parse_study(merge(in_order, config), origin=" + ".join(FILES))
 except StudyError as error:
     sys.exit(f"Error in {error}")
 
@@ -77,7 +78,10 @@ if workflow.is_main_process:
     # Before Snakemake looks at any file, so that it sees these as they are now.
     try:
         jobs.register_plan(STUDY)
-        jobs.refresh_stamps(STUDY, STAMPS)
+        if "--unlock" not in sys.argv:
+            jobs.refresh_stamps(STUDY, STAMPS)
+    except StudyError as error:
+        sys.exit(f"Error: {error}")
     except OSError as error:
         sys.exit(f"Error: {what_to_do(error) or error}")
 

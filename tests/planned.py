@@ -19,7 +19,8 @@ def name(job):
 targets, files = sys.argv[1].split(","), [Path(file) for file in sys.argv[2:]]
 with SnakemakeApi(OutputSettings()) as api:
     workflow = api.workflow(ResourceSettings(cores=1), ConfigSettings(configfiles=files))
-    settings = DAGSettings(targets=set(targets), rerun_triggers=frozenset([RerunTrigger.MTIME]))
+    mtime = frozenset([RerunTrigger.MTIME])  # as profiles/default has it
+    settings = DAGSettings(targets=set(targets), rerun_triggers=mtime, max_checksum_file_size=0)
     workflow.dag(settings).printrulegraph()  # builds the graph of jobs; Snakemake has no public way to hand it over
     dag = workflow._workflow.dag
     plan = {

@@ -79,10 +79,12 @@ def copy_project(folder: Path, model: Path | str = "models/none") -> Path:
     return folder
 
 
-def command(*targets: str, profile: str = "profiles/demo", overlays: tuple[str, ...] = (), options=()) -> list[str]:
+def command(
+    *targets: str, profile: str | None = "profiles/demo", overlays: tuple[str, ...] = (), options=()
+) -> list[str]:
     """`snakemake` on the tiny study."""
     files = ["tiny.yaml", *overlays]
-    snakemake = [str(Path(sys.executable).with_name("snakemake")), "--profile", profile]
+    snakemake = [str(Path(sys.executable).with_name("snakemake")), *(["--profile", profile] if profile else [])]
     return [*snakemake, "--configfile", *files, *options, "--", *targets]
 
 

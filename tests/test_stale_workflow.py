@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from project import copy_project, environment
+from project import copy_project, environment, run
 
 from polychromic import jobs
 from polychromic.config import load_study
@@ -68,6 +69,52 @@ def test_a_finished_study_runs_nothing(finished):
     assert to_run(finished) == set()
 
 
+def test_no_profile_is_needed_for_that(project):
+    done = run(project, "all", "data", profile=None, options=("-n", "--cores", "1"))
+    assert "Nothing to be done" in done.stdout, done.stdout[-3000:]
+
+
+CURATED = "results/tiny/qa/data/curated.jsonl"
+
+
+def test_older_results_copied_back_are_stale(tmp_path):
+    """Though Snakemake has seen these very stamps before, and knows their checksums."""
+    project = copy_project(tmp_path / "project")
+    (project / "other.yaml").write_text("data_seed: 1\n")
+    options = ("--cores", "1")
+    assert run(project, CURATED, options=options).returncode == 0
+    shutil.copytree(project / "results", project / "kept")
+    assert run(project, CURATED, overlays=("other.yaml",), options=options).returncode == 0
+    shutil.rmtree(project / "results")
+    (project / "kept").rename(project / "results")
+    planned = run(project, CURATED, overlays=("other.yaml",), options=("-n", *options)).stdout
+    assert re.search(r"curate +1", planned), planned[-3000:]
+    done = project / "results/tiny/.stamps/curate.qa.done.json"
+    for broken in (b"", b"\xff\xfe\x00"):
+        done.write_bytes(broken)
+        assert re.search(r"curate +1", run(project, CURATED, options=("-n", *options)).stdout)
+
+
+def test_a_plan_does_not_change_a_run_under_way(project):
+    """Jobs that have not started read their stamps when they do."""
+    (project / "lambda.yaml").write_text("arms: {polychromic: {objective: {weight: 0.35}}}\n")
+    locks = project / ".snakemake/locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    lock = locks / "0.output.lock"
+    stamps = {file: file.read_bytes() for file in project.glob("results/tiny/.stamps/*")}
+    lock.write_text("results/tiny/qa/lora/judge.parquet\nresults/tiny/report.html\n")
+    assert to_run(project) == set(), "the same settings harm nothing"
+    refused = run(project, "all", overlays=("lambda.yaml",), options=("-n",))
+    assert refused.returncode != 0
+    assert "a run of this study is under way here" in refused.stdout
+    assert "snakemake --unlock" in refused.stdout
+    assert stamps == {file: file.read_bytes() for file in project.glob("results/tiny/.stamps/*")}
+    assert run(project, "all", overlays=("lambda.yaml",), options=("--unlock",)).returncode == 0
+    assert to_run(project, "lambda.yaml") == LAMBDA
+    lock.write_text("results/another/report.html\n")
+    assert to_run(project) == set(), "the lock is another study's"
+
+
 def test_touch_of_every_file(project):
     for number, path in enumerate(sorted(project.rglob("*"))):
         os.utime(path, (2e9 - number, 2e9 - number), follow_symlinks=False)
@@ -119,6 +166,15 @@ def test_the_page_has_its_texts_before_it_is_written(project):
 def test_an_output_deleted(project):
     (project / "results/tiny/report.html").unlink()
     assert to_run(project) == {"report"}
+
+
+def test_the_plan_is_in_the_order_of_the_files(project):
+    """Snakemake's merged config puts an overlay's arms first; who reads the same files has them last."""
+    (project / "arms.yaml").write_text("arms: {lora_r8: {kind: train, training: {rank: 8}}}\n")
+    planned(project, "arms.yaml")
+    study = load_study(*(project / file for file in ("config.yaml", "tiny.yaml", "arms.yaml")))
+    written = json.loads((project / "results/tiny/.stamps/power.json").read_text())
+    assert written["params"] == json.loads(json.dumps(jobs.params(study, ("power", {}))))
 
 
 def test_a_job_that_never_finished(project):
