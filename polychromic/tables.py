@@ -249,7 +249,8 @@ def judge(results: Results) -> Table | None:
         pd.DataFrame(cells),
         groups,
         f"Judge: {names.judges(results.judge['judge'])}. How often an arm's answer is preferred to "
-        f"{names.arm(results.control)}'s, ties as halves (.5 is parity), at T = {results.temperature:g}, one answer of each per prompt and training seed, in both orders. "
+        f"{names.arm(results.control)}'s, ties as halves (.5 is parity), at T = {results.temperature:g}, one answer of "
+        "each per prompt and training seed, in both orders. "
         "Flips: the two orders disagree, which counts as a tie. Length-controlled: the rate had both answers the same "
         f"number of words, by logistic regression. {names.intervals(raw).capitalize()}; of the length-controlled rate "
         "over prompts only.",
