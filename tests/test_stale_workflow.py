@@ -65,8 +65,11 @@ LAMBDA = {
 }  # fmt: skip
 
 
-def test_a_finished_study_runs_nothing(finished):
-    assert to_run(finished) == set()
+def test_a_finished_study_runs_nothing(project):
+    assert to_run(project) == set()
+    done = run(project, "all")  # the profile says all that the command needs
+    assert done.returncode == 0, done.stdout
+    assert "Nothing to be done" in done.stdout
 
 
 def test_no_profile_is_needed_for_that(project):
