@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from collections.abc import Iterable
 from typing import Any
+
+from polychromic.errors import closest
 
 
 class Unusable(Exception):
@@ -62,8 +63,8 @@ def optional(row: dict[str, Any], key: str, names: dict[str, str] | None = None)
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """The known name that looks most like the word, as a question to put behind it; "" where none does."""
-    match = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.5)
-    return f" (did you mean {match[0]!r}?)" if match else ""
+    match = closest(word, known)
+    return f" (did you mean {match!r}?)" if match else ""
 
 
 def quoted(names: Iterable[str]) -> str:

@@ -6,7 +6,6 @@ generated from these models (`python -m polychromic.published`); a test shows th
 
 from __future__ import annotations
 
-import difflib
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,7 +13,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from polychromic.errors import StudyError
+from polychromic.errors import StudyError, closest
 from polychromic.filters import AnyFilter
 from polychromic.sources import Source
 from polychromic.splitting import Split
@@ -395,9 +394,8 @@ def _overlaid(settings: Any, overrides: dict[str, Any], where: str) -> Any:
 
 
 def _nearest(word: str, known: Any) -> str:
-    known = sorted(known)
-    match = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f". Did you mean {match[0]!r}?" if match else f". Known: {', '.join(known)}"
+    match = closest(word, known)
+    return f". Did you mean {match!r}?" if match else f". Known: {', '.join(sorted(known))}"
 
 
 def merge(base: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:

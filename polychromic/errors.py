@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
+from collections.abc import Iterable
 
 
 class StudyError(ValueError):
     """Bad config, bad row, missing model, no sandbox: the message names file, row or key, and the remedy."""
+
+
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """The known name that a misspelt one looks most like, if it looks like any."""
+    return next(iter(difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.5)), None)
 
 
 def what_to_do(error: OSError) -> str | None:

@@ -99,7 +99,9 @@ def test_the_job_leaves_a_card_a_record_and_an_adapter_for_plain_peft(method, sa
     (source / "run.json").write_text(json.dumps({**RECORD, "arm": "lora"}))
     settings = {"kind": "derived", "method": method, "source": "lora", "share": 0.25}
     (tmp_path / "stamp.json").write_text(
-        json.dumps({"key": "x", "params": settings, "aside": {}, "code": {"polychromic/derived.py": "x"}})
+        json.dumps(
+            {"key": "x", "upstream": {}, "params": settings, "aside": {}, "code": {"polychromic/derived.py": "x"}}
+        )
     )
     script = str(REPOSITORY / "workflow_scripts/derive.py")
     (tmp_path / "workflow_scripts").symlink_to(REPOSITORY / "workflow_scripts")

@@ -36,7 +36,7 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
     # Read once: a plan made meanwhile with other settings may rewrite the file.
     text = Path(snakemake.input.stamp).read_text(encoding="utf-8")
     stamp = json.loads(text)
-    settings = {**stamp["params"], **stamp["aside"], "key": stamp["key"]}
+    settings = {**stamp["params"], **stamp["aside"], "key": stamp["key"], "upstream": stamp["upstream"]}
     if IS_WORKER:  # the job's first process keeps the log and writes the done file
         yield settings
         return

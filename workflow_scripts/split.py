@@ -18,8 +18,7 @@ with job(snakemake) as p:
     steps, dropped, account = [], [], {}
     # A file that is not here counts in the stamp as it was when the job was done: the done file would say that its
     # decisions were applied.
-    upstream = json.loads(Path(snakemake.input.stamp).read_text(encoding="utf-8"))["upstream"]
-    if not decisions.is_file() and upstream.get(str(decisions), "missing") != "missing":
+    if not decisions.is_file() and p["upstream"].get(str(decisions), "missing") != "missing":
         raise StudyError(
             f"{decisions} is not there, and its decisions were applied before. Put the file back, or leave an empty "
             "one in its place to undo them."

@@ -60,7 +60,7 @@ _SMOOTH = 5
 
 def _without_absent_gates(results: Results) -> pd.DataFrame:
     """The logs; "valid" is 1 by definition where an arm has no gate, and left out."""
-    gated = {(run["domain"], run["arm"]): run["config"]["objective"]["gate"] for run in results.runs if "config" in run}
+    gated = {(run["domain"], run["arm"]): run["config"]["objective"]["gate"] for run in results.runs}
     has_gate = [
         gated.get(key, True) for key in zip(results.train_logs["domain"], results.train_logs["arm"], strict=True)
     ]
