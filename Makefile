@@ -9,33 +9,33 @@ ZIP = --quiet all --report results/$(1)/snakemake-report.zip
 .PHONY: demo demo-null demo-ablations real smoke check test lint format lock clean
 
 demo: .venv/ready
-	$(BIN)/python -m polychromic.check config.yaml profiles/demo/study.yaml
+	$(BIN)/python -m polychromic check config.yaml profiles/demo/study.yaml
 	$(DEMO) all
 	$(DEMO) $(call ZIP,demo) -- all
-	$(BIN)/python -m polychromic.summarize results/demo
+	$(BIN)/python -m polychromic summary results/demo
 
 demo-null: .venv/ready
 	$(DEMO) $(OVERLAY) profiles/demo/null.yaml -- all
 	$(DEMO) $(OVERLAY) profiles/demo/null.yaml $(call ZIP,demo-null) -- all
-	$(BIN)/python -m polychromic.summarize results/demo-null
+	$(BIN)/python -m polychromic summary results/demo-null
 
 demo-ablations: .venv/ready
 	$(DEMO) $(OVERLAY) profiles/demo/ablations.yaml -- all
 	$(DEMO) $(OVERLAY) profiles/demo/ablations.yaml $(call ZIP,demo-ablations) -- all
-	$(BIN)/python -m polychromic.summarize results/demo-ablations
+	$(BIN)/python -m polychromic summary results/demo-ablations
 
 real: .venv/ready
 	$(DEMO) $(OVERLAY) profiles/demo/real.yaml -- all
 	$(DEMO) $(OVERLAY) profiles/demo/real.yaml $(call ZIP,real) -- all
-	$(BIN)/python -m polychromic.summarize results/real
+	$(BIN)/python -m polychromic summary results/real
 
 smoke: .venv/ready
 	$(DEMO) $(OVERLAY) profiles/demo/smoke.yaml -- all
 	$(DEMO) $(OVERLAY) profiles/demo/smoke.yaml $(call ZIP,smoke) -- all
-	$(BIN)/python -m polychromic.summarize results/smoke
+	$(BIN)/python -m polychromic summary results/smoke
 
 check: .venv/ready
-	$(BIN)/python -m polychromic.check config.yaml profiles/demo/study.yaml
+	$(BIN)/python -m polychromic check config.yaml profiles/demo/study.yaml
 
 test: .venv/ready .venv/system lint
 	$(BIN)/python -m pytest

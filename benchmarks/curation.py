@@ -20,10 +20,10 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from polychromic.curation import curate
-from polychromic.filters import AnyFilter
+from polychromic.data.curation import curate
+from polychromic.data.filters.steps import AnyFilter
+from polychromic.data.sources import Source, read_source
 from polychromic.records import write_jsonl
-from polychromic.sources import Source, read_source
 
 FILTERS = [
     {"filter": "refuse", "key": "retweet"},

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from polychromic.measures import Measure, make_measure
+from polychromic.method.diversity import Measure, make_measure
+from polychromic.method.finetune import training_rows
 from polychromic.records import read_records
-from polychromic.training import training_rows
 from polychromic.verifiers import make_verifier
 
 STUDY = Path("results/demo")

@@ -17,7 +17,7 @@ import time
 import numpy as np
 from scipy.special import expit
 
-from polychromic.frontier import frontier_gain
+from polychromic.statistics.front import frontier_gain
 
 SAMPLES = 10
 # (mean, spread) of ability on the logit scale by temperature: hotter is worse on average and less sure

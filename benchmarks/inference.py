@@ -20,8 +20,8 @@ from itertools import product
 import numpy as np
 from scipy import stats
 
-from polychromic.power import Planted, pass_table, simulate
-from polychromic.statistics import crossed_bootstrap, mann_whitney_u, two_way_t
+from polychromic.statistics.inference import crossed_bootstrap, mann_whitney_u, two_way_t
+from polychromic.statistics.power import Planted, pass_table, simulate
 
 SAMPLES = 10
 GAIN = 0.09

@@ -21,8 +21,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from polychromic.config import load_study
-from polychromic.jobs import all_jobs
+from polychromic.config.study import load_study
+from polychromic.workflow.stages import all_jobs
 
 ROOT = Path(__file__).resolve().parent.parent
 SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))

@@ -18,8 +18,8 @@ from pathlib import Path
 import torch
 
 from benchmarks.embedded import STUDY, base_folder, rows_of, settings
-from polychromic.models import encode_prompt, load_adapter, load_base
-from polychromic.sampling import sample_groups
+from polychromic.method.models import encode_prompt, load_adapter, load_base
+from polychromic.method.sampling import sample_groups
 
 
 def grouped(model, tokenizer, prompts, options) -> int:

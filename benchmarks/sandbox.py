@@ -14,8 +14,8 @@ import json
 import os
 import time
 
-from polychromic.verifiers import sandbox
 from polychromic.verifiers.code import behaviours, run_many
+from polychromic.verifiers.sandbox import supervisor
 
 CASES = [(list(range(n)), n) for n in range(3, 8)]
 TESTS = "def check(candidate):\n" + "".join(
@@ -40,7 +40,7 @@ def main() -> None:
     count = parser.parse_args().candidates
 
     start = time.perf_counter()
-    how = sandbox.describe()
+    how = supervisor.describe()
     started = time.perf_counter() - start
 
     programs, expected = zip(*map(candidate, range(count)), strict=True)

@@ -22,9 +22,9 @@ from transformers import set_seed
 
 from benchmarks.embedded import STUDY, base_folder, diversity_measure, rows_of, settings
 from polychromic.embedding import MINILM, Encoder
-from polychromic.models import load_base
-from polychromic.trainer import PolychromicTrainer
-from polychromic.training import lora_settings, trainer_settings
+from polychromic.method.finetune import lora_settings, trainer_settings
+from polychromic.method.models import load_base
+from polychromic.method.trainer import PolychromicTrainer
 
 PHASES = ("sample", "measure", "score", "backward")
 

@@ -22,11 +22,11 @@ import yaml
 
 from benchmarks.embedded import STUDY, base_folder, diversity_measure, rows_of, settings
 from polychromic.embedding import Encoder
+from polychromic.method.finetune import finetune, lora_settings, trainer_settings
+from polychromic.method.models import encode_prompt, load_base
+from polychromic.method.sampling import sample_groups
 from polychromic.metrics.passk import pass_at_k
-from polychromic.models import encode_prompt, load_base
-from polychromic.sampling import sample_groups
 from polychromic.seeds import derive_seed
-from polychromic.training import finetune, lora_settings, trainer_settings
 from polychromic.verifiers import make_verifier, verify_all
 
 ENCODER = Encoder()

@@ -12,5 +12,5 @@ __all__ = ["PolychromicConfig", "PolychromicTrainer"]
 def __getattr__(name: str) -> Any:
     # The trainer imports torch and transformers (seconds); stages that only read tables must not pay for it.
     if name in __all__:
-        return getattr(importlib.import_module("polychromic.trainer"), name)
+        return getattr(importlib.import_module("polychromic.method.trainer"), name)
     raise AttributeError(f"module 'polychromic' has no attribute {name!r}")

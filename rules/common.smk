@@ -1,12 +1,12 @@
-# The typed study, and the stamps that decide what is stale (see polychromic/staleness.py and polychromic/jobs.py).
+# The typed study, and the stamps that decide what is stale (see polychromic/workflow/stamps.py and polychromic/workflow/stages.py).
 import atexit
 import gc
 import os
 import sys
 from pathlib import Path
 
-from polychromic import jobs, warm
-from polychromic.config import merge, parse_study, read_yaml
+from polychromic.workflow import stages, fork_server
+from polychromic.config.study import merge, parse_study, read_yaml
 from polychromic.errors import StudyError, what_to_do
 
 # The graph of jobs is millions of objects that live to the end: looking for garbage among them again and again, and
@@ -38,7 +38,7 @@ try:
 except StudyError as error:
     sys.exit(f"Error in {error}")
 
-R = str(jobs.results_folder(STUDY))
+R = str(stages.results_folder(STUDY))
 DOMAINS, ARMS, SEEDS = list(STUDY.domains), list(STUDY.arms), list(STUDY.seeds)
 PROMPTED = [arm for arm in ARMS if STUDY.arms[arm].kind == "prompt"]
 TRAINED = [arm for arm in ARMS if STUDY.arms[arm].kind == "train"]
@@ -47,7 +47,7 @@ ON_GPU = dict(gpu=STUDY.gpus_per_job) if STUDY.gpus_per_job else {}
 ON_ONE_GPU = dict(gpu=1) if STUDY.gpus_per_job else {}
 # For `--sdm conda`; otherwise the jobs use the environment that Snakemake runs in.
 ENVIRONMENT = "../envs/gpu.yaml" if STUDY.gpus_per_job else "../envs/cpu.yaml"
-STAMPS = jobs.Stamps(
+STAMPS = stages.Stamps(
     STUDY,
     Path(workflow.basedir) / "workflow_scripts",
     Path(workflow.basedir) / "requirements.lock",
@@ -65,7 +65,7 @@ onstart:
             sum(job.rule.name in with_torch for job in workflow.dag.needrun_jobs())
             > 3
         ):
-            warm.start()
+            fork_server.start()
 
 
 wildcard_constraints:
@@ -77,9 +77,9 @@ wildcard_constraints:
 if workflow.is_main_process:
     # Before Snakemake looks at any file, so that it sees these as they are now.
     try:
-        jobs.register_plan(STUDY)
+        stages.register_plan(STUDY)
         if "--unlock" not in sys.argv:
-            jobs.refresh_stamps(STUDY, STAMPS)
+            stages.refresh_stamps(STUDY, STAMPS)
     except StudyError as error:
         sys.exit(f"Error: {error}")
     except OSError as error:
@@ -97,8 +97,8 @@ def above(rule):
     The files themselves are `ancient` inputs: they must be there, but their times say nothing.
     """
     return lambda wildcards: [
-        str(jobs.done_file(STUDY, up))
-        for up in jobs.nearest(STUDY, (rule, dict(wildcards)))
+        str(stages.done_file(STUDY, up))
+        for up in stages.nearest(STUDY, (rule, dict(wildcards)))
     ]
 
 
@@ -127,8 +127,8 @@ def raw_rows(wildcards):
     return ancient(
         [
             str(p)
-            for p in jobs.raw_paths(STUDY, wildcards.domain)
-            if jobs.is_embedded(STUDY, p)
+            for p in stages.raw_paths(STUDY, wildcards.domain)
+            if stages.is_embedded(STUDY, p)
         ]
     )
 
@@ -198,11 +198,11 @@ def texts(wildcards):
 
 def verdicts_beside(wildcards):
     """Those of the null and of the ablation study, where they have been run."""
-    return ancient([str(p) for p in jobs.verdicts_beside(STUDY) if p.exists()])
+    return ancient([str(p) for p in stages.verdicts_beside(STUDY) if p.exists()])
 
 
 def figure_section(wildcards):
     """Where a figure stands in Snakemake's report."""
-    from polychromic.names import figure_section
+    from polychromic.labels import figure_section
 
     return figure_section(wildcards.name)

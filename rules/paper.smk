@@ -10,7 +10,7 @@ ANALYSED = [
         "power.json",
     )
 ]
-# All that `polychromic.results.read_results` reads besides.
+# All that `polychromic.paper.results.read_results` reads besides.
 OF_STUDY = [
     *(
         f"{R}/{d}/{name}"

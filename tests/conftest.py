@@ -75,8 +75,8 @@ def toy_study(tmp_path_factory):
     """The results folder of a simulated study with ablations, and some of its figures. Copy it to change it."""
     from study_fixture import make_study
 
-    from polychromic.figures import FIGURES, save
-    from polychromic.results import read_results
+    from polychromic.paper.figures import FIGURES, save
+    from polychromic.paper.results import read_results
 
     folder = make_study(tmp_path_factory.mktemp("results") / "toy", ablations=True, prompts=12)
     results = read_results(folder)
@@ -88,6 +88,6 @@ def toy_study(tmp_path_factory):
 @pytest.fixture
 def tiny_model(tiny_model_dir):
     """A fresh copy of the tiny model, in eval mode: tests may change it."""
-    from polychromic.models import load_base
+    from polychromic.method.models import load_base
 
     return load_base(tiny_model_dir, attention="eager", device="cpu")[0]

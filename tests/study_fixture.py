@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from polychromic.analysis import analyse
 from polychromic.records import Record, write_records
-from polychromic.verdict import verdict
+from polychromic.statistics.analysis import analyse
+from polychromic.statistics.verdict import verdict
 
 DOMAINS = ("social", "code", "creative", "qa")
 ARMS = ("zero_shot", "few_shot", "lora", "polychromic", "polychromic_literal")

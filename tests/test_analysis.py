@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from polychromic.analysis import analyse
 from polychromic.errors import StudyError
-from polychromic.statistics import mann_whitney_u, two_way_t
+from polychromic.statistics.analysis import analyse
+from polychromic.statistics.inference import mann_whitney_u, two_way_t
 
 SEEDS, TEMPERATURES, N = (42, 123, 456), (0.7, 1.0, 1.3), 10
 ARMS = ("zero_shot", "lora", "polychromic", "polychromic_literal")
@@ -165,7 +165,7 @@ def test_a_metric_of_one_temperature_has_rows_there_only(analysis):
     assert set(analysis.summary.query("metric == 'bertscore'")["temperature"]) == {0.7}
 
 
-def test_frontier(analysis):
+def test_front(analysis):
     frontier = analysis.frontier
     assert not frontier.query("arm == 'lora'")["defined"].any()
     assert len(frontier.query("arm == 'zero_shot'")) == 2

@@ -8,8 +8,8 @@ import random
 import pandas as pd
 import pytest
 
-from polychromic.audit import audit_samples, chance_of_equality, repeated_between
 from polychromic.errors import StudyError
+from polychromic.metrics.audit import audit_samples, chance_of_equality, repeated_between
 from polychromic.records import Record
 
 RECORDS = [Record(f"p{n}", f"please write about the number {n} now", "x", ("x",)) for n in range(40)]

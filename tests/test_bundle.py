@@ -8,11 +8,11 @@ import tarfile
 
 import pytest
 
-from polychromic import bundle
-from polychromic.config import load_study
+from polychromic.config.study import load_study
 from polychromic.errors import StudyError
-from polychromic.jobs import plan
-from polychromic.staleness import digest
+from polychromic.workflow import bundle
+from polychromic.workflow.stages import plan
+from polychromic.workflow.stamps import digest
 
 
 @pytest.fixture

@@ -16,15 +16,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from polychromic import published
-from polychromic.config import merge, parse_study
-from polychromic.curation import curate, draw
-from polychromic.duplicates import NearDuplicates, jaccard, near_pairs, normal, shingles
+from polychromic.config import reference
+from polychromic.config.study import merge, parse_study
+from polychromic.data.curation import curate, draw
+from polychromic.data.filters.steps import AnyFilter, identify
+from polychromic.data.near_duplicates import NearDuplicates, jaccard, near_pairs, normal, shingles
+from polychromic.data.readers import BadRow
+from polychromic.data.sources import Source, read_source
 from polychromic.errors import StudyError
-from polychromic.filters import AnyFilter, identify
-from polychromic.rawfiles import BadRow
 from polychromic.records import Record, write_jsonl
-from polychromic.sources import Source, read_source
 
 POST = "My bus broke down this morning and now I have to walk to work in the rain."
 REPLY = "You should call the garage about your bus and take an umbrella with you."
@@ -400,7 +400,7 @@ def test_the_five_minutes_of_the_documentation(tmp_path):
     """Its example, on a CSV as it describes one: valid as a study, and every filter has its say."""
     text = (Path(__file__).parents[1] / "docs" / "data.md").read_text(encoding="utf-8")
     example = yaml.safe_load(textwrap.dedent(text.split("```yaml\n")[1].split("```")[0]))
-    tickets = parse_study(merge(published.STUDY, example)).domains["support"]
+    tickets = parse_study(merge(reference.STUDY, example)).domains["support"]
     path = tmp_path / tickets.sources[0].path
     path.parent.mkdir(parents=True)
     with path.open("w", newline="") as file:

@@ -114,7 +114,7 @@ def test_evaluation_rows_bring_references_and_mismatched_answers(domain):
 
 @pytest.mark.parametrize("domain", raw.DOMAINS)
 def test_text_is_english_to_the_language_filter(domain):
-    from polychromic.filters import identify
+    from polychromic.data.filters.steps import identify
 
     texts = [scene.prompt for scene in some_scenes(domain, 40)]
     if domain in OPEN_TEXT:
@@ -173,7 +173,7 @@ def tiny_base(tmp_path_factory):
 
 
 def test_the_base_is_reproduced_and_loads_as_any_model(tiny_base):
-    from polychromic.models import load_base
+    from polychromic.method.models import load_base
 
     folder, summary = tiny_base
     names = ("model.safetensors", "tokenizer.json")

@@ -12,7 +12,7 @@ import huggingface_hub.constants as hub
 import pytest
 from huggingface_hub.utils._http import default_client_factory
 
-from polychromic import check
+from polychromic.workflow import check
 
 ROOT = Path(__file__).resolve().parent.parent
 

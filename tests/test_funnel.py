@@ -12,11 +12,11 @@ from project import copy_project, run
 from pydantic import TypeAdapter
 from test_splitting import record
 
-from polychromic import funnel
-from polychromic.curation import curate
-from polychromic.filters import AnyFilter
-from polychromic.review import DECISIONS, Decision, apply_decisions
-from polychromic.splitting import Split, split
+from polychromic.data import funnel
+from polychromic.data.curation import curate
+from polychromic.data.filters.steps import AnyFilter
+from polychromic.data.review import DECISIONS, Decision, apply_decisions
+from polychromic.data.splitting import Split, split
 
 FILTERS = TypeAdapter(list[AnyFilter]).validate_python([{"filter": "exact_duplicates"}])
 

@@ -17,14 +17,14 @@ import pandas as pd
 import pytest
 
 from polychromic.errors import StudyError
-from polychromic.judge import (
+from polychromic.metrics.judge import (
     COMPARE_SCHEMA,
     ModelJudge,
     Pair,
     ReferenceSimilarity,
     judge_arm,
 )
-from polychromic.judge_clients import KEYS, Client
+from polychromic.metrics.judge_clients import KEYS, Client
 from polychromic.records import Record
 
 PROVIDERS = ("anthropic", "openai")
@@ -257,7 +257,7 @@ def test_a_reply_dearer_than_thought_is_kept(server, tmp_path) -> None:
 
 KILLED = """
 import sys
-from polychromic.judge_clients import Client
+from polychromic.metrics.judge_clients import Client
 url, folder, provider = sys.argv[1:]
 prices = {"input_price": 3, "output_price": 15, "budget": 9}
 client = Client(provider, "model-x", folder=folder, base_url=url, workers=2, **prices)

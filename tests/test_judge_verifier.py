@@ -10,13 +10,13 @@ import pytest
 from project import copy_project, environment, run
 from test_judge import KEY, Server
 
-from polychromic import jobs
-from polychromic.config import load_study
+from polychromic.config.study import load_study
 from polychromic.errors import StudyError
-from polychromic.judge import ModelJudge
-from polychromic.judge_clients import Client
+from polychromic.metrics.judge import ModelJudge
+from polychromic.metrics.judge_clients import Client
 from polychromic.records import Record
 from polychromic.verifiers import make_verifier
+from polychromic.workflow import stages
 
 JUDGED = """
 domains: {{qa: {{verifier: {{kind: judge, threshold: 0.6, min_words: 1}}, quality_metric: rouge_l}}}}
@@ -56,7 +56,7 @@ def fabricate_samples(project: Path, overlay: str) -> None:
     study = load_study(*(project / file for file in ("config.yaml", "tiny.yaml", overlay)))
     for rule in ("train", "generate"):
         job = (rule, {"domain": "qa", "arm": "lora", "seed": "42"})
-        (project / jobs.done_file(study, job)).write_text((project / jobs.stamp_file(study, job)).read_text())
+        (project / stages.done_file(study, job)).write_text((project / stages.stamp_file(study, job)).read_text())
 
 
 def test_a_judge_calibrates_and_verifies(server, tmp_path):
@@ -118,14 +118,14 @@ def test_the_judge_is_part_of_what_makes_verdicts_stale(tmp_path):
         (tmp_path / "study.yaml").write_text(text)
         root = Path(__file__).parent.parent
         study = load_study(root / "config.yaml", tmp_path / "study.yaml")
-        stamps = jobs.Stamps(study, root / "workflow_scripts", root / "requirements.lock")
-        return {jobs.job_name(job): stamps.of(job) for job in jobs.all_jobs(study)}
+        stamps = stages.Stamps(study, root / "workflow_scripts", root / "requirements.lock")
+        return {stages.job_name(job): stamps.of(job) for job in stages.all_jobs(study)}
 
     judged = JUDGED.format(url="http://localhost")
     before = keys(judged)
-    assert "polychromic/judge.py" in before["verify.qa.lora"]["code"]
-    assert "polychromic/judge.py" not in before["verify.social.lora"]["code"]
-    assert "polychromic/judge.py" not in before["train.qa.polychromic.42"]["code"]
+    assert "polychromic/metrics/judge.py" in before["verify.qa.lora"]["code"]
+    assert "polychromic/metrics/judge.py" not in before["verify.social.lora"]["code"]
+    assert "polychromic/metrics/judge.py" not in before["train.qa.polychromic.42"]["code"]
     richer = keys(judged.replace("budget: 5", "budget: 50"))
     assert {name for name in before if before[name]["key"] != richer[name]["key"]} == set()
     other = keys(judged.replace("model-x", "model-y"))

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from polychromic import metrics
 from polychromic.errors import StudyError
-from polychromic.metrics.tokens import bleu_tokens
+from polychromic.metrics.words import bleu_tokens
 
 ROUGE_1, ROUGE_2 = partial(metrics.rouge_n, n=1), partial(metrics.rouge_n, n=2)
 ROUGE_L = metrics.rouge_l

@@ -7,7 +7,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from polychromic.errors import StudyError
-from polychromic.models import (
+from polychromic.method.models import (
     check_tokenizer,
     encode_completion,
     encode_prompt,
@@ -17,7 +17,7 @@ from polychromic.models import (
     load_base,
     merged_adapter,
 )
-from polychromic.sampling import sample_groups
+from polychromic.method.sampling import sample_groups
 
 
 @pytest.fixture

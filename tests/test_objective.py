@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polychromic.errors import StudyError
-from polychromic.objective import (
+from polychromic.method.objective import (
     CreditScale,
     gate_distances,
     leave_one_out_credits,

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from polychromic import paper
 from polychromic.errors import StudyError
+from polychromic.paper import article
 
 
 @pytest.fixture(scope="module")
 def written(toy_study) -> Path:
-    return paper.write_paper(toy_study)
+    return article.write_paper(toy_study)
 
 
 def test_the_folder_is_complete(written):
@@ -55,16 +55,16 @@ def test_limitations_are_what_the_files_show(toy_study, tmp_path):
     copied = shutil.copytree(toy_study, tmp_path / "toy")
     audit = copied / "qa" / "lora" / "audit.json"
     audit.write_text(json.dumps(json.loads(audit.read_text()) | {"samples": 100, "truncated": 40}))
-    text = (paper.write_paper(copied) / "main.tex").read_text()
+    text = (article.write_paper(copied) / "main.tex").read_text()
     assert r"counted as truncated: Question answering, LoRA 40.0\% of 100." in text
 
 
 def test_a_plan_that_changed_is_not_called_fixed(toy_study, tmp_path):
-    assert "fixed before training" in (paper.write_paper(toy_study, tmp_path / "held") / "main.tex").read_text()
+    assert "fixed before training" in (article.write_paper(toy_study, tmp_path / "held") / "main.tex").read_text()
     copied = shutil.copytree(toy_study, tmp_path / "toy", ignore=shutil.ignore_patterns("paper"))
     power = copied / "statistics" / "power.json"
     power.write_text(json.dumps(json.loads(power.read_text()) | {"plan_sha256": "0" * 64}))
-    text = (paper.write_paper(copied) / "main.tex").read_text()
+    text = (article.write_paper(copied) / "main.tex").read_text()
     assert "fixed before training" not in text
     assert "The plan was changed after training had begun." in text
     assert "not changed since" not in text
@@ -76,7 +76,7 @@ def test_that_fine_tuning_cost_pass_at_k_is_said_in_abstract_and_results(toy_stu
     verdict = json.loads(file.read_text())
     verdict["domains"]["code"]["untrained_above"] = ["zero_shot"]
     file.write_text(json.dumps(verdict))
-    written = paper.write_paper(copied)
+    written = article.write_paper(copied)
     text = (written / "main.tex").read_text()
     abstract, rest = text.split(r"\end{abstract}")
     assert r"In \NumUntrainedAbove{} an untrained arm is above LoRA: fine-tuning itself has cost Pass@10" in abstract
@@ -95,28 +95,28 @@ def test_a_citation_without_an_entry_is_named(toy_study, tmp_path):
     bibliography = tmp_path / "few.bib"
     bibliography.write_text("@misc{hu2021lora, title = {LoRA}}\n")
     with pytest.raises(StudyError, match=r"few\.bib: the paper cites .*chen2021codex"):
-        paper.write_paper(toy_study, tmp_path / "paper", bibliography=bibliography)
+        article.write_paper(toy_study, tmp_path / "paper", bibliography=bibliography)
 
 
 def test_without_figures_it_says_what_to_run(toy_study, tmp_path):
     copied = shutil.copytree(toy_study, tmp_path / "toy", ignore=shutil.ignore_patterns("figures", "paper"))
     with pytest.raises(StudyError, match="snakemake figures"):
-        paper.write_paper(copied)
+        article.write_paper(copied)
 
 
 def test_without_tex_there_is_no_pdf_and_no_error(written, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
-    assert paper.build_pdf(written) is None
+    assert article.build_pdf(written) is None
 
 
 def test_macro_names_hold_letters_only():
-    assert paper.macro_key("my_qa_2") == "MyQaTwo"
+    assert article.macro_key("my_qa_2") == "MyQaTwo"
 
 
 @pytest.mark.skipif(not shutil.which("latexmk"), reason="no LaTeX here")
 def test_it_compiles_without_undefined_references(written, tmp_path):
     copied = shutil.copytree(written, tmp_path / "paper")
-    pdf = paper.build_pdf(copied)
+    pdf = article.build_pdf(copied)
     assert pdf.read_bytes().startswith(b"%PDF")
     assert (copied / "main.bbl").is_file()
     assert not list(copied.glob("*.aux"))
@@ -126,4 +126,4 @@ def test_it_compiles_without_undefined_references(written, tmp_path):
 def test_a_latex_error_is_told(tmp_path):
     (tmp_path / "main.tex").write_text(r"\documentclass{article}\begin{document}\nonsense\end{document}")
     with pytest.raises(StudyError, match="Undefined control sequence"):
-        paper.build_pdf(tmp_path)
+        article.build_pdf(tmp_path)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from polychromic.errors import StudyError
-from polychromic.power import Planted, pass_table, power, power_of_plan, simulate
+from polychromic.statistics.power import Planted, pass_table, power, power_of_plan, simulate
 
 SIZE = {"prompts": 100, "samples": 10, "seeds": 3, "studies": 200}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from polychromic.errors import StudyError
-from polychromic.prompts import fill, pick_examples, render
+from polychromic.method.prompts import fill, pick_examples, render
 from polychromic.records import Record
 
 TEMPLATES = {

@@ -15,9 +15,9 @@ from browser import measure
 from study_fixture import ARMS
 
 from polychromic.errors import StudyError
-from polychromic.remarks import claims, fine_tuning_cost, null_control, remarks
-from polychromic.report import headline, inline_svg, read_samples, render, write_report
-from polychromic.results import Results, read_results
+from polychromic.paper.caveats import claims, fine_tuning_cost, null_control, remarks
+from polychromic.paper.report import headline, inline_svg, read_samples, render, write_report
+from polychromic.paper.results import Results, read_results
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ import subprocess
 
 import pytest
 
+from polychromic.data.review import COLUMNS, apply_decisions, read_decisions, write_page, write_sheet
 from polychromic.errors import StudyError
 from polychromic.records import Record
-from polychromic.review import COLUMNS, apply_decisions, read_decisions, write_page, write_sheet
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ROWS = [

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from polychromic.errors import StudyError
-from polychromic.sampling import nucleus, sample_groups, uniforms
-from polychromic.scoring import completion_log_probs
+from polychromic.method.log_probs import completion_log_probs
+from polychromic.method.sampling import nucleus, sample_groups, uniforms
 
 SETTINGS = {"temperature": 0.9, "max_new_tokens": 12}
 
@@ -123,7 +123,7 @@ def test_a_nucleus_keeps_no_more_than_its_mask_for_the_backward_pass():
 
 def test_a_uniform_that_rounds_to_one_draws_a_token_of_the_nucleus(tiny_model, tiny_tokenizer, monkeypatch):
     """In float32 1 - 2**-26 is 1: no cumulative probability is above it."""
-    from polychromic import sampling
+    from polychromic.method import sampling
 
     monkeypatch.setattr(sampling, "uniforms", lambda seeds, count: np.full((len(seeds), count), 1 - 2**-26))
     prompt = tiny_tokenizer("the")["input_ids"]

@@ -1,4 +1,4 @@
-"""One attack for each promise in the docstring of `polychromic.verifiers.sandbox`."""
+"""One attack for each promise in the docstring of `polychromic.verifiers.sandbox.supervisor`."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from polychromic.errors import StudyError
-from polychromic.verifiers import landlock, sandbox, seccomp
 from polychromic.verifiers.code import _probe_job, _test_job, behaviours, run, run_many
-from polychromic.verifiers.wire import frame
+from polychromic.verifiers.sandbox import landlock, seccomp, supervisor
+from polychromic.verifiers.sandbox.messages import frame
 
 ADD = "def add(a, b):\n    return a + b\n"
 TESTS = "def check(candidate):\n    assert candidate(1, 2) == 3\n    assert candidate(-1, 1) == 0\n"
@@ -114,7 +114,7 @@ def test_nothing_else_can_be_written(tmp_path):
 
 def test_scratch_folder_is_flat_small_and_emptied():
     assert attack("with open('x', 'w') as f:\n    f.write('kept')\nassert open('x').read() == 'kept'") == "passed"
-    # The same lane or another: nothing is left of it.
+    # The same worker or another: nothing is left of it.
     assert {attack("import os\nassert os.listdir('.') == []") for _ in range(2 * os.cpu_count())} == {"passed"}
     assert attack("open('x', 'wb').write(b'x' * (2 << 20))") == "error"
 
@@ -373,7 +373,7 @@ def test_views_and_arrays_are_values(program, tests):
 
 
 def test_tests_that_hang_or_exit_cost_one_verdict(monkeypatch):
-    monkeypatch.setattr(sandbox, "_PATIENCE", 0.1)
+    monkeypatch.setattr(supervisor, "_PATIENCE", 0.1)
     assert run(ADD, "while add(1, 1): pass", timeout=0.1).status == "timeout"
     assert run(ADD, "import os\nadd(1, 1)\nos._exit(0)").status == "error"
     assert run(ADD, TESTS, "add").passed
@@ -385,7 +385,7 @@ FORGED = frame(json.dumps({"status": "passed", "detail": "", "behaviour": None})
 def test_a_candidate_cannot_reach_the_supervisor_however_many_files_that_holds():
     held = [os.open(os.devnull, os.O_RDONLY) for _ in range(300)]
     try:
-        lane = sandbox._Lane(sandbox.method())
+        worker = supervisor._Worker(supervisor.method())
     finally:
         for descriptor in held:
             os.close(descriptor)
@@ -396,11 +396,11 @@ def test_a_candidate_cannot_reach_the_supervisor_however_many_files_that_holds()
     spy += "        try: os.fstat(descriptor)\n        except OSError: continue\n"
     spy += "        found.append(descriptor)\n    return found"
     try:
-        verdicts = [lane.run(_test_job(program, TESTS, "add", 1.0)) for program in (evil, ADD, bad, ADD)]
+        verdicts = [worker.run(_test_job(program, TESTS, "add", 1.0)) for program in (evil, ADD, bad, ADD)]
         assert [verdict["status"] for verdict in verdicts] == ["failed", "passed", "failed", "passed"]
-        assert lane.run(_probe_job(spy, [[]], "f", 1.0))["behaviour"] == "[0,1,2,3]"
+        assert worker.run(_probe_job(spy, [[]], "f", 1.0))["behaviour"] == "[0,1,2,3]"
     finally:
-        lane.close()
+        worker.close()
 
 
 @pytest.mark.parametrize("copies", [1, 2])
@@ -408,34 +408,34 @@ def test_a_verdict_too_many_is_no_later_programs(copies):
     # Tests are other people's code: these write verdicts of their own to the supervisor.
     tests = "import sys\nadd(1, 1)\nframe = sys._getframe()\nwhile 'jobs' not in frame.f_locals:\n"
     tests += f"    frame = frame.f_back\nframe.f_locals['jobs'].sendall({FORGED!r} * {copies})\nassert False\n"
-    lane = sandbox._Lane(sandbox.method())
+    worker = supervisor._Worker(supervisor.method())
     try:
-        lane.run(_test_job(ADD, tests, "add", 1.0))
+        worker.run(_test_job(ADD, tests, "add", 1.0))
         if copies == 1:
-            select.select([lane.socket], [], [], 10)
+            select.select([worker.socket], [], [], 10)
         bad = ADD.replace("+", "-")
-        verdicts = [lane.run(_test_job(program, TESTS, "add", 1.0)) for program in (bad, ADD, bad)]
+        verdicts = [worker.run(_test_job(program, TESTS, "add", 1.0)) for program in (bad, ADD, bad)]
         assert [verdict["status"] for verdict in verdicts] == ["failed", "passed", "failed"]
     finally:
-        lane.close()
+        worker.close()
 
 
 def test_a_lane_that_died_between_jobs_costs_no_verdict():
-    lane = sandbox._Lane(sandbox.method())
+    worker = supervisor._Worker(supervisor.method())
     try:
-        lane.process.kill()
-        assert lane.socket.recv(1) == b""
-        assert lane.run(_test_job(ADD, TESTS, "add", 1.0))["status"] == "passed"
+        worker.process.kill()
+        assert worker.socket.recv(1) == b""
+        assert worker.run(_test_job(ADD, TESTS, "add", 1.0))["status"] == "passed"
     finally:
-        lane.close()
+        worker.close()
 
 
 def test_an_interrupted_lane_owes_nobody_its_verdict(monkeypatch):
-    def interrupt(lane):
+    def interrupt(worker):
         monkeypatch.undo()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sandbox._Lane, "_receive", interrupt)
+    monkeypatch.setattr(supervisor._Worker, "_receive", interrupt)
     with pytest.raises(KeyboardInterrupt):
         run(ADD, "assert add(1, 2) == 4")
     assert run(ADD, TESTS, "add").passed
@@ -495,18 +495,18 @@ def _alive(pid: int) -> bool:
 
 def test_refuses_without_a_sandbox(monkeypatch):
     monkeypatch.setattr(landlock, "version", lambda: 0)
-    monkeypatch.setattr(sandbox.shutil, "which", lambda name: None)
+    monkeypatch.setattr(supervisor.shutil, "which", lambda name: None)
     with pytest.raises(StudyError, match="execution: unsafe"):
         run(ADD, TESTS, "add")
     assert run(ADD, TESTS, "add", execution="unsafe").passed
     with pytest.raises(StudyError, match="not 'off'"):
-        sandbox.method("off")
+        supervisor.method("off")
 
 
 @pytest.fixture
 def no_landlock(monkeypatch):
     monkeypatch.setattr(landlock, "version", lambda: 0)
-    if not sandbox.shutil.which("bwrap"):
+    if not supervisor.shutil.which("bwrap"):
         pytest.skip("no bubblewrap here")
     try:
         run(ADD, TESTS, "add")

@@ -7,11 +7,11 @@ import json
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from polychromic.data.readers import BadRow
+from polychromic.data.sources import Source, cut, read_source
 from polychromic.errors import StudyError
-from polychromic.lockfile import locked_revision
-from polychromic.rawfiles import BadRow
+from polychromic.hub_lock import locked_revision
 from polychromic.records import Record, read_records, write_records
-from polychromic.sources import Source, cut, read_source
 
 
 def read(tmp_path, rows, name="x.jsonl", **settings):

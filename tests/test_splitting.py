@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from project import REPOSITORY
 from pydantic import ValidationError
 
+from polychromic.data.splitting import Split, evaluation_prompts, measure_leakage, part_of, split
 from polychromic.errors import StudyError
 from polychromic.files import file_digest
 from polychromic.records import Record, read_records, write_records
-from polychromic.splitting import Split, evaluation_prompts, measure_leakage, part_of, split
 
 
 def record(n, group=None, **fields):
@@ -35,7 +35,7 @@ RUN = """
 import json, runpy, sys
 from types import SimpleNamespace
 from pathlib import Path
-from polychromic.staleness import ROOT, make_stamp
+from polychromic.workflow.stamps import ROOT, make_stamp
 
 class Named(dict):
     __getattr__ = dict.__getitem__

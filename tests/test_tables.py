@@ -8,9 +8,10 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from polychromic import names, tables, tabular
+from polychromic import labels
 from polychromic.errors import StudyError
-from polychromic.results import Results, is_ablation, read_results
+from polychromic.paper import table_formats, tables
+from polychromic.paper.results import Results, is_ablation, read_results
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +20,7 @@ def results(toy_study) -> Results:
 
 
 def test_main_csv_has_the_agreed_header_and_every_cell(results, tmp_path):
-    path = tabular.save(tables.main(results), tmp_path / "main")[0]
+    path = table_formats.save(tables.main(results), tmp_path / "main")[0]
     lines = path.read_text().splitlines()
     assert lines[0] == "domain,metric,arm,value,low,high,n,signature"
     rows = list(csv.DictReader(lines))
@@ -50,7 +51,7 @@ def test_both_readings_of_the_frontier_are_tabulated(results):
     ).iloc[0]
     cell = chosen.cells.iloc[chosen.groups.index("Code")]
     assert cell["T for k = 10"] == f"{row['temperature']:g} / {row['control_temperature']:g}"
-    assert cell["Δ Pass@10"] == tabular.with_interval(row["difference"], row["low"], row["high"], sign=True)
+    assert cell["Δ Pass@10"] == table_formats.with_interval(row["difference"], row["low"], row["high"], sign=True)
     none = results.hypotheses[results.hypotheses["hypothesis"] != "chosen_temperature"]
     assert tables.chosen_temperature(replace(results, hypotheses=none)) is None
 
@@ -108,18 +109,18 @@ def test_bold_reaches_both_renderings(results):
     table = tables.main(results)
     marked = replace(table, best={(3, "Pass@10")})
     text = table.cells["Pass@10"].iloc[3]
-    assert f"**{text}**" in tabular.markdown(marked)
-    assert rf"\textbf{{{names.latex(text)}}}" in tabular.latex(marked)
+    assert f"**{text}**" in table_formats.markdown(marked)
+    assert rf"\textbf{{{labels.latex(text)}}}" in table_formats.latex(marked)
 
 
 def test_every_row_of_the_tabular_has_its_columns(results):
     assert set(tables.TITLES) == set(tables.TABLES)
     for make in tables.TABLES.values():
         table = make(results)
-        for line in tabular.latex(table).splitlines():
+        for line in table_formats.latex(table).splitlines():
             if line.endswith(r"\\") and "multicolumn" not in line:
                 assert line.count(" & ") == len(table.cells.columns) - 1
-        assert tabular.markdown(table).startswith("| Domain | ")
+        assert table_formats.markdown(table).startswith("| Domain | ")
 
 
 def test_undefined_is_a_dash_not_a_zero(results):
@@ -139,7 +140,7 @@ def test_ablations_change_one_setting_and_what_changes_more_stands_last(results)
     for setting, arm in (("rank = 8", "polychromic_r8"), ("rank = 16", "polychromic"), ("LoRA, r8", "lora_r8")):
         cell = table.cells["Δ Pass@10"][settings.index(setting) + table.groups.index("Code")]
         value = rows["code", arm, "pass_at_10"]
-        assert cell.startswith(tabular.number(value, sign=True)), setting
+        assert cell.startswith(table_formats.number(value, sign=True)), setting
 
 
 def test_cost_sums_every_training(results):
@@ -158,4 +159,4 @@ def test_what_is_missing_is_said(results):
 
 
 def test_latex_escapes_what_pdflatex_would_choke_on():
-    assert names.latex("5 % of λ_x & −.02 {a}") == r"5 \% of $\lambda$\_x \& $-$.02 \{a\}"
+    assert labels.latex("5 % of λ_x & −.02 {a}") == r"5 \% of $\lambda$\_x \& $-$.02 \{a\}"

@@ -10,9 +10,9 @@ from peft import LoraConfig, get_peft_model
 from transformers import Trainer, TrainingArguments
 
 from polychromic.errors import StudyError
-from polychromic.measures import make_measure
-from polychromic.models import load_base
-from polychromic.trainer import Collator, PolychromicConfig, PolychromicTrainer, encode_rows
+from polychromic.method.diversity import make_measure
+from polychromic.method.models import load_base
+from polychromic.method.trainer import Collator, PolychromicConfig, PolychromicTrainer, encode_rows
 
 ROWS = [{"prompt": f"what is the answer to {i}?", "completion": f"{i * 7 % 10}{'ab' * (i % 3)}"} for i in range(24)]
 
@@ -154,7 +154,7 @@ def test_score_batch_size_does_not_matter(trained):
 
 def test_no_backward_pass_has_more_samples_than_asked_for(trained, monkeypatch):
     """Not even where a prompt has more."""
-    from polychromic import trainer as module
+    from polychromic.method import trainer as module
 
     real, passes = module.completion_log_probs, []
 
@@ -201,7 +201,7 @@ def test_every_step_is_logged(trained, tmp_path):
 
 
 def test_the_audit_stops_a_run_whose_term_has_no_gradient(trained, tiny_model_dir, monkeypatch):
-    from polychromic import trainer as module
+    from polychromic.method import trainer as module
 
     real = module.completion_log_probs
     monkeypatch.setattr(module, "completion_log_probs", lambda *a, **k: real(*a, **k).detach().requires_grad_())

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from test_analysis import make_plan, make_tables
 
-from polychromic.analysis import analyse
-from polychromic.verdict import _gain, verdict
+from polychromic.statistics.analysis import analyse
+from polychromic.statistics.verdict import _gain, verdict
 
 DOORS = {"superior", "noninferior", "above_frontier", "supported", "difference", "low", "high", "p_holm"}
 TRAINED = {"weight": 0.0, "samples": 4, "quality": "ce", "rank": 16}

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from polychromic.embedding import MINILM, Encoder
-from polychromic.lockfile import locked_model
+from polychromic.hub_lock import locked_model
 
 
 def load_encoder(snakemake: Any, name: str) -> Encoder:

@@ -17,14 +17,17 @@ from _processes import IS_WORKER, take_cards
 
 from polychromic.errors import StudyError, what_to_do
 from polychromic.files import write_atomic
-from polychromic.staleness import PACKAGE, PLUMBING, ROOT
+from polychromic.workflow.stamps import PACKAGE, PLUMBING, ROOT
 
 # What importing torch and its kin makes stays; looking it through for garbage every seven hundred objects took a fifth
 # of a job's start.
 gc.set_threshold(100_000, 50, 50)
 
 # What this module itself loads.
-OWN = {f"{PACKAGE}/{name}.py" for name in ("__init__", "errors", "files", "staleness")}
+OWN = {
+    f"{PACKAGE}/{name}.py"
+    for name in ("__init__", "errors", "files", "workflow/__init__", "workflow/stamps", "workflow/fork_server")
+}
 
 
 @contextmanager
@@ -71,7 +74,7 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
 
 
 def _used() -> str:
-    """What the job took; Snakemake's benchmark file samples it, and knows nothing of a fork (polychromic/warm.py)."""
+    """CPU time and peak memory of the job; Snakemake's benchmark file misses those of a forked job."""
     own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     seconds = sum(usage.ru_utime + usage.ru_stime for usage in (own, children))
     return f"used {seconds:.1f} s of CPU and {max(own.ru_maxrss, children.ru_maxrss) / 1024:.0f} MiB of memory"
@@ -88,7 +91,7 @@ def _refuse_unstamped_code(code: dict[str, str]) -> None:
     if unknown:
         raise StudyError(
             f"used {', '.join(sorted(unknown))}, which the job's stamp does not know: correct "
-            "unused_code in polychromic/jobs.py"
+            "unused_code in polychromic/workflow/stages.py"
         )
 
 

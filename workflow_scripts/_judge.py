@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from polychromic.judge import ModelJudge
-from polychromic.judge_clients import Client
+from polychromic.metrics.judge import ModelJudge
+from polychromic.metrics.judge_clients import Client
 
 SETTINGS = ("provider", "model", "base_url", "budget", "input_price", "output_price")
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from polychromic.lockfile import locked_model
-from polychromic.models import load_base
+from polychromic.hub_lock import locked_model
+from polychromic.method.models import load_base
 
 
 def load_base_model(snakemake: Any, settings: dict[str, Any]) -> tuple[Any, Any]:

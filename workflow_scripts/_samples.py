@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from polychromic.metrics.frames import stack_samples
+from polychromic.data.splitting import evaluation_prompts
+from polychromic.metrics.sample_tables import stack_samples
 from polychromic.records import Record, read_records
-from polychromic.splitting import evaluation_prompts
 
 
 def read_prompts(file: str) -> list[Record]:

@@ -7,9 +7,9 @@ import pandas as pd
 from _job import job, progress
 from _samples import write_parquet
 
-from polychromic.analysis import analyse
 from polychromic.files import write_json
-from polychromic.verdict import verdict
+from polychromic.statistics.analysis import analyse
+from polychromic.statistics.verdict import verdict
 
 with job(snakemake) as p:
     results = Path(snakemake.params.results)

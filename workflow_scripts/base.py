@@ -1,6 +1,6 @@
 """Train the tiny base model of an embedded study from scratch."""
 
-import _warm
+import _fork
 from _job import job, progress
 
 from polychromic.demo.base import train_base

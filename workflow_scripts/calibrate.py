@@ -1,6 +1,6 @@
 """How often the verifier of a domain is right, on validation prompts; for open text, its threshold."""
 
-import _warm
+import _fork
 from _encoder import load_encoder
 from _job import job, progress
 from _samples import read_prompts

@@ -3,12 +3,12 @@
 from _job import job, progress
 from pydantic import TypeAdapter
 
-from polychromic.curation import curate
+from polychromic.data.curation import curate
+from polychromic.data.filters.steps import AnyFilter
+from polychromic.data.sources import Source, read_source
 from polychromic.errors import StudyError
 from polychromic.files import write_json
-from polychromic.filters import AnyFilter
 from polychromic.records import write_jsonl, write_records
-from polychromic.sources import Source, read_source
 
 with job(snakemake) as p:
     sources = TypeAdapter(list[Source]).validate_python(p["sources"])

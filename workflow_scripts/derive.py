@@ -4,12 +4,12 @@ import json
 import shutil
 from pathlib import Path
 
-import _warm
+import _fork
 from _job import job
 
-from polychromic.derived import average_adapters, scale_adapter
 from polychromic.files import appearing, write_json
-from polychromic.modelcard import write_model_card
+from polychromic.method.adapter_merging import average_adapters, scale_adapter
+from polychromic.method.model_card import write_model_card
 
 with job(snakemake) as p:
     source = Path(snakemake.input.adapter)

@@ -1,13 +1,13 @@
 """How the answers of each prompt differ."""
 
-import _warm
+import _fork
 import pandas as pd
 from _job import job
 from _samples import read_prompts, stacked, write_parquet
 
 from polychromic.embedding import Embeddings
-from polychromic.metrics.diversity_frame import diversity_table
-from polychromic.metrics.frames import with_passes
+from polychromic.metrics.diversity_table import diversity_table
+from polychromic.metrics.sample_tables import with_passes
 
 with job(snakemake) as p:
     joined = with_passes(stacked(snakemake.input.samples), pd.read_parquet(snakemake.input.passes))

@@ -1,6 +1,6 @@
 """Sentence embeddings of an arm's texts, each text once, and BERTScore at the primary temperature."""
 
-import _warm
+import _fork
 from _encoder import load_encoder
 from _job import job, progress
 from _samples import read_prompts, stacked, write_parquet

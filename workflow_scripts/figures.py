@@ -2,9 +2,9 @@
 
 from _job import job, progress
 
-from polychromic.figures import FIGURES, save
 from polychromic.files import appearing
-from polychromic.results import read_results
+from polychromic.paper.figures import FIGURES, save
+from polychromic.paper.results import read_results
 
 with job(snakemake) as p:
     results = read_results(snakemake.params.results)

@@ -3,20 +3,20 @@
 import math
 from pathlib import Path
 
-import _warm
+import _fork
 import pandas as pd
 from _job import job, progress
 from _model import load_base_model
 from _processes import RANK, WORLD, run_on_each_card
 from _samples import write_parquet
 
+from polychromic.data.splitting import evaluation_prompts
+from polychromic.method.models import encode_completion, encode_prompt, load_adapter
+from polychromic.method.prompts import pick_examples, render
+from polychromic.method.sampling import Completion, sample_groups
 from polychromic.metrics.likelihood import reference_nll
-from polychromic.models import encode_completion, encode_prompt, load_adapter
-from polychromic.prompts import pick_examples, render
 from polychromic.records import read_records
-from polychromic.sampling import Completion, sample_groups
 from polychromic.seeds import derive_seed
-from polychromic.splitting import evaluation_prompts
 
 COLUMNS = ["prompt_id", "temperature", "sample", "seed", "text", "tokens", "finish"]
 

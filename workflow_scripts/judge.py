@@ -1,10 +1,10 @@
 """Preference between an arm's sample and the control's, asked in both orders."""
 
-import _warm
+import _fork
 from _job import job, progress
 from _samples import read_prompts, stacked, write_parquet
 
-from polychromic.judge import ReferenceSimilarity, judge_arm
+from polychromic.metrics.judge import ReferenceSimilarity, judge_arm
 
 with job(snakemake) as p:
     if p["provider"] == "offline":

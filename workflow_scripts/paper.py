@@ -3,7 +3,7 @@
 from _job import job, progress
 
 from polychromic.files import appearing
-from polychromic.paper import NO_TEX, build_pdf, write_paper
+from polychromic.paper.article import NO_TEX, build_pdf, write_paper
 
 with job(snakemake):
     with appearing(snakemake.output.folder) as folder:

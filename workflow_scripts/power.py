@@ -6,7 +6,7 @@ from pathlib import Path
 from _job import job, progress
 
 from polychromic.files import write_json
-from polychromic.power import power_of_plan
+from polychromic.statistics.power import power_of_plan
 
 with job(snakemake) as p:
     registered = json.loads(Path(snakemake.params.registered).read_text(encoding="utf-8"))

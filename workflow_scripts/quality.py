@@ -1,11 +1,11 @@
 """How good a single answer is."""
 
-import _warm
+import _fork
 import pandas as pd
 from _job import job
 from _samples import read_per_seed, read_prompts, stacked, write_parquet
 
-from polychromic.metrics.quality_frame import quality_table
+from polychromic.metrics.quality_table import quality_table
 
 with job(snakemake) as p:
     nll = pd.concat([frame.assign(seed=s) for s, frame in read_per_seed(snakemake.input.reference_nll).items()])

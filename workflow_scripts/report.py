@@ -3,7 +3,7 @@
 from _job import job, progress
 
 from polychromic.files import appearing
-from polychromic.report import write_report
+from polychromic.paper.report import write_report
 
 with job(snakemake) as p:
     with appearing(snakemake.output.page) as page:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from _job import job, progress
 
+from polychromic.data.review import write_page, write_sheet
 from polychromic.files import appearing
 from polychromic.records import read_records
-from polychromic.review import write_page, write_sheet
 
 with job(snakemake) as p:
     domain = snakemake.wildcards.domain

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from _job import job, progress
 
-from polychromic import funnel
+from polychromic.data import funnel
+from polychromic.data.review import apply_decisions, read_decisions
+from polychromic.data.splitting import Split, split
 from polychromic.errors import StudyError
 from polychromic.files import write_json
 from polychromic.records import read_records, write_jsonl, write_records
-from polychromic.review import apply_decisions, read_decisions
-from polychromic.splitting import Split, split
 
 with job(snakemake) as p:
     records = read_records(snakemake.input.curated)

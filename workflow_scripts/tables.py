@@ -4,9 +4,9 @@ from pathlib import Path
 
 from _job import job, progress
 
-from polychromic.results import read_results
-from polychromic.tables import TABLES
-from polychromic.tabular import save
+from polychromic.paper.results import read_results
+from polychromic.paper.table_formats import save
+from polychromic.paper.tables import TABLES
 
 with job(snakemake) as p:
     results = read_results(snakemake.params.results)

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-import _warm
+import _fork
 from _job import job, progress
 from _processes import RANK, WORLD, run_on_each_card
 
@@ -19,11 +19,11 @@ def train(p):
     from _model import load_base_model
 
     from polychromic.files import appearing
-    from polychromic.measures import make_measure
-    from polychromic.modelcard import write_model_card
+    from polychromic.method.diversity import make_measure
+    from polychromic.method.finetune import finetune, lora_settings, trainer_settings, training_rows
+    from polychromic.method.model_card import write_model_card
+    from polychromic.method.run_record import write_run_record
     from polychromic.records import read_records
-    from polychromic.runrecord import write_run_record
-    from polychromic.training import finetune, lora_settings, trainer_settings, training_rows
     from polychromic.verifiers import make_verifier
 
     started = time.perf_counter()

@@ -3,14 +3,14 @@
 import json
 from pathlib import Path
 
-import _warm
+import _fork
 import pandas as pd
 from _job import job, progress
 from _samples import read_prompts, stacked, write_parquet
 
-from polychromic.audit import audit_samples
 from polychromic.embedding import Embeddings
 from polychromic.files import write_json
+from polychromic.metrics.audit import audit_samples
 from polychromic.verifiers import make_verifier, verify_all
 
 COLUMNS = ["seed", "prompt_id", "temperature", "sample", "passed", "status", "score", "label"]

@@ -12,7 +12,7 @@ import pandas as pd
 
 from polychromic.embedding import MINILM, Encoder, text_key, well_formed_unicode
 from polychromic.errors import StudyError
-from polychromic.metrics.frames import references_of
+from polychromic.metrics.sample_tables import references_of
 from polychromic.records import Record
 
 

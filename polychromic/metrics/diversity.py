@@ -15,7 +15,7 @@ from functools import lru_cache
 import numpy as np
 from sacrebleu.metrics.bleu import BLEU
 
-from polychromic.metrics.tokens import bleu_tokens
+from polychromic.metrics.words import bleu_tokens
 
 Words = tuple[str, ...]
 EAD_VOCABULARY = 30_522

@@ -13,7 +13,7 @@ from typing import Any
 
 from rapidfuzz.distance import LCSseq
 
-from polychromic.metrics.tokens import rouge_tokens
+from polychromic.metrics.words import rouge_tokens
 
 
 def rouge_n(prediction: str, references: str | Sequence[str], n: int) -> float:

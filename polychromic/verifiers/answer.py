@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from polychromic.errors import StudyError
-from polychromic.metrics.answers import exact_match, normalize_answer, token_f1
+from polychromic.metrics.squad import exact_match, normalize_answer, token_f1
 from polychromic.records import Record
 from polychromic.verifiers import Outcome
 

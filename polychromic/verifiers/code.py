@@ -11,8 +11,9 @@ from typing import Any
 
 from polychromic.errors import StudyError
 from polychromic.records import Record
-from polychromic.verifiers import Outcome, codec, sandbox
+from polychromic.verifiers import Outcome
 from polychromic.verifiers.extraction import Extraction, extract
+from polychromic.verifiers.sandbox import plain_values, supervisor
 
 MAX_PROBES = 8
 _REMEMBERED = 10_000
@@ -47,7 +48,7 @@ def run_many(
     cases: Sequence[tuple[str, Tests, str | None]], timeout: float = 3.0, execution: str = "sandbox"
 ) -> list[Outcome]:
     """`run` on many (program, tests, entry_point), in parallel over the cores; outcomes in the same order."""
-    verdicts = sandbox.run([_test_job(*case, timeout) for case in cases], execution)
+    verdicts = supervisor.run([_test_job(*case, timeout) for case in cases], execution)
     return [
         Outcome(
             verdict["status"] == "passed",
@@ -81,7 +82,7 @@ def behaviours(
         timeout: CPU seconds for all probes of a program.
     """
     distinct = list(dict.fromkeys(programs))
-    verdicts = sandbox.run([_probe_job(program, probes, entry_point, timeout) for program in distinct], execution)
+    verdicts = supervisor.run([_probe_job(program, probes, entry_point, timeout) for program in distinct], execution)
     found = {program: verdict["behaviour"] for program, verdict in zip(distinct, verdicts, strict=True)}
     return [found[program] for program in programs]
 
@@ -94,7 +95,7 @@ def printed(
     """
     cases = [{"input": text, "output": None} for text in inputs]
     jobs = [_job("stdio", program, timeout, None, cases=cases) for program in programs]
-    return [verdict["behaviour"] for verdict in sandbox.run(jobs, execution)]
+    return [verdict["behaviour"] for verdict in supervisor.run(jobs, execution)]
 
 
 def _job(kind: str, program: str, timeout: float, entry_point: str | None, **parts: Any) -> dict[str, Any]:
@@ -102,7 +103,7 @@ def _job(kind: str, program: str, timeout: float, entry_point: str | None, **par
         "kind": kind,
         "program": program,
         "seconds": float(timeout),
-        "memory": sandbox.MEMORY,
+        "memory": supervisor.MEMORY,
         "entry_point": entry_point,
         **parts,
     }
@@ -128,7 +129,7 @@ def _probe_job(
 ) -> dict[str, Any]:
     name = entry_point or last_function(program) or ""
     try:
-        inputs = codec.encode([list(arguments) for arguments in probes], codec.refuse)
+        inputs = plain_values.encode([list(arguments) for arguments in probes], plain_values.refuse)
     except TypeError as error:
         raise StudyError(f"probes of {name!r}: {error}") from None
     return _job("probe", program, timeout, name, inputs=inputs)

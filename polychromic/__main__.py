@@ -1,0 +1,24 @@
+"""`python -m polychromic check|stale|summary|bundle ...`: each is described at the top of its module."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+COMMANDS = {
+    "check": "polychromic.workflow.check",
+    "stale": "polychromic.workflow.why_stale",
+    "summary": "polychromic.workflow.summary",
+    "bundle": "polychromic.workflow.bundle",
+}
+
+
+def main(arguments: list[str]) -> int:
+    if not arguments or arguments[0] not in COMMANDS:
+        print(f"usage: python -m polychromic {{{','.join(COMMANDS)}}} ...", file=sys.stderr)
+        return 2
+    return importlib.import_module(COMMANDS[arguments[0]]).main(arguments[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

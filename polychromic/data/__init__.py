@@ -1,0 +1,1 @@
+"""From raw rows to the parts: reading, filtering, review and splitting."""

@@ -1,0 +1,156 @@
+"""What a filter is: a typed setting with a verdict on every record. And what filters share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+from polychromic.data.fields import nearest, quoted
+from polychromic.errors import StudyError
+from polychromic.hub_lock import locked_model
+from polychromic.records import Record
+from polychromic.settings import Strict
+
+Text = Literal["prompt", "target", "both"]
+Compared = Literal["prompt", "target", "pair", "question"]
+"""pair: prompt and target as one; question: a QA prompt without its context."""
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Why a record is out: the value that was measured and the bound it broke."""
+
+    value: Any
+    bound: Any
+
+
+Verdict = Record | Rejection
+TEXTS_IN_META = ("context", "question", "mismatched", "title")
+
+
+def map_texts(record: Record, change: Callable[[str], str]) -> Record:
+    """The record with `change` applied to its prompt, target, references and the texts in its meta."""
+    change = cache(change)  # the target is most often among the references
+    meta = {
+        key: change(value)
+        if isinstance(value, str)
+        else [change(one) if isinstance(one, str) else one for one in value]
+        for key in TEXTS_IN_META
+        if isinstance(value := record.meta.get(key), str | list)
+    }
+    changed = replace(
+        record,
+        prompt=change(record.prompt),
+        target=change(record.target),
+        references=tuple(dict.fromkeys(map(change, record.references))),
+        meta={**record.meta, **meta},
+    )
+    return record if changed == record else changed
+
+
+class Filter(Strict):
+    """One step. Most judge a record by itself; those that compare records override `run`."""
+
+    def judge(self, record: Record) -> Verdict:
+        """The record, changed or not, or why it is rejected."""
+        raise NotImplementedError
+
+    def run(self, records: Iterable[Record]) -> Iterator[Verdict]:
+        """A verdict for every record, in order."""
+        return map(self.judge, records)
+
+    def locked(self, lock: str | Path) -> Filter:
+        """The step with its model, if it has one, as a folder: a hub model's is that of the revision which `lock`
+        holds it to.
+
+        Raises:
+            StudyError: as `locked_model`.
+        """
+        return self
+
+
+def model_folder(model: str, lock: str | Path) -> str:
+    """The folder of a model: itself, or that of a hub model at its locked revision."""
+    return model if Path(model).is_dir() else str(locked_model(lock, model))
+
+
+def having(records: Iterable[Record], filter: str, key: str) -> list[Record]:
+    """The records, one of which must have the key in its meta: a key that none has would let all of them pass.
+
+    Raises:
+        StudyError: naming the filter, the key and the keys that there are.
+    """
+    records = list(records)
+    if records and not any(key in record.meta for record in records):
+        there = {name for record in records for name in record.meta}
+        raise StudyError(
+            f"{filter}: no row has the key {key!r}{nearest(key, there)} in its meta. The keys are "
+            f"{quoted(there) or 'none'}. Correct `key`; of a table, list the column under `fields.meta`."
+        )
+    return records
+
+
+class TextFilter(Filter):
+    """A filter on the record's texts: the first text that breaks the bound rejects the record."""
+
+    text: Text = "target"
+
+    def texts(self, record: Record) -> Iterator[str]:
+        if self.text in ("prompt", "both"):
+            yield record.prompt
+        if self.text in ("target", "both"):
+            yield record.target
+
+    def problem(self, text: str) -> Rejection | None:
+        raise NotImplementedError
+
+    def judge(self, record: Record) -> Verdict:
+        return next((problem for text in self.texts(record) if (problem := self.problem(text))), record)
+
+
+def chosen_text(record: Record, text: Compared) -> str:
+    """The text of a record that duplicates are looked for in."""
+    if text == "pair":
+        return f"{record.prompt}\n{record.target}"
+    return record.meta.get("question") or record.prompt if text == "question" else getattr(record, text)
+
+
+def batched(records: Iterable[Record], size: int) -> Iterator[list[Record]]:
+    """The records in lists of `size`, the last one shorter."""
+    rest = iter(records)
+    while some := list(islice(rest, size)):
+        yield some
+
+
+def words(text: str) -> list[str]:
+    """Lower-case words; apostrophes belong to them."""
+    return re.findall(r"\w+(?:['’]\w+)*", text.lower().replace("’", "'"))
+
+
+def phrases_in(text: str, phrases: tuple[str, ...]) -> list[str]:
+    """The phrases that occur in the text as whole words, longest first, none inside another."""
+    return _matcher(phrases).findall(" ".join(words(text)))
+
+
+@cache
+def _matcher(phrases: tuple[str, ...]) -> re.Pattern[str]:
+    ordered = sorted({" ".join(words(phrase)) for phrase in phrases}, key=len, reverse=True)
+    return re.compile(r"(?<!\S)(?:" + "|".join(map(re.escape, ordered)) + r")(?!\S)")
+
+
+def outside(value: float, low: float | None, high: float | None) -> Rejection | None:
+    """Why `value` is outside [low, high]; None if it is inside."""
+    inside = (low is None or value >= low) and (high is None or value <= high)
+    return None if inside else Rejection(value, bound(low, high))
+
+
+def bound(low: float | None, high: float | None) -> str:
+    """The bounds in words: "5 to 500", ">= 5", "<= 500"."""
+    if low is None or high is None:
+        return f"<= {high:g}" if low is None else f">= {low:g}"
+    return f"{low:g} to {high:g}"

@@ -1,0 +1,165 @@
+"""Which records train, which select, which test; and the proof that nothing leaks between them.
+
+A record's part is a seeded hash of its own group (or the part its source has): a function of that record
+alone, so rows that come later, or earlier, never move it. What would tie two parts together (the same group,
+or the same or nearly the same prompt or target on both sides) is cut by rejecting the record that comes
+later in the order of the sources: list first what must stay complete, a benchmark's test set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from polychromic.data.funnel import rejection
+from polychromic.data.near_duplicates import near_pairs, normal
+from polychromic.errors import StudyError
+from polychromic.records import Record
+from polychromic.seeds import derive_seed
+from polychromic.settings import Strict
+
+NAMES = ("train", "val", "test")
+
+
+class Split(Strict):
+    """Shares of the parts, and what counts as a leak."""
+
+    train: float = Field(0.8, ge=0, le=1)
+    val: float = Field(0.1, ge=0, le=1)
+    test: float = Field(0.1, ge=0, le=1)
+    evaluation_val_share: float = Field(1 / 3, ge=0, le=1)
+    """The share of the groups of `part: evaluation` that goes to val; the others go to test."""
+    compare: tuple[Literal["prompt", "target"], ...] = ("prompt", "target")
+    """Texts that no two parts may share. Leave target out where equal answers are no leak: "1905", `return a
+    + b`."""
+    near_duplicate: float = Field(0.8, gt=0, le=1)
+    """Texts are shared, too, when the Jaccard index of their 8-byte shingles reaches this."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Split:
+        if abs(self.train + self.val + self.test - 1) > 1e-9:
+            raise ValueError(f"train + val + test = {self.train + self.val + self.test:g}: make them add up to 1")
+        return self
+
+
+@dataclass(frozen=True)
+class SplitResult:
+    """parts: train, val, test; rejected: rows as curation writes them; leakage: what was measured
+    afterwards."""
+
+    parts: dict[str, list[Record]]
+    rejected: list[dict[str, Any]]
+    leakage: dict[str, Any]
+
+
+def split(records: Sequence[Record], settings: Split, *, seed: int) -> SplitResult:
+    """Part the records. kept + rejected = all of them.
+
+    Raises:
+        StudyError: a part that should have rows is empty.
+    """
+    placed = [replace(record, part=part_of(record, settings, seed)) for record in records]
+    ties = find_ties(placed, settings)
+    kept: dict[int, Record] = {}
+    rejected = []
+    for at, record in enumerate(placed):
+        # Only ties to records that stayed count: what was rejected itself ties nothing.
+        tie = next(((other, why, value) for other, why, value in ties.get(at, ()) if other in kept), None)
+        if tie is None:
+            kept[at] = record
+            continue
+        other, why, value = tie
+        bound = f"would tie {record.part} to {kept[other].part}"
+        rejected.append(rejection(record, "split", f"{why} ({value:.3f}) as {kept[other].id}", bound))
+    parts = {name: [record for record in kept.values() if record.part == name] for name in NAMES}
+    wanted = {"train": settings.train, "val": settings.val, "test": settings.test}
+    if empty := [name for name in NAMES if wanted[name] > 0 and not parts[name]]:
+        raise StudyError(
+            f"split: no rows in {' and '.join(empty)} ({len(records)} records in "
+            f"{len({record.group for record in records})} groups, {len(rejected)} rejected as leaks). "
+            "Bring more rows, choose smaller groups, or change the shares."
+        )
+    leakage = measure_leakage(parts, settings, rejected=len(rejected))
+    if leakage["leaks"]:
+        raise AssertionError(f"split: leaks are left, {leakage['pairs_across_parts']}")
+    return SplitResult(parts, rejected, leakage)
+
+
+def part_of(record: Record, settings: Split, seed: int) -> str:
+    """train, val or test: the record's own part, or where its group's hash falls in [0, 1)."""
+    if record.part in NAMES:
+        return record.part
+    place = derive_seed(seed, "split", record.group) / 2**63
+    if record.part == "evaluation":
+        return "val" if place < settings.evaluation_val_share else "test"
+    return "train" if place < settings.train else "val" if place < settings.train + settings.val else "test"
+
+
+def find_ties(records: Sequence[Record], settings: Split) -> dict[int, list[tuple[int, str, float]]]:
+    """For each record that shares its group or a compared text with an earlier one of another part: the
+    earlier ones, as (index, "same group" | "near prompt" | "near target", Jaccard index)."""
+    ties: dict[int, list[tuple[int, str, float]]] = {}
+    by_part = {name: [at for at, record in enumerate(records) if record.part == name] for name in NAMES}
+    for left, right in (("train", "val"), ("train", "test"), ("val", "test")):
+        found = [(i, j, "same group", 1.0) for i, j in _equal(records, by_part[left], by_part[right], "group")]
+        for text in settings.compare:
+            found += [(i, j, f"same {text}", 1.0) for i, j in _equal(records, by_part[left], by_part[right], text)]
+            pairs = near_pairs(
+                [getattr(records[at], text) for at in by_part[left]],
+                [getattr(records[at], text) for at in by_part[right]],
+                settings.near_duplicate,
+            )
+            found += [(by_part[left][i], by_part[right][j], f"near {text}", index) for i, j, index in pairs]
+        for i, j, why, index in found:
+            ties.setdefault(max(i, j), []).append((min(i, j), why, index))
+    return ties
+
+
+def _equal(records: Sequence[Record], left: list[int], right: list[int], key: str) -> list[tuple[int, int]]:
+    """Index pairs whose `key` is the same: a group as it stands, a text after normalisation."""
+    same = (lambda value: value) if key == "group" else normal
+    by_value: dict[str, list[int]] = {}
+    for at in right:
+        by_value.setdefault(same(getattr(records[at], key)), []).append(at)
+    return [(i, j) for i in left for j in by_value.get(same(getattr(records[i], key)), ())]
+
+
+def measure_leakage(parts: dict[str, Sequence[Record]], settings: Split, *, rejected: int = 0) -> dict[str, Any]:
+    """What the parts share, counted over all pairs of records of different parts: zeros, or the split is
+    broken."""
+    everything = [replace(record, part=name) for name in NAMES for record in parts[name]]
+    counts = {
+        "same group": 0,
+        **{f"{how} {text}": 0 for text in settings.compare for how in ("same", "near")},
+    }
+    for ties in find_ties(everything, settings).values():
+        for _, why, _ in ties:
+            counts[why] += 1
+    return {
+        "compared": list(settings.compare),
+        "near_duplicate": settings.near_duplicate,
+        "pairs_across_parts": counts,
+        "leaks": sum(counts.values()),
+        "rejected": rejected,
+        "rows": {name: len(parts[name]) for name in NAMES},
+        "groups": {name: len({record.group for record in parts[name]}) for name in NAMES},
+    }
+
+
+def evaluation_prompts(records: Sequence[Record], cap: int, seed: int) -> list[Record]:
+    """At most `cap` records to evaluate on, one a prompt, those whose seeded hash comes first, by hash order.
+
+    Records of one prompt become one, with all their references. Fewer than `cap` come back where there are
+    fewer prompts: the caller says so.
+    """
+    by_prompt: dict[str, list[Record]] = {}
+    for record in records:
+        by_prompt.setdefault(record.prompt, []).append(record)
+    merged = [
+        replace(same[0], references=tuple(dict.fromkeys(text for record in same for text in record.references)))
+        for same in by_prompt.values()
+    ]
+    return sorted(merged, key=lambda record: derive_seed(seed, "evaluation", record.id))[:cap]

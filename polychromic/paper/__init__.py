@@ -1,0 +1,1 @@
+"""What people read: figures, tables, the report and the paper, drawn from cached results alone."""

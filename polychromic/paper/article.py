@@ -1,0 +1,241 @@
+"""The paper: a LaTeX article whose every number comes from the study's files, ready as an arXiv upload."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from polychromic import labels
+from polychromic.errors import StudyError
+from polychromic.paper import table_formats, tables
+from polychromic.paper.caveats import claims, fine_tuning_cost, null_control, plan_hashes, remarks
+from polychromic.paper.figures import FIGURES
+from polychromic.paper.results import Results, read_results
+
+BODY = ("passk_curves", "frontier", "forest", "diversity_quality")
+"""Figures of the paper's body; the others stand in its appendix."""
+BIBLIOGRAPHY = Path(__file__).resolve().parents[2] / "docs" / "references.bib"
+NO_TEX = (
+    "No LaTeX was found, so no PDF was made. The folder is complete: compile main.tex elsewhere, or install one "
+    "(Debian: apt-get install latexmk texlive-latex-recommended texlive-fonts-recommended)."
+)
+
+
+def write_paper(folder: str | Path, output: str | Path | None = None, *, bibliography: Path = BIBLIOGRAPHY) -> Path:
+    """Write the paper's sources: main.tex, numbers.tex, tables/, figures/ and references.bib.
+
+    Args:
+        folder: results/<study>, with its statistics and drawn figures.
+        output: where to write, `<folder>/paper` by default; replaced if it exists.
+
+    Returns:
+        The folder written.
+
+    Raises:
+        StudyError: if a file of the study, its figures or the bibliography is missing, or a citation is
+        not in it.
+    """
+    folder = Path(folder)
+    output = Path(output) if output else folder / "paper"
+    results = read_results(folder)
+    results.require("verdict", "summary", "pairwise", "hypotheses", "runs")
+    if not bibliography.is_file():
+        raise StudyError(f"{bibliography}: no such file. Give the path of the project's docs/references.bib.")
+    drawn = [name for name in FIGURES if (folder / "figures" / f"{name}.pdf").is_file()]
+    if not drawn:
+        raise StudyError(f"{folder / 'figures'}: no figures. Run `snakemake figures` first.")
+    made = {name: table for name, make in tables.TABLES.items() if (table := make(results)) is not None}
+    captions = {name: (folder / "figures" / f"{name}.caption.md").read_text(encoding="utf-8").strip() for name in drawn}
+    text = article(results, made, captions)
+    _check_citations(text, bibliography)
+
+    shutil.rmtree(output, ignore_errors=True)
+    (output / "figures").mkdir(parents=True)
+    (output / "tables").mkdir()
+    (output / "main.tex").write_text(text, encoding="utf-8")
+    (output / "numbers.tex").write_text(macros(numbers(results)), encoding="utf-8")
+    for name, table in made.items():
+        (output / "tables" / f"{name}.tex").write_text(table_formats.latex(table), encoding="utf-8")
+    for name in drawn:
+        shutil.copyfile(folder / "figures" / f"{name}.pdf", output / "figures" / f"{name}.pdf")
+    (output / "references.bib").write_text(_for_bibtex(bibliography.read_text(encoding="utf-8")), encoding="utf-8")
+    return output
+
+
+def build_pdf(folder: str | Path) -> Path | None:
+    """Compile main.tex and return the PDF, or None where no LaTeX is installed (say `NO_TEX` then).
+
+    The bibliography is left as main.bbl, as arXiv wants it; other by-products are removed.
+
+    Raises:
+        StudyError: if LaTeX fails, with the end of its log.
+    """
+    folder = Path(folder)
+    if not shutil.which("latexmk") or not shutil.which("pdflatex"):
+        return None
+    # A fixed date in the PDF: the same sources give the same bytes.
+    fixed = os.environ | {"SOURCE_DATE_EPOCH": "0", "FORCE_SOURCE_DATE": "1"}
+    command = ["latexmk", "-pdf", "-interaction=nonstopmode", "-halt-on-error", "main.tex"]
+    done = subprocess.run(command, cwd=folder, env=fixed, capture_output=True, text=True, errors="replace", timeout=300)
+    if done.returncode:
+        log = folder / "main.log"
+        lines = (log.read_text(errors="replace") if log.is_file() else done.stdout).splitlines()
+        errors = [line for line in lines if line.startswith("!")] or lines[-10:]
+        raise StudyError(f"{folder / 'main.tex'}: LaTeX failed: {' '.join(errors)[:500]}. The whole log is in {log}.")
+    for ending in ("aux", "blg", "fdb_latexmk", "fls", "log", "out"):
+        (folder / f"main.{ending}").unlink(missing_ok=True)
+    return folder / "main.pdf"
+
+
+def article(results: Results, made: dict[str, table_formats.Table], captions: dict[str, str]) -> str:
+    """main.tex as text. made: the tables; captions: of the drawn figures, in their order."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("polychromic.paper", "templates"),
+        undefined=jinja2.StrictUndefined,
+        variable_start_string="<<",
+        variable_end_string=">>",
+        block_start_string="<%",
+        block_end_string="%>",
+        comment_start_string="<#",
+        comment_end_string="#>",
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    before, now = plan_hashes(results)
+    temperatures = sorted(results.frontier["temperature"].unique()) if len(results.frontier) else [results.temperature]
+    return environment.get_template("paper.tex.j2").render(
+        results=results,
+        names=labels,
+        tex=labels.latex,
+        key=macro_key,
+        strip=_without_domain,
+        figure_of=_float,
+        domains=results.domains(),
+        deep=labels.metric(results.deepest),
+        claims=claims(results),
+        untrained=fine_tuning_cost(results),
+        null_control=null_control(results),
+        tables=made,
+        figures=[{"name": name, "caption": caption} for name, caption in captions.items()],
+        drawn=list(captions),
+        body=BODY,
+        remarks=[remark for remark in remarks(results) if remark.topic != "power"],
+        power=results.power.get("sentence", ""),
+        temperatures=", ".join(f"$T = {t:g}$" for t in temperatures),
+        epochs=_settings(results)["Epochs"],
+        plan_held=bool(before) and before == now,
+        plan_changed=bool(before) and before != now,
+    )
+
+
+def numbers(results: Results) -> dict[str, str]:
+    """The numbers of the running text by macro name."""
+    domains, verdict = results.domains(), results.verdict["domains"]
+    rows = results.at_temperature(results.summary)
+    rows = rows[rows["metric"].eq("pass_at_1") & rows["arm"].eq(results.primary) & rows["domain"].isin(domains)]
+    cost = tables.cost(results).data
+    trained = cost[~cost["derived"]].sum(numeric_only=True)
+    found = {
+        "NumDomains": len(domains),
+        "NumPrompts": _span(rows["n_prompts"]),
+        "NumSeeds": _span(rows["n_seeds"]),
+        "NumSamples": _span(rows["n_samples"]),
+        "NumRuns": int((~cost["derived"]).sum()),
+        "Temperature": f"{results.temperature:g}",
+        "Margin": f"{results.plan['margin']:g}",
+        "Alpha": f"{results.plan['alpha']:g}",
+        "PlanHash": " ".join(re.findall(".{1,16}", results.verdict["plan_sha256"])),  # lines may break
+        "TotalHours": f"{trained['hours']:.1f}",
+        "TotalGpuHours": f"{trained['gpu_hours']:.1f}",
+        "TotalDollars": f"{trained['dollars']:.2f}",
+        **_settings(results),
+    }
+    found["NumUntrainedAbove"] = sum(bool(verdict[domain]["untrained_above"]) for domain in domains)
+    for flag, name in (
+        ("superior", "Superior"),
+        ("noninferior", "Noninferior"),
+        ("supported", "Supported"),
+        ("above_frontier", "AboveFrontier"),
+    ):
+        found[f"Num{name}"] = sum(bool(verdict[domain][flag]) for domain in domains)
+    for domain in domains:
+        for column, name in (("difference", "Gain"), ("low", "GainLow"), ("high", "GainHigh")):
+            found[f"{name}{macro_key(domain)}"] = f"{verdict[domain][column]:+.3f}".replace("-", "−")
+    return {name: str(value) for name, value in found.items()}
+
+
+def _settings(results: Results) -> dict[str, str]:
+    """Settings of the primary arm's runs; where its domains differ, all values."""
+    runs = [run["config"] for run in results.runs if run["arm"] == results.primary]
+    wanted = {
+        "BaseModel": ("model", "name"),
+        "LoraRank": ("training", "rank"),
+        "Epochs": ("training", "epochs"),
+        "LearningRate": ("training", "learning_rate"),
+        "DiversityWeight": ("objective", "weight"),
+        "GroupSize": ("objective", "samples"),
+    }
+    return {
+        name: " or ".join(dict.fromkeys(_plain(run[section][key]) for run in runs))
+        for name, (section, key) in wanted.items()
+    }
+
+
+def _plain(setting: Any) -> str:
+    return f"{setting:g}" if isinstance(setting, float) else str(setting)
+
+
+def macros(values: dict[str, str]) -> str:
+    """numbers.tex: one \\newcommand a number."""
+    lines = [rf"\newcommand{{\{name}}}{{{labels.latex(value)}}}" for name, value in values.items()]
+    return "% Generated from the study's files.\n" + "\n".join(lines) + "\n"
+
+
+def macro_key(domain: str) -> str:
+    """A domain as part of a macro's name, which may hold letters only: `qa_2` -> "QaTwo"."""
+    digits = dict(
+        zip(
+            "0123456789",
+            ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine"),
+            strict=True,
+        )
+    )
+    return "".join(digits.get(c, c) for part in domain.split("_") for c in part[:1].upper() + part[1:])
+
+
+def _without_domain(domain: str, sentence: str) -> str:
+    text = sentence.removeprefix(f"{labels.domain(domain)}: ")
+    return text[:1].upper() + text[1:]
+
+
+def _float(figure: dict[str, Any]) -> str:
+    return (
+        "\\begin{figure}[t]\n\\centering\n"
+        f"\\includegraphics[width=\\columnwidth]{{{figure['name']}}}\n"
+        f"\\caption{{{labels.latex(figure['caption'])}}}\\label{{fig:{figure['name']}}}\n\\end{{figure}}"
+    )
+
+
+def _span(counts: pd.Series) -> str:
+    low, high = int(counts.min()), int(counts.max())
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def _for_bibtex(bibliography: str) -> str:
+    """Without comments, which BibTeX does not have, and with arXiv numbers where its plain styles show them."""
+    entries = "\n".join(line for line in bibliography.splitlines() if not line.startswith("%"))
+    return re.sub(r"(  eprint = \{(.*)\},)", r"\1\n  howpublished = {arXiv:\2},", entries).strip() + "\n"
+
+
+def _check_citations(text: str, bibliography: Path) -> None:
+    cited = {key.strip() for keys in re.findall(r"\\cite[tp]?\{([^}]*)\}", text) for key in keys.split(",")}
+    known = set(re.findall(r"@\w+\{([^,\s]+),", bibliography.read_text(encoding="utf-8")))
+    if missing := sorted(cited - known):
+        raise StudyError(f"{bibliography}: the paper cites {', '.join(missing)}, which it does not hold. Add them.")

@@ -1,0 +1,271 @@
+"""What a reader must know before believing a study: remarks found in its files, none of them typed by hand.
+
+The report shows them under the verdict; the paper's limitations are made of them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from math import nan
+
+from polychromic import labels
+from polychromic.metrics.audit import repeated_between
+from polychromic.paper.results import Results
+from polychromic.verifiers.calibration import headroom_warnings
+
+MAX_SHARE = {
+    "truncated": 0.05,
+    "empty": 0.01,
+    "copied": 0.05,
+    "repetitive": 0.05,
+    "extraction_failures": 0.05,
+    "unjudged": 0.01,
+}
+"""Shares of an arm's samples above which an audit count is worth a remark."""
+
+PUBLIC_SETS = {
+    "humaneval": "HumanEval is surely",
+    "mbpp": "MBPP is surely",
+    "codecontests": "CodeContests is very likely",
+    "squad": "SQuAD is very likely",
+    "nq_open": "NQ-open is very likely",
+    "writingprompts": "WritingPrompts is very likely",
+    "rocstories": "ROCStories is possibly",
+}
+"""Formats of sources that are public sets, and how probable it is that a large model has read them."""
+
+
+@dataclass(frozen=True)
+class Remark:
+    """topic: a few words; text: a sentence; serious: whether it may overturn a conclusion."""
+
+    topic: str
+    text: str
+    serious: bool = False
+
+
+def remarks(results: Results) -> list[Remark]:
+    """Everything about the study that limits what it shows, the serious first."""
+    found = [
+        *_scope(results),
+        *_plan(results),
+        *_gaps(results),
+        *_headroom(results),
+        *_verifiers(results),
+        *_contamination(results),
+        *_audits(results),
+        *_training(results),
+    ]
+    return sorted(found, key=lambda remark: not remark.serious)
+
+
+def plan_hashes(results: Results) -> tuple[str, str]:
+    """SHA-256 of the analysis plan before training (in power.json) and at the verdict; "" if not recorded."""
+    return results.power.get("plan_sha256", ""), results.verdict.get("plan_sha256", "")
+
+
+def fine_tuning_cost(results: Results) -> str:
+    """That untrained arms have a higher Pass@k than the control, and where; "" where none has."""
+    above = {domain: results.verdict["domains"][domain]["untrained_above"] for domain in results.domains()}
+    places = [f"{labels.domain(d)}: {', '.join(map(labels.arm, arms))}" for d, arms in above.items() if arms]
+    if not places:
+        return ""
+    metric, control = labels.metric(results.deepest), labels.arm(results.control)
+    return (
+        f"Fine-tuning itself cost {metric} in {len(places)} of {len(above)} domains, where untrained arms are above "
+        f"{control} ({'; '.join(places)}): a gain over {control} is first of all a loss avoided."
+    )
+
+
+def null_control(results: Results) -> str:
+    """What the same analysis found in the null study, where there is little to find; "" for studies without one."""
+    name = f"{results.study}-null"
+    if not results.null:
+        missing = f"The null control ({name}, where little should be gained) has not been run beside this study."
+        return missing if results.synthetic and not results.study.endswith("-null") else ""
+    found = results.null["domains"]
+    superior = [domain for domain, value in found.items() if value["superior"]]
+    told = "; ".join(f"{labels.domain(domain)} {labels.effect(value)}" for domain, value in found.items())
+    return (
+        f"In the null control ({name}), where little should be gained, {labels.arm(results.primary)} is called "
+        f"superior in {len(superior)} of {len(found)} domains: {told}."
+    )
+
+
+def claims(results: Results) -> dict[str, dict[str, str]]:
+    """The verdict's claims, with what it leaves to others: what training cost, from the run records, and robustness,
+    from the ablation study beside this one.
+    """
+    found = dict(results.verdict["claims"])
+    if results.ablations and found.get("robustness", {}).get("status") == "not run":
+        robust = results.ablations["claims"]["robustness"]
+        places = ", ".join(map(labels.domain, results.ablations["domains"]))
+        found["robustness"] = robust | {"sentence": f"In {results.study}-ablations ({places}): {robust['sentence']}"}
+    if "cost_in_use" in found and (cost := _cost_in_words(results)):
+        found["cost_in_use"] = found["cost_in_use"] | {"sentence": f"{found['cost_in_use']['sentence']} {cost}"}
+    return found
+
+
+def _cost_in_words(results: Results) -> str:
+    """Time and money of one training of the primary arm against the control's, means over domains and seeds."""
+    spent = [
+        (run["arm"], run["seconds"]["total"] / 3600, run["dollars"]) for run in results.runs if "derived" not in run
+    ]
+    own, control = ([row[1:] for row in spent if row[0] == arm] for arm in (results.primary, results.control))
+    if not own or not control:
+        return ""
+    (hours, dollars), (hours_control, dollars_control) = (
+        [sum(column) / len(rows) for column in zip(*rows, strict=True)] for rows in (own, control)
+    )
+    money = f" and {dollars:.2f} against {dollars_control:.2f} dollars" if dollars or dollars_control else ""
+    return (
+        f"One training took {hours / hours_control:.1f} times as long ({labels.hours(hours)} against "
+        f"{labels.hours(hours_control)} hours{money})."
+    )
+
+
+def _scope(results: Results) -> list[Remark]:
+    found = []
+    if results.synthetic:
+        text = (
+            "This study was run in the embedded world: synthetic corpora and a tiny model. It shows that "
+            "the method "
+            "and the analysis work as described, not how large the effect is elsewhere."
+        )
+        found.append(Remark("synthetic", text))
+    if results.study.endswith("-null"):
+        text = (
+            "This is the null control: training and test ask for the readings alike often, and little should be "
+            "gained. A gain that is supported here is a false alarm, or the size that the analysis finds in nothing."
+        )
+        found.append(Remark("null control", text, serious=True))
+    if results.power.get("sentence"):
+        found.append(Remark("power", results.power["sentence"]))
+    return found + [Remark("data", note) for note in results.verdict.get("notes", [])]
+
+
+def _plan(results: Results) -> list[Remark]:
+    before, now = plan_hashes(results)
+    if not before or not now or before == now:
+        return []
+    text = (
+        f"The analysis plan was {before[:12]} before training and {now[:12]} at the verdict: it changed "
+        "in between, so the tests were not fixed in advance."
+    )
+    return [Remark("plan changed", text, serious=True)]
+
+
+def _gaps(results: Results) -> list[Remark]:
+    """Arms that a domain lacks or measured on fewer prompts or seeds, and runs that did not finish."""
+    found = []
+    vital = (results.control, results.primary)
+    rows = results.at_temperature(results.summary)
+    rows = rows[rows["metric"] == "pass_at_1"]
+    for domain in results.domains():
+        own = rows[rows["domain"] == domain].set_index("arm")
+        for arm in results.arms():
+            where = f"{labels.domain(domain)}, {labels.arm(arm)}"
+            if arm not in own.index:
+                found.append(Remark("missing arm", f"{where}: no results.", serious=arm in vital))
+                continue
+            for column, unit in (("n_prompts", "prompts"), ("n_seeds", "seeds")):
+                count, most = own.loc[arm, column], own[column].max()
+                if count < most:
+                    text = f"{where}: {count} {unit} where other arms have {most}."
+                    found.append(Remark(f"fewer {unit}", text, serious=arm in vital))
+    if results.left_out:
+        arms = ", ".join(results.left_out)
+        text = f"The results folder also holds {arms}, which the statistics do not: not shown anywhere."
+        found.append(Remark("arms left out", text))
+    for run in results.runs:
+        if run["status"] != "finished":
+            where = f"{labels.domain(run['domain'])}, {labels.arm(run['arm'])}, seed {run['seed']}"
+            text = f"{where}: training is recorded as {run['status']}."
+            found.append(Remark("unfinished run", text, serious=True))
+    return found
+
+
+def _headroom(results: Results) -> list[Remark]:
+    """Domains in which hardly anything, or nearly everything, passes."""
+    rows = results.at_temperature(results.summary).set_index(["domain", "arm", "metric"])["value"]
+    return [
+        Remark("headroom", warning, serious=True)
+        for domain in results.domains()
+        for arm in (results.control, results.primary)
+        for warning in headroom_warnings(
+            f"{labels.domain(domain)}, {labels.arm(arm)}",
+            rows.get((domain, arm, "pass_at_1"), nan),
+            rows.get((domain, arm, "pass_at_5"), nan),
+        )
+    ]
+
+
+def _verifiers(results: Results) -> list[Remark]:
+    found = []
+    for domain, value in results.calibrations.items():
+        for warning in value["warnings"]:
+            found.append(Remark("verifier", f"{labels.domain(domain)}: {warning}", serious=True))
+    for domain, value in results.leakage.items():
+        if value["leaks"]:
+            text = f"{labels.domain(domain)}: {value['leaks']} (near-)duplicates stand in two parts of the split."
+            found.append(Remark("leakage", text, serious=True))
+    return found
+
+
+def _contamination(results: Results) -> list[Remark]:
+    """Public sets that the base model has met in its pre-training. The embedded model has met none."""
+    if results.synthetic:
+        return []
+    model = next((run["config"]["model"]["name"] for run in results.runs), "the base model")
+    return [
+        Remark(
+            "contamination",
+            f"{labels.domain(domain)}: {PUBLIC_SETS[known]} in the pre-training of {model}. Compare the arms, which "
+            "start from the same weights; the level itself is no measure of skill.",
+        )
+        for domain, funnel in results.funnels.items()
+        for known in dict.fromkeys(source["format"] for source in funnel["sources"])
+        if known in PUBLIC_SETS
+    ]
+
+
+def _audits(results: Results) -> list[Remark]:
+    found = []
+    for (domain, arm), audit in results.audits.items():
+        where = f"{labels.domain(domain)}, {labels.arm(arm)}"
+        found += [Remark("samples", f"{where}: {warning}", serious=True) for warning in audit["warnings"]]
+    for key, limit in MAX_SHARE.items():
+        shares = [
+            f"{labels.domain(domain)}, {labels.arm(arm)} {audit[key] / audit['samples']:.1%} of {audit['samples']:,}"
+            for (domain, arm), audit in results.audits.items()
+            if audit["samples"] and audit[key] / audit["samples"] > limit
+        ]
+        if shares:
+            kind = key.replace("_", " ")
+            found.append(Remark(kind, f"Samples that are counted as {kind}: {'; '.join(shares)}."))
+    for domain in results.domains():
+        own = {arm: audit["streams"] for (place, arm), audit in results.audits.items() if place == domain}
+        for (first, second), streams in repeated_between(own).items():
+            text = (
+                f"{labels.domain(domain)}: {len(streams)} sample streams of {labels.arm(second)} repeat streams of "
+                f"{labels.arm(first)} text for text, beginning with {streams[0][1]}. They were not drawn independently."
+            )
+            found.append(Remark("samples", text, serious=True))
+    return found
+
+
+def _training(results: Results) -> list[Remark]:
+    """Warnings of the training itself: samples that collapsed or exploded, credits that stayed zero."""
+    warned: dict[str, list[str]] = {}
+    for run in results.runs:
+        if "derived" in run:
+            continue
+        where = f"{labels.domain(run['domain'])}, {labels.arm(run['arm'])}, seed {run['seed']}"
+        for warning in run.get("warnings", []):
+            # The same warning of many runs differs in its numbers alone.
+            warned.setdefault(re.sub(r"\d+(?:\.\d+)?(?:e[-+]?\d+)?", "#", warning), []).append(f"{where}: {warning}")
+    return [
+        Remark("training", first + (f" So, with other numbers, {len(rest)} more." if rest else ""))
+        for first, *rest in warned.values()
+    ]

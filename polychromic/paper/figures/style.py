@@ -1,0 +1,240 @@
+"""The one style of all figures: sizes, colours, arm and metric names, and how a drawing is saved.
+
+Figures are made for one column of a two-column page (3.35 in) at 7 pt, so that the same file reads well
+in print, on a phone and enlarged on a desktop. Arms differ in colour (Okabe & Ito's colour-blind safe
+set), marker *and* line style, so that they are told apart in grey.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn as sns
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+
+from polychromic import labels
+
+COLUMN = 3.35
+"""Width of one column in inches."""
+
+BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, RED, PINK = (
+    "#000000",
+    "#E69F00",
+    "#56B4E9",
+    "#009E73",
+    "#F0E442",
+    "#0072B2",
+    "#D55E00",
+    "#CC79A7",
+)
+GREY = "#8A8A8A"
+
+
+@dataclass(frozen=True)
+class Look:
+    """How an arm is called and drawn."""
+
+    name: str
+    colour: str
+    marker: str
+    line: str | tuple[float, tuple[float, ...]]
+
+
+LOOKS = {  # colour, marker, line style
+    "zero_shot": (GREY, "x", ":"),
+    "few_shot": (SKY, "^", (0, (4, 1.2, 1, 1.2))),
+    "lora": (BLACK, "o", "-"),
+    "polychromic": (RED, "D", "-"),
+    "polychromic_literal": (ORANGE, "s", (0, (4, 1.5))),
+    "gem": (BLUE, "v", (0, (4, 1.5))),
+    "polychromic_gem": (PINK, "P", "-"),
+    "dco": (GREEN, "<", (0, (1, 1))),
+    "entropy": (SKY, ">", (0, (5, 1))),
+    "wise_ft": (GREEN, "h", (0, (4, 1.2, 1, 1.2))),
+    "scaled": (GREY, "p", (0, (5, 1))),
+}
+_SPARE = ((PINK, "*"), (GREEN, "d"), (BLUE, "8"), (ORANGE, "X"))
+
+DOMAIN_LOOKS = {"social": (BLUE, "o"), "code": (RED, "D"), "creative": (GREEN, "^"), "qa": (PINK, "s")}
+
+
+def look(arm: str) -> Look:
+    """The look of an arm; arms without one of their own take a spare one that their name picks."""
+    spare = (*_SPARE[sum(map(ord, arm)) % len(_SPARE)], (0, (3, 1, 1, 1)))
+    return Look(labels.arm(arm), *LOOKS.get(arm, spare))
+
+
+def domain_look(domain: str) -> tuple[str, str]:
+    """Colour and marker of a domain."""
+    return DOMAIN_LOOKS.get(domain, _SPARE[sum(map(ord, domain)) % len(_SPARE)])
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure and the caption that goes with it (one paragraph of plain text)."""
+
+    figure: Figure
+    caption: str
+
+
+def panels(rows: int, columns: int, *, height: float, **options: object) -> tuple[Figure, list[list[Axes]]]:
+    """A figure of one column's width with rows x columns axes, in the house style."""
+    sns.set_theme(
+        context="paper",
+        style="ticks",
+        rc={
+            "font.family": "DejaVu Sans",
+            "font.size": 7,
+            "axes.titlesize": 7.5,
+            "axes.labelsize": 7,
+            "xtick.labelsize": 6.5,
+            "ytick.labelsize": 6.5,
+            "legend.fontsize": 6.5,
+            "legend.frameon": False,
+            "axes.titleweight": "bold",
+            "axes.titlelocation": "left",
+            "axes.titlepad": 4,
+            "axes.linewidth": 0.6,
+            "axes.labelpad": 2,
+            "xtick.major.width": 0.6,
+            "ytick.major.width": 0.6,
+            "xtick.major.size": 2.5,
+            "ytick.major.size": 2.5,
+            "xtick.major.pad": 2,
+            "ytick.major.pad": 2,
+            "lines.linewidth": 1.1,
+            "lines.markersize": 3.2,
+            "axes.grid": True,
+            "grid.color": "#E6E6E6",
+            "grid.linewidth": 0.5,
+            "figure.constrained_layout.use": True,
+            "figure.constrained_layout.w_pad": 0.06,
+            "figure.constrained_layout.h_pad": 0.06,
+            "savefig.dpi": 220,
+            "svg.hashsalt": "polychromic",
+            "pdf.fonttype": 42,
+            "svg.fonttype": "path",
+        },
+    )
+    figure, axes = plt.subplots(rows, columns, figsize=(COLUMN, height), squeeze=False, **options)
+    sns.despine(figure)
+    return figure, axes.tolist()
+
+
+def domain_panels(domains: list[str], *, panel_height: float = 1.35, **options: object) -> tuple[Figure, list[Axes]]:
+    """One titled panel a domain: side by side, two in a row. Returns the figure and one axes per domain."""
+    columns = min(2, len(domains))
+    rows = -(-len(domains) // columns)
+    figure, grid = panels(rows, columns, height=rows * panel_height + 0.45, **options)
+    axes = [ax for row in grid for ax in row]
+    for ax in axes[len(domains) :]:
+        ax.set_visible(False)
+    for ax, domain in zip(axes, domains, strict=False):
+        ax.set_title(labels.domain(domain))
+    return figure, axes[: len(domains)]
+
+
+def legend(figure: Figure, axes: Sequence[Axes], *, columns: int = 3) -> None:
+    """One legend for all panels, below them: each label of the axes once, as it is first met. A long one makes the
+    figure taller, not its panels smaller.
+    """
+    found: dict[str, Artist] = {}
+    for ax in axes:
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    for count in range(min(columns, len(found)), 0, -1):
+        drawn = figure.legend(
+            found.values(),
+            found.keys(),
+            loc="outside lower center",
+            ncols=count,
+            handlelength=2.6,
+            columnspacing=1.2,
+            handletextpad=0.5,
+            borderaxespad=0.2,
+        )
+        if count == 1 or drawn.get_window_extent().width <= figure.bbox.width:
+            break
+        drawn.remove()
+    if found:
+        rows = -(-len(found) // count)
+        figure.set_figheight(figure.get_figheight() + 0.14 * max(0, rows - 2))
+
+
+def whiskers(value: ArrayLike, low: ArrayLike, high: ArrayLike) -> np.ndarray:
+    """Interval ends as matplotlib wants them, [2, n] lengths; rounding may not turn one negative."""
+    return np.maximum(0.0, np.vstack([np.subtract(value, low), np.subtract(high, value)]))
+
+
+def frame(values: ArrayLike, low: ArrayLike, high: ArrayLike) -> tuple[float, float]:
+    """Limits of an axis that show all values and every ordinary interval: ends that go further are cut off.
+
+    A value that is NaN is passed over, an end that is NaN is the value itself. Without any value: (0, 1), as matplotlib
+    has it for an empty axis.
+    """
+    values, low, high = (np.asarray(part, dtype=float) for part in (values, low, high))
+    if np.isnan(values).all():
+        return 0.0, 1.0
+    low, high = (np.where(np.isnan(ends), values, ends) for ends in (low, high))
+    room = 1.5 * np.nanmedian(np.maximum(values - low, high - values))
+    least, most = np.nanmin(values), np.nanmax(values)
+    margin = 0.05 * (most - least) or 0.05
+    return max(np.nanmin(low), least - room) - margin, min(np.nanmax(high), most + room) + margin
+
+
+def left(axes: list[Axes]) -> list[Axes]:
+    """The axes of the first column: they carry the y label."""
+    return [ax for ax in axes if ax.get_subplotspec().is_first_col()]
+
+
+def bottom(axes: list[Axes]) -> list[Axes]:
+    """The lowest axes of each column: they carry the x label."""
+    lowest = {ax.get_subplotspec().colspan.start: ax for ax in axes}  # later rows replace earlier ones
+    return list(lowest.values())
+
+
+def mark(ax: Axes, x: float, y: float, text: str) -> None:
+    """Lay an invisible dot over a value so that browsers show `text` when the pointer rests there."""
+    tip(ax.plot([x], [y], marker="o", markersize=7, alpha=0, linestyle="none")[0], text)
+
+
+def tip(artist: Artist, text: str) -> None:
+    """Give an artist a text that browsers show when the pointer rests on it (SVG only)."""
+    artist.set_gid(f"tip:{text}")
+
+
+def save(drawing: Drawing, base: str | Path) -> list[Path]:
+    """Write `<base>.pdf`, `.svg`, `.png` and `.caption.md`; the same drawing gives the same bytes.
+
+    Returns the four paths. The figure is closed.
+    """
+    base = Path(base)
+    base.parent.mkdir(parents=True, exist_ok=True)
+    # Dates are the only thing that would differ between two runs.
+    undated = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": None}
+    paths = [base.with_name(f"{base.name}.{extension}") for extension in undated]
+    with matplotlib.rc_context({"svg.hashsalt": base.name}):
+        for path, metadata in zip(paths, undated.values(), strict=True):
+            drawing.figure.savefig(path, metadata=metadata)
+    plt.close(drawing.figure)
+    svg = paths[1]
+    svg.write_text(_titled(svg.read_text(encoding="utf-8")), encoding="utf-8")
+    caption = base.with_name(f"{base.name}.caption.md")
+    caption.write_text(drawing.caption.strip() + "\n", encoding="utf-8")
+    return [*paths, caption]
+
+
+def _titled(svg: str) -> str:
+    """Turn the ids that `tip` set into <title> elements, which browsers show on hover."""
+    return re.sub(r'<g id="tip:([^"]*)">', r'<g class="tip"><title>\1</title>', svg)

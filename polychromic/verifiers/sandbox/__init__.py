@@ -1,0 +1,1 @@
+"""The sandbox in which programs that a model wrote are run."""

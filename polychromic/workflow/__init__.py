@@ -1,0 +1,1 @@
+"""What the Snakemake workflow needs besides the library: stages, stamps, checks and summaries."""

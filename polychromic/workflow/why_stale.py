@@ -1,0 +1,60 @@
+"""What would run again, and why: `python -m polychromic stale [overlay.yaml ...]`.
+
+Lays the overlays over config.yaml, as `snakemake --configfile` does, and compares every job's stamp with what
+its results were made from (see `staleness`). Changes nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from polychromic.config.study import Study, load_study
+from polychromic.errors import StudyError
+from polychromic.workflow.stages import Job, Stamps, all_jobs, done_file, job_name, results_folder
+from polychromic.workflow.stamps import ROOT, explain, read_stamp
+
+# What `all` does not ask for: counts only where it has been made.
+ON_REQUEST = ("paper", "review_sheet")
+
+
+def wanted_jobs(study: Study) -> list[Job]:
+    """The jobs of the study's results, in the order data flows."""
+    return [job for job in all_jobs(study) if job[0] not in ON_REQUEST or done_file(study, job).is_file()]
+
+
+def reasons(study: Study, stamps: Stamps) -> dict[str, list[str]]:
+    """{stale job: what changed, one line a change}, in the order in which they would run."""
+    found = {}
+    for job in wanted_jobs(study):
+        lines = explain(stamps.of(job), read_stamp(done_file(study, job)))
+        if lines:
+            found[job_name(job)] = lines
+    return found
+
+
+def without_a_job(study: Study) -> list[str]:
+    """Finished jobs that the study no longer has: a removed arm's, say. Their files are kept and not read."""
+    known = {done_file(study, job).name for job in all_jobs(study)}
+    return sorted(
+        file.name.removesuffix(".done.json")
+        for file in (results_folder(study) / ".stamps").glob("*.done.json")
+        if file.name not in known
+    )
+
+
+def main(overlays: list[str]) -> int:
+    try:
+        study = load_study("config.yaml", *overlays)
+    except StudyError as error:
+        print(error, file=sys.stderr)
+        return 1
+    stamps = Stamps(study, ROOT / "workflow_scripts", ROOT / "requirements.lock")
+    stale = reasons(study, stamps)
+    for name, lines in stale.items():
+        print(name)
+        for line in lines:
+            print(f"    {line}")
+    for name in without_a_job(study):
+        print(f"{name}\n    no longer part of the study; its files are kept")
+    print(f"{len(stale)} of {len(wanted_jobs(study))} jobs of {results_folder(study)} are to run.")
+    return 0

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from polychromic.errors import StudyError
+from polychromic.method.diversity import FORMS, make_measure
+
+
+class Letters:
+    """Stands for a verifier: the label is the first letter, "!" does not run, what has a "?" is off topic."""
+
+    def __init__(self):
+        self.asked: list[str] = []
+
+    def labels(self, texts, record):
+        self.asked += texts
+        return [None if text.startswith("!") else text[:1] for text in texts]
+
+    def well_formed(self, texts, record):
+        return [not text.startswith("!") and "?" not in text for text in texts]
+
+
+def encode(texts):
+    """Two directions: texts with an "x" against the others."""
+    return np.array([[1.0, 0.0] if "x" in text else [0.0, 1.0] for text in texts], dtype=np.float32)
+
+
+def all_forms(gate):
+    return {form: make_measure(form, encode=encode, verifier=Letters(), gate=gate) for form in FORMS}
+
+
+def one(measure, texts, finished=None):
+    return measure([texts], [None], [finished or [True] * len(texts)])[0]
+
+
+def test_behaviour_counts_pairs_that_differ():
+    value = one(make_measure("behaviour", verifier=Letters(), gate=False), ["a1", "a2", "b"])
+    assert value.diversity == pytest.approx(2 / 3)
+    assert value.credits.tolist() == pytest.approx([-1 / 3, -1 / 3, 2 / 3])
+
+
+def test_semantic_is_mean_cosine_distance():
+    assert one(make_measure("semantic", encode=encode, gate=False), ["x", "y", "z"]).diversity == pytest.approx(2 / 3)
+
+
+def test_surface_forms_are_the_metrics():
+    from polychromic.metrics import distinct_n, self_bleu
+
+    texts = ["the cat sat on the mat", "the cat sat on a hat", "a dog ran"]
+    assert one(make_measure("self_bleu", gate=False), texts).diversity == pytest.approx(1 - self_bleu(texts))
+    assert one(make_measure("distinct_n", n=2, gate=False), texts).diversity == pytest.approx(distinct_n(texts, 2))
+
+
+def test_what_does_not_run_is_one_kind_without_a_gate():
+    measure = make_measure("behaviour", verifier=Letters(), gate=False)
+    assert one(measure, ["!1", "!2"]).diversity == 0
+    assert one(measure, ["!1", "a"]).diversity == 1
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_gate_counts_pairs_of_valid_samples(form):
+    """Broken, off-topic and cut-off samples add no diversity and earn no positive credit."""
+    texts = ["a x 1", "b y 2", "! z 3", "c? w 4", "d v 5"]
+    measure = all_forms(gate=True)[form]
+    value = one(measure, texts, finished=[True, True, True, True, False])
+    assert value.valid == [True, True, False, False, False]
+    assert value.diversity == pytest.approx(one(measure, texts[:2]).diversity / 10)
+    assert (value.credits[2:] <= 0).all()
+    assert (value.credits[:2] > 0).all()
+
+
+@pytest.mark.parametrize("gate", [True, False])
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("n", [2, 3, 6])
+def test_identical_samples_have_zero_diversity_or_none_to_gain(form, gate, n):
+    value = one(all_forms(gate)[form], ["a x y"] * n)
+    assert torch.isfinite(value.credits).all()
+    if form != "distinct_n":  # of one repeated text, distinct-n is what one text has, over n
+        assert value.diversity == pytest.approx(0)
+        assert value.credits.tolist() == pytest.approx([0.0] * n)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_empty_texts_are_finite(form):
+    value = one(all_forms(gate=False)[form], ["", "", "a"])
+    assert np.isfinite(value.diversity)
+    assert torch.isfinite(value.credits).all()
+
+
+def test_groups_are_apart_and_texts_judged_once():
+    verifier = Letters()
+    measure = make_measure("answer", verifier=verifier, gate=False)
+    values = measure([["a", "a", "b"], ["c", "c", "c"]], [None, None], [[True] * 3] * 2)
+    assert [value.diversity for value in values] == pytest.approx([2 / 3, 0])
+    assert verifier.asked == ["a", "b", "c"]
+
+
+def test_without_a_verifier_a_gate_asks_for_an_end_and_some_text():
+    value = one(make_measure("distinct_n", gate=True), ["a b", " ", "c d"], finished=[True, True, False])
+    assert value.valid == [True, False, False]
+
+
+def test_what_is_missing_is_named():
+    with pytest.raises(StudyError, match="'novelty' is unknown: use one of semantic"):
+        make_measure("novelty")
+    with pytest.raises(StudyError, match="needs an encoder"):
+        make_measure("semantic")
+    with pytest.raises(StudyError, match=r'"behaviour" needs a verifier .* "code"'):
+        make_measure("behaviour", verifier=object())

@@ -1,0 +1,126 @@
+"""Each peer against its published formula, written out naively here."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from polychromic.errors import StudyError
+from polychromic.method.quality_losses import dco, entropy_regularised, gem, log1mexp, quality_loss
+
+
+@pytest.fixture
+def batch():
+    """(logits [2, 6, 9] with gradient, labels [2, 6] with -100)."""
+    torch.manual_seed(0)
+    labels = torch.randint(0, 9, (2, 6))
+    labels[0, :3] = -100
+    labels[1, :2] = -100
+    labels[1, 5:] = -100
+    return torch.randn(2, 6, 9, dtype=torch.float64, requires_grad=True), labels
+
+
+def shifted(logits, labels):
+    keep = labels[:, 1:] != -100
+    return logits[:, :-1][keep], labels[:, 1:][keep]
+
+
+def gradient(loss, logits):
+    return torch.autograd.grad(loss, logits)[0]
+
+
+@pytest.mark.parametrize("beta", [0.5, 0.7, 1.0, 2.0])
+def test_linear_gem_has_the_gradient_of_tempered_cross_entropy(batch, beta):
+    logits, labels = batch
+    ours = quality_loss("gem", beta=beta)(SimpleNamespace(logits=logits), labels)
+    z, y = shifted(logits, labels)
+    torch.testing.assert_close(
+        gradient(ours, logits), gradient(beta * F.cross_entropy(z / beta, y), logits), atol=1e-6, rtol=1e-5
+    )
+
+
+def test_published_gem_is_its_formula(batch):
+    z, y = (tensor.detach() for tensor in shifted(*batch))
+    expected = []
+    for logits, label in zip(z, y, strict=True):
+        q, log_p = (logits / 0.7).softmax(-1), logits.log_softmax(-1)
+        terms = [
+            float(q[v]) * float(torch.sigmoid((logits[v] - logits[label]) / 100)) * (log_p[label] - log_p[v])
+            for v in range(len(logits))
+        ]
+        expected.append(-sum(terms))
+    torch.testing.assert_close(gem(z, y, beta=0.7, log_sigmoid=True), torch.stack(expected))
+
+
+def test_dco_of_one_sample_is_cross_entropy(batch):
+    logits, labels = batch
+    loss = quality_loss("dco", dco_samples=1)(SimpleNamespace(logits=logits), labels)
+    torch.testing.assert_close(loss.double(), F.cross_entropy(*shifted(logits, labels)), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("p", [1e-30, 1e-4, 0.1, 0.5, 0.9])
+@pytest.mark.parametrize("n", [1, 2, 10])
+def test_dco_is_its_formula(p, n):
+    log_p = torch.tensor([p], dtype=torch.float64).log().requires_grad_()
+    loss = dco(log_p, samples=n)
+    exact = -torch.log(-torch.expm1(n * torch.log1p(torch.tensor(-p, dtype=torch.float64))))
+    torch.testing.assert_close(loss[0].detach(), exact)
+    # d/dlog p = -N p (1-p)^(N-1) / (1 - (1-p)^N)
+    slope = gradient(loss.sum(), log_p)[0]
+    torch.testing.assert_close(
+        slope, torch.tensor(-n * p * (1 - p) ** (n - 1), dtype=torch.float64) / exact.neg().exp()
+    )
+
+
+def test_dco_is_finite_where_the_target_is_certain():
+    log_p = torch.tensor([0.0, -1e-9, -700.0], requires_grad=True)
+    loss = dco(log_p, samples=10)
+    assert torch.isfinite(loss).all()
+    assert torch.isfinite(gradient(loss.sum(), log_p)).all()
+
+
+@pytest.mark.parametrize("n", [2, 10])
+def test_dco_pulls_at_the_rarest_targets(n):
+    """In float32 as in float64, where p is no number of float32 any more too: the gradient is -1 there, not 0."""
+    values = [-3.0, -20.0, -80.0, -84.9, -85.1, -87.0, -88.0, -95.0, -103.0, -104.0, -300.0, -1000.0]
+    single, double = (torch.tensor(values, dtype=d, requires_grad=True) for d in (torch.float32, torch.float64))
+    losses = [dco(log_p, samples=n) for log_p in (single, double)]
+    torch.testing.assert_close(losses[0], losses[1].float())
+    slopes = [gradient(loss.sum(), log_p) for loss, log_p in zip(losses, (single, double), strict=True)]
+    torch.testing.assert_close(slopes[0], slopes[1].float())
+    assert slopes[0][[values.index(-95.0), values.index(-1000.0)]].tolist() == [-1.0, -1.0]
+
+
+def test_entropy_bonus_is_its_formula(batch):
+    z, y = shifted(*batch)
+    p = z.softmax(-1)
+    expected = F.cross_entropy(z, y, reduction="none") - 0.3 * -(p * p.log()).sum(-1)
+    torch.testing.assert_close(entropy_regularised(z, y, bonus=0.3), expected)
+
+
+@pytest.mark.parametrize("name", ["gem", "gem_logsigmoid", "dco", "entropy"])
+def test_loss_is_a_sum_over_the_effective_batch(batch, name):
+    """Two halves, each divided by the targets of the whole, add up to the whole."""
+    logits, labels = batch
+    loss = quality_loss(name, beta=0.5)
+    count = int((labels[:, 1:] != -100).sum())
+    halves = [
+        loss(SimpleNamespace(logits=logits[i : i + 1]), labels[i : i + 1], num_items_in_batch=count) for i in (0, 1)
+    ]
+    torch.testing.assert_close(sum(halves), loss(SimpleNamespace(logits=logits), labels))
+
+
+def test_log1mexp_at_both_ends():
+    x = torch.tensor([-1e-12, -0.5, -40.0], dtype=torch.float64)
+    torch.testing.assert_close(log1mexp(x), torch.log(-torch.expm1(x)))
+
+
+def test_bad_settings():
+    assert quality_loss("ce") is None
+    with pytest.raises(StudyError, match="'focal' is unknown: use one of ce, gem"):
+        quality_loss("focal")
+    with pytest.raises(StudyError, match="beta > 0"):
+        quality_loss("gem", beta=-1)
