@@ -63,7 +63,7 @@ rule review_sheet:
     conda:
         ENVIRONMENT
     params:
-        decisions=lambda wildcards: str(jobs.decisions_file(wildcards.domain)),
+        decisions=lambda wildcards: str(stages.decisions_file(wildcards.domain)),
     message:
         "review sheet of {wildcards.domain}"
     script:

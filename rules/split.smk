@@ -21,7 +21,7 @@ rule split:
     conda:
         ENVIRONMENT
     params:
-        decisions=lambda wildcards: str(jobs.decisions_file(wildcards.domain)),
+        decisions=lambda wildcards: str(stages.decisions_file(wildcards.domain)),
     message:
         "split {wildcards.domain}"
     script:

@@ -12,7 +12,7 @@ rule power:
     conda:
         ENVIRONMENT
     params:
-        registered=str(jobs.registered_plan_file(STUDY)),
+        registered=str(stages.registered_plan_file(STUDY)),
     message:
         "power of the configured study"
     script:

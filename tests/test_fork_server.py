@@ -56,7 +56,8 @@ def test_a_script_finds_libraries_loaded_and_its_surroundings_as_they_were(snake
         tmp_path,
         """
         import os
-        print("torch" in sys.modules, os.getcwd(), sys.argv[1:], os.environ["MARK"], "POLYCHROMIC_FORK_SERVER" in os.environ)
+        print("torch" in sys.modules, os.getcwd(), sys.argv[1:], os.environ["MARK"])
+        print("POLYCHROMIC_FORK_SERVER" in os.environ)
         print([name for name in sys.modules if name.startswith("polychromic.")])
         print("complaint", file=sys.stderr)
         """,

@@ -1,7 +1,7 @@
 """Fork short jobs from a process that has torch and its kin loaded.
 
 Importing them takes four to five seconds, a third of an embedded study's job. So one process beside Snakemake
-imports them, once, and a script that begins with `import _warm` runs in a fork of it; the script's own process
+imports them, once, and a script that begins with `import _fork` runs in a fork of it; the script's own process
 waits, and ends as the fork does. Without such a process, as on a cluster, scripts import what they need.
 
 Of the study nothing is loaded before the fork, only libraries. Snakemake's benchmark files know the waiting
