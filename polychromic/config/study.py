@@ -17,13 +17,13 @@ from polychromic.data.filters.steps import AnyFilter
 from polychromic.data.sources import Source
 from polychromic.data.splitting import Split
 from polychromic.errors import StudyError, closest
-from polychromic.settings import Strict
+from polychromic.settings import Settings
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class Model(Strict):
+class Model(Settings):
     """The base model that is adapted."""
 
     name: str = "Qwen/Qwen3-8B"
@@ -37,7 +37,7 @@ class Model(Strict):
     """Wrap prompts by the tokenizer's chat template (thinking off). False: plain text, for base models."""
 
 
-class World(Strict):
+class World(Settings):
     """The embedded world: synthetic corpora and the tiny Qwen3 that is trained on them. Only where
     `model.name` is `embedded`."""
 
@@ -54,7 +54,7 @@ class World(Strict):
     epochs: float = Field(1.0, gt=0)
 
 
-class Prompting(Strict):
+class Prompting(Settings):
     """How a record becomes a prompt. `{output}` is the domain's word for an answer."""
 
     zero_shot: str = "Generate {output} for: {input}\n"
@@ -62,7 +62,7 @@ class Prompting(Strict):
     few_shot: str = "Now: {input} →"
 
 
-class Curation(Strict):
+class Curation(Settings):
     filters: tuple[AnyFilter, ...] = ()
     """Applied in this order; each has its row in the funnel."""
     min_rows: int = Field(800, ge=1)
@@ -79,7 +79,7 @@ class Curation(Strict):
         return self
 
 
-class CodeVerifier(Strict):
+class CodeVerifier(Settings):
     """A program passes if it passes the tests, run in the sandbox."""
 
     kind: Literal["code"]
@@ -89,7 +89,7 @@ class CodeVerifier(Strict):
     """`unsafe` runs model-written programs with your rights, where no sandbox can be had. Think twice."""
 
 
-class AnswerVerifier(Strict):
+class AnswerVerifier(Settings):
     """An answer passes if it matches an accepted one after SQuAD's normalisation."""
 
     kind: Literal["answer"]
@@ -97,7 +97,7 @@ class AnswerVerifier(Strict):
     """Pass also at this token F1."""
 
 
-class SimilarityVerifier(Strict):
+class SimilarityVerifier(Settings):
     """A text passes if nothing is wrong with it by itself and it is close enough to a reference."""
 
     kind: Literal["similarity"]
@@ -107,7 +107,7 @@ class SimilarityVerifier(Strict):
     max_words: int = Field(400, ge=1)
 
 
-class JudgeVerifier(Strict):
+class JudgeVerifier(Settings):
     """A text passes if nothing is wrong with it by itself and the study's `judge`, a model, grades it well enough.
     Every sample is a request, paid from `judge.budget`."""
 
@@ -123,7 +123,7 @@ class JudgeVerifier(Strict):
 Verifier = Annotated[CodeVerifier | AnswerVerifier | SimilarityVerifier | JudgeVerifier, Field(discriminator="kind")]
 
 
-class Diversity(Strict):
+class Diversity(Settings):
     """The domain's own D: the space in which its answers are judged."""
 
     form: Literal["semantic", "self_bleu", "distinct_n", "behaviour", "answer"] = "semantic"
@@ -131,7 +131,7 @@ class Diversity(Strict):
     """Multiply distances by g_i g_j, g = 1 for a well-formed answer, 0 otherwise."""
 
 
-class Domain(Strict):
+class Domain(Settings):
     output: str = "response"
     """The word for an answer in the prompt templates: reply, code, story, answer."""
     sources: tuple[Source, ...] = Field(min_length=1)
@@ -144,7 +144,7 @@ class Domain(Strict):
     max_new_tokens: int = Field(256, ge=1)
 
 
-class Objective(Strict):
+class Objective(Settings):
     """L = quality - weight * E[D]. weight 0 is the quality term alone (standard LoRA where it is `ce`)."""
 
     quality: Literal["ce", "gem", "gem_logsigmoid", "dco", "entropy"] = "ce"
@@ -170,7 +170,7 @@ class Objective(Strict):
     """Samples in one backward pass of the term; in proportion fewer where a domain's are longer. Less saves memory."""
 
 
-class Training(Strict):
+class Training(Settings):
     rank: int = Field(16, ge=1)
     alpha: int = Field(16, ge=1)
     dropout: float = Field(0.1, ge=0, lt=1)
@@ -194,12 +194,12 @@ class Training(Strict):
     """Optimiser steps between the checkpoints that a killed job resumes from."""
 
 
-class PromptArm(Strict):
+class PromptArm(Settings):
     kind: Literal["prompt"]
     shots: int = Field(0, ge=0)
 
 
-class TrainArm(Strict):
+class TrainArm(Settings):
     kind: Literal["train"]
     objective: dict[str, Any] = {}
     """Settings that differ from the study's `objective`, e.g. {weight: 0.3}."""
@@ -207,7 +207,7 @@ class TrainArm(Strict):
     """Settings that differ from the study's `training`, e.g. {rank: 8}."""
 
 
-class DerivedArm(Strict):
+class DerivedArm(Settings):
     """An adapter made from a trained one, without training."""
 
     kind: Literal["derived"]
@@ -221,7 +221,7 @@ class DerivedArm(Strict):
 Arm = Annotated[PromptArm | TrainArm | DerivedArm, Field(discriminator="kind")]
 
 
-class Sampling(Strict):
+class Sampling(Settings):
     samples: int = Field(10, ge=1)
     temperature: float = Field(0.7, gt=0)
     """The primary reading."""
@@ -239,14 +239,14 @@ class Sampling(Strict):
         return (self.temperature, *(t for t in self.frontier if t != self.temperature))
 
 
-class Metrics(Strict):
+class Metrics(Settings):
     k: tuple[Annotated[int, Field(ge=1)], ...] = (1, 3, 5, 10)
     encoder: str = "minilm"
     """Sentence encoder: `minilm` (the all-MiniLM-L6-v2 of a PyPI package), a folder, or a hub id."""
     bertscore: bool = True
 
 
-class Judge(Strict):
+class Judge(Settings):
     provider: Literal["offline", "anthropic", "openai"] = "offline"
     """offline: similarity to the references, named for what it is; no request leaves the machine."""
     model: str = "reference-similarity"
@@ -261,7 +261,7 @@ class Judge(Strict):
     prompts: int = Field(100, ge=1)
 
 
-class Plan(Strict):
+class Plan(Settings):
     """The analysis, fixed and hashed before training."""
 
     primary: Name = "polychromic"
@@ -274,12 +274,12 @@ class Plan(Strict):
     seed: int = 0
 
 
-class Cost(Strict):
+class Cost(Settings):
     price_per_gpu_hour: float = Field(0.76, ge=0)
     currency: str = "USD"
 
 
-class Study(Strict):
+class Study(Settings):
     """The whole study."""
 
     study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "qwen3-8b"

@@ -38,13 +38,13 @@ from polychromic.data.readers import BadRow, Row, read_rows
 from polychromic.errors import StudyError
 from polychromic.hub_lock import hub_rows
 from polychromic.records import Record
-from polychromic.settings import Strict
+from polychromic.settings import Settings
 
 PARTS = ("train", "val", "test", "evaluation")
 Part = Literal["train", "val", "test", "evaluation"]
 
 
-class BaseSource(Strict):
+class BaseSource(Settings):
     path: str | None = None
     """A file: .jsonl, .json, .csv, .tsv, .parquet, or the first four gzipped."""
     hub: str | None = None
@@ -362,7 +362,7 @@ class Stories(BaseSource):
         return Record(optional(row, "id"), opening.strip(), continuation, (continuation,), group=group, meta=meta)
 
 
-class Columns(Strict):
+class Columns(Settings):
     """Which column holds what; `a.b` looks inside an object."""
 
     prompt: str

@@ -19,12 +19,12 @@ from polychromic.data.near_duplicates import near_pairs, normal
 from polychromic.errors import StudyError
 from polychromic.records import Record
 from polychromic.seeds import derive_seed
-from polychromic.settings import Strict
+from polychromic.settings import Settings
 
 NAMES = ("train", "val", "test")
 
 
-class Split(Strict):
+class Split(Settings):
     """Shares of the parts, and what counts as a leak."""
 
     train: float = Field(0.8, ge=0, le=1)

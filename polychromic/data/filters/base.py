@@ -14,7 +14,7 @@ from polychromic.data.fields import nearest, quoted
 from polychromic.errors import StudyError
 from polychromic.hub_lock import locked_model
 from polychromic.records import Record
-from polychromic.settings import Strict
+from polychromic.settings import Settings
 
 Text = Literal["prompt", "target", "both"]
 Compared = Literal["prompt", "target", "pair", "question"]
@@ -53,7 +53,7 @@ def map_texts(record: Record, change: Callable[[str], str]) -> Record:
     return record if changed == record else changed
 
 
-class Filter(Strict):
+class Filter(Settings):
     """One step. Most judge a record by itself; those that compare records override `run`."""
 
     def judge(self, record: Record) -> Verdict:
