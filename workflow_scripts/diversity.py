@@ -6,7 +6,7 @@ from _job import job
 from _samples import read_prompts, stacked, write_parquet
 
 from polychromic.embedding import Embeddings
-from polychromic.metrics.diversity_table import diversity_table
+from polychromic.metrics.per_prompt_diversity import diversity_table
 from polychromic.metrics.sample_tables import with_passes
 
 with job(snakemake) as p:

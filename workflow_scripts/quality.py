@@ -5,7 +5,7 @@ import pandas as pd
 from _job import job
 from _samples import read_per_seed, read_prompts, stacked, write_parquet
 
-from polychromic.metrics.quality_table import quality_table
+from polychromic.metrics.per_prompt_quality import quality_table
 
 with job(snakemake) as p:
     nll = pd.concat([frame.assign(seed=s) for s, frame in read_per_seed(snakemake.input.reference_nll).items()])

@@ -22,15 +22,15 @@ _MODULE_OF = {
     "bert_score": "bertscore",
     "perplexity": "likelihood",
     "reference_nll": "likelihood",
-    "normalize_answer": "answers",
-    "exact_match": "answers",
-    "token_f1": "answers",
+    "normalize_answer": "squad",
+    "exact_match": "squad",
+    "token_f1": "squad",
     "signature": "signatures",
-    "stack_samples": "frames",
-    "with_passes": "frames",
+    "stack_samples": "sample_tables",
+    "with_passes": "sample_tables",
     "bertscore_table": "bertscore",
-    "diversity_table": "diversity_frame",
-    "quality_table": "quality_frame",
+    "diversity_table": "per_prompt_diversity",
+    "quality_table": "per_prompt_quality",
 }
 __all__ = sorted(_MODULE_OF)
 
