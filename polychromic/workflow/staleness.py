@@ -1,8 +1,7 @@
-"""Which jobs are to run, and why: the one answer that Snakemake and `python -m polychromic stale` both go by."""
+"""Which jobs are to run, and why: for Snakemake, through the times of the stamps, and for people."""
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from polychromic.workflow.graph import (
 )
 from polychromic.workflow.stage import Job, results_folder
 from polychromic.workflow.stages import STAGES
-from polychromic.workflow.stamps import damaged, explain, make_stamp, read_stamp
+from polychromic.workflow.stamps import damaged, explain, make_stamp, read_stamp, stamp_text
 
 LONG_AGO = 1
 
@@ -78,7 +77,7 @@ def reasons(study: Study, stamps: Stamps) -> dict[str, list[str]]:
     read by a job that runs or wanted for itself; and when a job whose outputs it reads runs.
     """
     jobs = wanted_jobs(study)
-    why = {job_name(job): _own_reasons(study, job, stamps) for job in jobs}
+    why = {job_name(job): _changes(study, job, stamps) or _missing(study, job) for job in jobs}
     by_name = {job_name(job): job for job in jobs}
     above = {name: [job_name(up) for up in nearest(study, job)] for name, job in by_name.items()}
     changed = True
@@ -93,20 +92,19 @@ def reasons(study: Study, stamps: Stamps) -> dict[str, list[str]]:
     return {name: lines for name, lines in why.items() if lines}
 
 
-def _own_reasons(study: Study, job: Job, stamps: Stamps) -> list[str]:
+def _changes(study: Study, job: Job, stamps: Stamps) -> list[str]:
+    """Why a job's outputs are not what its settings, code and inputs give; empty when they are."""
     done = read_stamp(done_file(study, job))
     lines = explain(stamps.of(job), done)
-    if not lines:
-        lines = [f"{file} is missing or was changed" for file in damaged(done, results_folder(study))]
-    if not lines and not _is_read(job):
-        paths = [path for name in STAGES[job[0]].outputs for path in output_paths(study, job, name)]
-        lines = [f"{path} is missing" for path in paths if not path.exists()]
-    return lines
+    return lines or [f"{file} is missing or was changed" for file in damaged(done, results_folder(study))]
 
 
-def _is_read(job: Job) -> bool:
-    """Whether a job's outputs are made for other jobs alone, and so may be deleted when those are done."""
-    return job[0] not in ("figures", "tables", "report")
+def _missing(study: Study, job: Job) -> list[str]:
+    """Missing outputs that `all` asks for. Others may be deleted when the jobs that read them are done."""
+    if job[0] not in ("figures", "tables", "report"):
+        return []
+    paths = [path for name in STAGES[job[0]].outputs for path in output_paths(study, job, name)]
+    return [f"{path} is missing" for path in paths if not path.exists()]
 
 
 def _ask_for_missing(study: Study, job: Job, why: dict[str, list[str]]) -> bool:
@@ -125,10 +123,10 @@ def _ask_for_missing(study: Study, job: Job, why: dict[str, list[str]]) -> bool:
 
 
 def refresh_stamps(study: Study, stamps: Stamps) -> None:
-    """Bring the stamp files of all jobs up to date, and set times so that Snakemake sees what we see.
+    """Bring the stamp files of all jobs up to date, and set their times so that Snakemake sees what has changed.
 
     Stamp and done files are the only inputs whose time counts (the others are `ancient`): both from 1970 when the job
-    is done; the stamp from now when it is to run.
+    is done; the stamp from now when it has to run again. Missing outputs Snakemake sees for itself.
 
     Raises:
         StudyError: if another run of this study is under way and the stamps of its jobs would change.
@@ -143,10 +141,9 @@ def refresh_stamps(study: Study, stamps: Stamps) -> None:
                 "Wait for it, or give this study another name; `python -m polychromic stale` says what would "
                 "re-run. If it was killed: `snakemake --unlock`."
             )
-    to_run = reasons(study, stamps)
     for job in jobs:
-        done = done_file(study, job)
-        _refresh(stamps.of(job), stamp_file(study, job), done, stale=job_name(job) in to_run or not done.is_file())
+        changed = bool(_changes(study, job, stamps))
+        _refresh(stamps.of(job), stamp_file(study, job), done_file(study, job), stale=changed)
 
 
 def _refresh(stamp: dict[str, Any], file: Path, done: Path, *, stale: bool) -> None:
@@ -159,10 +156,6 @@ def _refresh(stamp: dict[str, Any], file: Path, done: Path, *, stale: bool) -> N
     for path in (file, done):
         if path.stat().st_mtime != LONG_AGO:
             os.utime(path, (LONG_AGO, LONG_AGO))
-
-
-def stamp_text(stamp: dict[str, Any]) -> str:
-    return json.dumps(stamp, sort_keys=True, separators=(",\n", ": ")) + "\n"  # ten times as fast as with indent
 
 
 def _under_way(study: Study) -> bool:
