@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from polychromic.config.study import merge, parse_study, read_yaml
+from polychromic.config.loading import merge, parse_study, read_yaml
 from polychromic.errors import StudyError, what_to_do
 from polychromic.workflow import fork_server, graph
 from polychromic.workflow.plan import register_plan, registered_plan_file

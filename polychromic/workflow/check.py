@@ -9,7 +9,8 @@ from pathlib import Path
 
 import psutil
 
-from polychromic.config.study import Study, load_study
+from polychromic.config.loading import load_study
+from polychromic.config.study import Study
 from polychromic.errors import StudyError
 from polychromic.hub_lock import hub_errors
 from polychromic.workflow.code import ROOT, locked_versions
