@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from polychromic.config.loading import merge, parse_study, read_yaml
+from polychromic.config.loading import merge, parse_study, read_files
 from polychromic.errors import StudyError, what_to_do
 from polychromic.workflow import fork_server, graph
 from polychromic.workflow.plan import register_plan, registered_plan_file
@@ -33,10 +33,7 @@ if not config.get("gpus_per_job"):
 FILES = ["config.yaml", *map(str, workflow.overwrite_configfiles)]
 try:
     # Snakemake's merged config hides repeated keys and loses the order of arms and domains, which the plan's hash needs.
-    in_order = {}
-    for file in FILES:
-        in_order = merge(in_order, read_yaml(file))
-    STUDY = parse_study(merge(in_order, config), origin=" + ".join(FILES))
+    STUDY = parse_study(merge(read_files(*FILES), config), origin=" + ".join(FILES))
 except StudyError as error:
     sys.exit(f"Error in {error}")
 

@@ -9,8 +9,10 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from polychromic.config.study import Study
+from polychromic.config.consistency import problems
+from polychromic.config.study import Study, rebuild
 from polychromic.errors import StudyError, nearest
+from polychromic.registry import load_plugins
 
 
 def merge(base: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
@@ -24,18 +26,48 @@ def merge(base: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def read_yaml(path: str | Path) -> dict[str, Any]:
-    """Read a YAML mapping.
+def read_files(*paths: str | Path) -> dict[str, Any]:
+    """The first file's settings, with each further file laid over them.
 
     Raises:
-        StudyError: if the file is missing, is not YAML, or repeats a key.
+        StudyError: as `read_yaml`; or if a null takes away a key that no file below has.
+    """
+    settings = read_yaml(paths[0])
+    for path in paths[1:]:
+        overlay = read_yaml(path)
+        _refuse_idle_nulls(overlay, settings, f"{path}: ")
+        settings = merge(settings, overlay)
+    return settings
+
+
+def _refuse_idle_nulls(overlay: dict[str, Any], below: dict[str, Any], where: str) -> None:
+    named = {"domains", "arms"}  # elsewhere a null goes back to the default
+    for section in named & overlay.keys():
+        for key, value in (overlay[section] or {}).items():
+            known = below.get(section) or {}
+            if value is None and key not in known:
+                raise StudyError(f"{where}{section}.{key} is null, but no file below has it{nearest(str(key), known)}")
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """Read a YAML mapping; a file without any setting is an empty one.
+
+    Raises:
+        StudyError: if the file is missing, is not UTF-8 or not YAML, or repeats a key; names file and line.
     """
     try:
         loaded = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
     except FileNotFoundError as error:
         raise StudyError(f"{path}: no such file. Give the path of a study's YAML file.") from error
+    except OSError as error:
+        raise StudyError(f"{path} cannot be read: {error.strerror}. Give the path of a study's YAML file.") from error
+    except UnicodeDecodeError as error:
+        line = Path(path).read_bytes()[: error.start].count(b"\n") + 1
+        raise StudyError(f"{path}, line {line}: not UTF-8. Save the file as UTF-8.") from error
     except yaml.YAMLError as error:
         raise StudyError(f"{path}: not valid YAML: {error}") from error
+    if loaded is None:
+        return {}
     if not isinstance(loaded, dict):
         raise StudyError(f"{path}: expected `key: value` lines, found {type(loaded).__name__}.")
     return loaded
@@ -59,10 +91,7 @@ def load_study(*paths: str | Path) -> Study:
     Raises:
         StudyError: naming file, key, value and remedy.
     """
-    settings: dict[str, Any] = {}
-    for path in paths:
-        settings = merge(settings, read_yaml(path))
-    return parse_study(settings, origin=" + ".join(map(str, paths)))
+    return parse_study(read_files(*paths), origin=" + ".join(map(str, paths)))
 
 
 def parse_study(settings: dict[str, Any], origin: str = "config") -> Study:
@@ -72,11 +101,17 @@ def parse_study(settings: dict[str, Any], origin: str = "config") -> Study:
         StudyError: listing every problem with key, value and remedy.
     """
     settings = _without_nulls(settings)
+    if plugins := settings.get("plugins"):
+        load_plugins(plugins)
+        rebuild()
     try:
-        return Study.model_validate(settings)
+        study = Study.model_validate(settings)
+        found = list(problems(study))
     except ValidationError as error:
-        problems = [_explain(problem, settings) for problem in error.errors(include_url=False)]
-        raise StudyError(f"{origin}: {len(problems)} problem(s)\n  - " + "\n  - ".join(problems)) from None
+        found = [_explain(problem, settings) for problem in error.errors(include_url=False)]
+    if found:
+        raise StudyError(f"{origin}: {len(found)} problem(s)\n  - " + "\n  - ".join(found))
+    return study
 
 
 def _without_nulls(value: Any) -> Any:
