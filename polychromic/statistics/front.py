@@ -57,7 +57,7 @@ def frontier_gain(
         return None
 
     def gain(own: Array, others: Array) -> Array:
-        return own[:, 1] - height(own[:, 0], others[:, 0::2], others[:, 1::2])
+        return own[..., 1] - height(own[..., 0], others[..., 0::2], others[..., 1::2])
 
     return bootstrap_statistic([arm, curve], gain, replicates=replicates, level=level, seed=seed)
 
