@@ -58,13 +58,17 @@ UNEQUAL = (
     Scenario("one seed in ten collapses", replace(LORA, collapse=0.1)),
 )
 POWER = tuple(
-    Scenario(f"gain .{gain * 1000:03.0f}, {prompts} x {seeds}", with_gain(LORA, gain), (LORA,), TEMPERATURES, prompts, seeds)
+    Scenario(
+        f"gain .{gain * 1000:03.0f}, {prompts} x {seeds}", with_gain(LORA, gain), (LORA,), TEMPERATURES, prompts, seeds
+    )
     for prompts, seeds in ((100, 3), (200, 3), (200, 5))
     for gain in (0.03, 0.065, 0.11)
 )
 
 
-def simulate(scenario: Scenario, rng: np.random.Generator, studies: int, replicates: int) -> dict[str, dict[str, float]]:
+def simulate(
+    scenario: Scenario, rng: np.random.Generator, studies: int, replicates: int
+) -> dict[str, dict[str, float]]:
     """The rates of each reading over this many studies."""
     total, ones, deep = studies * DOMAINS, pass_table(SAMPLES, 1), pass_table(SAMPLES, 10)
     test, validation = rng.standard_normal((total, scenario.prompts)), rng.standard_normal((total, VALIDATION))
@@ -91,11 +95,8 @@ def simulate(scenario: Scenario, rng: np.random.Generator, studies: int, replica
     published = scenario.temperatures.index(0.7) if 0.7 in scenario.temperatures else 0
     gains["T = 0.7"] = two_way_t(deep[own][..., published], deep[others[0]][..., TEMPERATURES.index(0.7)])
     losses["T = 0.7"] = two_way_t(ones[own][..., published], ones[others[0]][..., TEMPERATURES.index(0.7)])
-    split = {
-        name: ([_of(gains[name], slice(i, None, DOMAINS)) for i in range(DOMAINS)],
-               [_of(losses[name], slice(i, None, DOMAINS)) for i in range(DOMAINS)])
-        for name in gains
-    }  # fmt: skip
+    domains = [slice(i, None, DOMAINS) for i in range(DOMAINS)]
+    split = {name: [[found[name].at(own) for own in domains] for found in (gains, losses)] for name in gains}
     split["shrunk"] = shrunk, split["chosen inside"][1]
     return {name: _rates(*split[name]) for name in READINGS}
 
@@ -124,11 +125,6 @@ def _rates(gains: Sequence[Comparison], losses: Sequence[Comparison]) -> dict[st
         "pooled_supported": float(((together.low > 0) & (cost.low > -MARGIN)).mean()),
         "difference": float(np.mean([gain.difference for gain in gains])),
     }
-
-
-def _of(comparison: Comparison, studies: slice) -> Comparison:
-    numbers = {name: getattr(comparison, name)[studies] for name in ("difference", "low", "high", "p", "se", "df")}
-    return replace(comparison, **numbers)
 
 
 def _part(parts: Parts, studies: slice) -> Parts:

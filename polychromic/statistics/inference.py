@@ -48,6 +48,11 @@ class Comparison:
     n_prompts: int
     n_seeds: int
 
+    def at(self, index: slice) -> Comparison:
+        """Some of several comparisons."""
+        names = ("difference", "low", "high", "p", "se", "df")
+        return replace(self, **{name: getattr(self, name)[index] for name in names})
+
 
 @dataclass(frozen=True)
 class Parts:

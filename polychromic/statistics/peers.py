@@ -13,7 +13,7 @@ from polychromic.statistics.deployed import best_of, best_temperature
 from polychromic.statistics.rule import family
 
 EXTREME = 5.0
-"""An arm's seed SD over the control's from which the rule's error rate is no longer its own: with three seeds each, equal
+"""An arm's seed SD over the control's from which the rule's error rates no longer hold. With three seeds each, equal
 spreads reach this ratio in 4 % of comparisons."""
 COLLAPSED = 0.5
 """A seed has collapsed if its best Pass@1 is below this share of the median of the arm's other seeds."""
@@ -101,9 +101,9 @@ def censored(plan: Mapping[str, Any], peers: Mapping[str, list[dict[str, Any]]])
     found: dict[str, list[str]] = {}
     for domain, rows in peers.items():
         for row in rows:
-            if row["role"] in ("primary", "control") and row["n_temperatures"] > 1:
-                if row["pass_at_k"]["temperature"] == last:
-                    found.setdefault(row["arm"], []).append(labels.domain(domain))
+            decides = row["role"] in ("primary", "control") and row["n_temperatures"] > 1
+            if decides and row["pass_at_k"]["temperature"] == last:
+                found.setdefault(row["arm"], []).append(labels.domain(domain))
     return [
         f"{labels.arm(arm)}'s best temperature for Pass@{max(plan['k'])} is the last of the grid, {last:g}, in "
         f"{', '.join(domains)}: its best may lie beyond. Add a higher one to sampling.frontier."
