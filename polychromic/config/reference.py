@@ -34,6 +34,7 @@ STUDY: dict[str, Any] = {
         "top_p": 0.9,
         "max_new_tokens": 100,
     },
+    "plan": {"controls": ["lora", "lora_low_rate", "wise_ft", "scaled"], "placebos": ["lora_again"]},
     "domains": {
         "social": {
             "output": "reply",
@@ -140,6 +141,12 @@ STUDY: dict[str, Any] = {
         "zero_shot": {"kind": "prompt", "shots": 0},
         "few_shot": {"kind": "prompt", "shots": 5},
         "lora": {"kind": "train"},
+        # What LoRA can do without a diversity term: the tuned control is the best of these (plan.controls).
+        "lora_low_rate": {"kind": "train", "training": {"learning_rate": 5e-5}},
+        "wise_ft": {"kind": "derived", "method": "wise_ft", "source": "lora", "share": 0.5},
+        "scaled": {"kind": "derived", "method": "scale", "source": "lora", "share": 0.7},
+        # The true null: LoRA with three other seeds (plan.placebos).
+        "lora_again": {"kind": "train", "training": {"seed_offset": 1000}},
         "polychromic": {"kind": "train", "objective": {"weight": 0.3}},
         "polychromic_literal": {
             "kind": "train",

@@ -277,8 +277,8 @@ class Plan(Settings):
     """Further arms that must not win, e.g. the control trained again with other seeds. The control at each temperature
     and the members of `controls` are placebos anyway."""
     tries: int = Field(1, ge=1)
-    """Settings of the primary arm that were tried on validation prompts. More than `controls` has members is unfair, and
-    the verdict says so."""
+    """Settings of the primary arm that were tried on validation prompts. The verdict warns where these are more than
+    `controls` has members."""
     replications: tuple[str, ...] = ()
     """Names of studies that repeat this one on another base; their gains stand beside, with an interval over bases."""
     alpha: float = Field(0.05, gt=0, lt=1)
