@@ -187,6 +187,8 @@ class Training(Settings):
     gradient_checkpointing: bool = True
     early_stopping: int | None = Field(None, ge=1)
     """Patience, in evaluations of plain cross-entropy on a held-back slice of train. The same rule for every arm."""
+    seed_offset: int = Field(0, ge=0)
+    """Added to each training seed: the same settings trained again with other seeds, for a placebo."""
     checkpoint_every: int = Field(50, ge=1)
     """Optimiser steps between the checkpoints that a killed job resumes from."""
 
@@ -221,13 +223,14 @@ Arm = Annotated[PromptArm | TrainArm | DerivedArm, Field(discriminator="kind")]
 class Sampling(Settings):
     samples: int = Field(10, ge=1)
     temperature: float = Field(0.7, gt=0)
-    """The primary reading."""
-    frontier: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = (0.5, 1.0, 1.3)
-    """Further temperatures at which trained arms are sampled."""
+    """Of the published reading, of untrained arms and of metrics beside Pass@k."""
+    frontier: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = (0.5, 1.0, 1.3, 1.6, 2.0)
+    """Further temperatures at which trained arms are sampled. Each arm is read at its best one, so the grid must go on
+    until Pass@k falls."""
     top_p: float = Field(1.0, gt=0, le=1)
-    test_prompts: int = Field(100, ge=2)
-    validation_prompts: int = Field(50, ge=0)
-    """Validation prompts sampled for the choice of T per k."""
+    test_prompts: int = Field(200, ge=2)
+    validation_prompts: int = Field(100, ge=0)
+    """Validation prompts sampled for the choice of the tuned control."""
     batch_size: int = Field(64, ge=1)
     """Sequences decoded together."""
 
@@ -264,9 +267,23 @@ class Plan(Settings):
     primary: Name = "polychromic"
     control: Name = "lora"
     literal: Name = "polychromic_literal"
+    controls: tuple[Name, ...] = ()
+    """The family of the tuned control: arms without a diversity term (other learning rates, a scaled adapter, WiSE-FT).
+    In each domain the best member on validation prompts is what the primary arm must beat. `control` belongs to it."""
+    placebos: tuple[Name, ...] = ()
+    """Further arms that must not win, e.g. the control trained again with other seeds. The control at each temperature
+    and the members of `controls` are placebos anyway."""
+    tries: int = Field(1, ge=1)
+    """Settings of the primary arm that were tried on validation prompts. The verdict warns where these are more than
+    `controls` has members."""
+    replications: tuple[str, ...] = ()
+    """Names of studies that repeat this one on another base; their gains stand beside, with an interval over bases."""
     alpha: float = Field(0.05, gt=0, lt=1)
     margin: float = Field(0.05, gt=0, lt=1)
-    """Absolute loss of Pass@1 and of the quality metric that still counts as not worse."""
+    """Absolute loss of best Pass@1 and best quality metric that still counts as not worse. Capped at half of what the
+    control gains over the best untrained arm."""
+    prior_df: float = Field(4.0, gt=0)
+    """Sensitivity reading: how many degrees of freedom the mean seed variance over the domains counts for."""
     replicates: int = Field(2000, ge=100)
     seed: int = 0
 
