@@ -8,6 +8,7 @@ from pathlib import Path
 from polychromic.config.loading import merge, parse_study, read_files
 from polychromic.errors import StudyError, what_to_do
 from polychromic.workflow import fork_server, graph
+from polychromic.workflow.check import refuse_what_must_fail
 from polychromic.workflow.plan import register_plan, registered_plan_file
 from polychromic.workflow.stage import decisions_file, results_folder
 from polychromic.workflow.staleness import Stamps, refresh_stamps
@@ -51,6 +52,11 @@ STAMPS = Stamps(
 
 
 onstart:
+    due = {job.rule.name for job in workflow.dag.needrun_jobs()}
+    try:
+        refuse_what_must_fail(STUDY, due, here=workflow.local_exec)
+    except StudyError as error:
+        sys.exit(f"Error: {error}")
     # With a limit on the rate of jobs, Snakemake plans again after every plan and every finished job. It has no setting
     # for no limit.
     workflow.scheduler.job_rate_limiter = None
