@@ -21,7 +21,7 @@ from polychromic.config.study import merge, parse_study
 from polychromic.data.curation import curate, draw
 from polychromic.data.filters.steps import AnyFilter, identify
 from polychromic.data.near_duplicates import NearDuplicates, jaccard, near_pairs, normal, shingles
-from polychromic.data.readers import BadRow
+from polychromic.data.rows import BadRow
 from polychromic.data.sources import Source, read_source
 from polychromic.errors import StudyError
 from polychromic.records import Record, write_jsonl

@@ -7,7 +7,7 @@ import json
 import pytest
 from pydantic import TypeAdapter
 
-from polychromic.data.readers import BadRow
+from polychromic.data.rows import BadRow
 from polychromic.data.sources import Source, read_source
 
 POST, REPLY = "My bus broke down again.", "@ada Walk with me then, it is sunny."

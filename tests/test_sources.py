@@ -7,7 +7,7 @@ import json
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from polychromic.data.readers import BadRow
+from polychromic.data.rows import BadRow
 from polychromic.data.sources import Source, cut, read_source
 from polychromic.errors import StudyError
 from polychromic.hub_lock import locked_revision

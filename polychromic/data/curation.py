@@ -10,7 +10,7 @@ from typing import Any
 from polychromic.data import funnel
 from polychromic.data.filters.base import Filter, Rejection
 from polychromic.data.filters.steps import MaskPersonalData
-from polychromic.data.readers import BadRow
+from polychromic.data.rows import BadRow
 from polychromic.records import Record
 from polychromic.seeds import derive_seed
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from polychromic.data.funnel import rejection
-from polychromic.data.readers import BadRow, read_rows
+from polychromic.data.readers import read_rows
+from polychromic.data.rows import BadRow
 from polychromic.errors import StudyError
 from polychromic.records import Record
 

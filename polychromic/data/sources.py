@@ -34,7 +34,8 @@ from polychromic.data.fields import (
     texts,
 )
 from polychromic.data.near_duplicates import normal
-from polychromic.data.readers import BadRow, Row, read_rows
+from polychromic.data.readers import read_rows
+from polychromic.data.rows import BadRow, Row
 from polychromic.errors import StudyError
 from polychromic.hub_lock import hub_rows
 from polychromic.records import Record
