@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ class Record:
     """A prompt with its target and what is needed to judge an answer.
 
     references: accepted answers (open text and QA); tests: how code is judged (see `verifiers.code`);
-    group: rows of one group never part in a split; part: "train", "val", "test", "evaluation" or None.
+    group: rows of one group never part in a split; part: "train", "val", "test", "evaluation" or None; meta: what
+    filters and verifiers look at; its "turns" are those of a chat, {"role", "content"}, of which `prompt` is the text.
     """
 
     id: str
@@ -28,6 +29,13 @@ class Record:
     group: str = ""
     part: str | None = None
     meta: dict[str, Any] = field(default_factory=dict)
+
+
+def chat_text(turns: Sequence[Mapping[str, str]]) -> str:
+    """The turns of a chat, each {"role", "content"}, as one text; a single one as it is."""
+    if len(turns) == 1:
+        return turns[0]["content"]
+    return "\n\n".join(f"{turn['role'].capitalize()}: {turn['content']}" for turn in turns)
 
 
 def write_jsonl(path: str | Path, rows: Iterable[dict[str, Any]]) -> int:

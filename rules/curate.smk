@@ -54,9 +54,12 @@ rule review_sheet:
         stamp=stamp("review_sheet", "{domain}"),
         above=above("review_sheet"),
         curated=ancient(f"{R}/{{domain}}/data/curated.jsonl"),
+        rejected=ancient(f"{R}/{{domain}}/data/rejected.jsonl"),
+        account=ancient(f"{R}/{{domain}}/data/curation.json"),
     output:
         sheet=f"{R}/{{domain}}/review/sheet.csv",
         page=f"{R}/{{domain}}/review/index.html",
+        rejected=f"{R}/{{domain}}/review/rejected.html",
         done=done("review_sheet", "{domain}"),
     log:
         f"{R}/logs/review_sheet.{{domain}}.log",

@@ -18,10 +18,9 @@ import torch
 from datasets.exceptions import DatasetGenerationError
 from huggingface_hub.utils._http import default_client_factory
 from project import REPOSITORY
-from pydantic import TypeAdapter
 from test_splitting import run_script
 
-from polychromic.data.filters.steps import AnyFilter
+from polychromic.data.filters import make_filter
 from polychromic.embedding import Encoder
 from polychromic.errors import StudyError
 from polychromic.hub_lock import hold_to_checksums, hub_rows, locked_model, locked_revision
@@ -205,7 +204,7 @@ def test_a_filter_without_a_model_of_the_hub_has_nothing_to_lock(tmp_path):
         {"filter": "toxicity", "model": str(tmp_path)},
         {"filter": "semantic_duplicates", "model": str(tmp_path)},
     ]
-    steps = TypeAdapter(list[AnyFilter]).validate_python(listed)
+    steps = [make_filter(step) for step in listed]
     assert [step.locked(tmp_path / "lock.json") for step in steps] == steps
     assert not (tmp_path / "lock.json").exists()
 
