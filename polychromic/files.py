@@ -1,4 +1,4 @@
-"""Files that appear whole, by atomic rename, and are told apart by their hash."""
+"""Atomic writes and content hashes."""
 
 from __future__ import annotations
 
@@ -37,6 +37,11 @@ def write_atomic(path: str | Path, text: str) -> None:
 def write_json(path: str | Path, value: Any) -> None:
     """Write a JSON report for people to read: indented, keys in the order given."""
     write_atomic(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of a JSON-able value; the order of keys does not count."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
 
 
 def file_digest(path: str | Path) -> str:

@@ -17,10 +17,10 @@ COLUMNS = ["seed", "prompt_id", "temperature", "sample", "passed", "status", "sc
 
 with job(snakemake) as p:
     settings = dict(p["verifier"])
-    if snakemake.input.similarity:
-        calibration, *embeddings = snakemake.input.similarity
-        settings["encode"] = Embeddings(*embeddings).encode
-        settings["threshold"] = json.loads(Path(calibration).read_text(encoding="utf-8"))["threshold"]
+    if snakemake.input.calibration:
+        calibration = json.loads(Path(snakemake.input.calibration).read_text(encoding="utf-8"))
+        settings["threshold"] = calibration["threshold"]
+        settings["encode"] = Embeddings(*snakemake.input.embeddings).encode
     if settings["kind"] == "judge":
         from _judge import model_judge
 

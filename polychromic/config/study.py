@@ -306,6 +306,8 @@ class Study(Settings):
     cost: Cost = Cost()
     gpus_per_job: int = Field(0, ge=0)
     """Graphics cards of a training or generation job; 0 runs on the CPU."""
+    plugins: tuple[str, ...] = ()
+    """Python files that register verifiers, diversity measures, metrics, filters or sources of the study's own."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Study:
@@ -363,6 +365,11 @@ class Study(Settings):
                 f"arm {arm!r} asks D = behaviour in domain {domain!r}, whose answers are not code: choose "
                 "semantic or answer there"
             )
+
+    def temperatures_of(self, arm: str) -> tuple[float, ...]:
+        """The temperatures at which an arm is sampled. A prompt arm has no frontier: nothing was trained."""
+        prompted = isinstance(self.arms[arm], PromptArm)
+        return (self.sampling.temperature,) if prompted else self.sampling.temperatures
 
     def training_of(self, arm: str) -> Training:
         """The study's training settings with the arm's own on top."""
