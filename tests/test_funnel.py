@@ -14,11 +14,12 @@ from test_splitting import record, run_script
 
 from polychromic.data import funnel
 from polychromic.data.curation import curate
-from polychromic.data.filters import make_filter
+from polychromic.data.filters import FILTERS, make_filter
 from polychromic.data.review import DECISIONS, Decision, apply_decisions
+from polychromic.data.sources import SOURCES
 from polychromic.data.splitting import Split, split
 
-FILTERS = [make_filter({"filter": "exact_duplicates"})]
+STEPS = [make_filter({"filter": "exact_duplicates"})]
 
 
 @settings(max_examples=40, deadline=None)
@@ -34,7 +35,7 @@ def test_kept_and_rejected_are_what_was_read_through_every_step(drawn, seed):
         for n, (_, decision) in enumerate(drawn)
         if decision
     ]
-    curated = curate(rows, FILTERS, seed=seed)
+    curated = curate(rows, STEPS, seed=seed)
     reviewed = apply_decisions(curated.kept, decisions)
     parted = split(reviewed.kept, Split(), seed=seed)
     steps = [
@@ -88,7 +89,11 @@ def curate_job(folder, min_rows):
     return run_script(
         folder,
         "curate",
-        {"params": {"seed": 0, "sources": sources, "curation": curation}, "upstream": {}},
+        {
+            "params": {"seed": 0, "sources": sources, "curation": curation},
+            "upstream": {},
+            "chosen": [SOURCES.module_of("nq_open"), FILTERS.module_of("length")],
+        },
         output={name: f"data/{name}.jsonl" for name in ("curated", "rejected", "account")},
         params={"results": "results"},
     )
@@ -96,9 +101,8 @@ def curate_job(folder, min_rows):
 
 def test_rejected_rows_outlive_a_curation_that_leaves_too_few(tmp_path):
     """Snakemake deletes the outputs of a job that failed."""
-    (tmp_path / "rows.jsonl").write_text(
-        "".join(f'{{"question": "{"q" * n}", "answer": ["a"]}}\n' for n in range(1, 9))
-    )
+    rows = [{"question": "q" * n, "answer": ["a"]} for n in range(1, 9)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (tmp_path / "data").mkdir()
     failed = curate_job(tmp_path, min_rows=7)
     assert failed.returncode == 1

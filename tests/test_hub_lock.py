@@ -20,7 +20,8 @@ from huggingface_hub.utils._http import default_client_factory
 from project import REPOSITORY
 from test_splitting import run_script
 
-from polychromic.data.filters import make_filter
+from polychromic.data.filters import FILTERS, make_filter
+from polychromic.data.sources import SOURCES
 from polychromic.embedding import Encoder
 from polychromic.errors import StudyError
 from polychromic.hub_lock import hold_to_checksums, hub_rows, locked_model, locked_revision
@@ -222,7 +223,11 @@ def test_curation_holds_the_models_of_its_filters_to_the_lock(cached, tmp_path):
         return run_script(
             tmp_path,
             "curate",
-            {"params": {"seed": 0, "sources": sources, "curation": {"filters": filters, **limits}}, "upstream": {}},
+            {
+                "params": {"seed": 0, "sources": sources, "curation": {"filters": filters, **limits}},
+                "upstream": {},
+                "chosen": [SOURCES.module_of("nq_open"), *(FILTERS.module_of(step["filter"]) for step in filters)],
+            },
             env={"HF_HUB_CACHE": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1"},
             output={name: f"{name}.jsonl" for name in ("curated", "rejected", "account")},
             params={"results": "results"},

@@ -39,9 +39,13 @@ from polychromic.workflow.stamps import ROOT, make_stamp
 
 class Named(dict):
     __getattr__ = dict.__getitem__
+    __iter__ = lambda self: iter(self.values())
 
 script, given = Path(sys.argv[1]), {key: Named(value) for key, value in json.loads(sys.argv[2]).items()}
-stamp = make_stamp(script.stem, {}, **given.pop("stamp"), script=script, lock=ROOT / "requirements.lock")
+used = {"aside": {"plugins": []}, **dict.copy(given.pop("stamp"))}
+used["chosen"] = frozenset(used.pop("chosen", ()))
+stamp = make_stamp(script.stem, {}, **used, script=script, lock=ROOT / "requirements.lock")
+Path(given["input"].stamp).parent.mkdir(exist_ok=True)
 Path(given["input"].stamp).write_text(json.dumps(stamp))
 sys.path.insert(0, str(script.parent))
 runpy.run_path(str(script), init_globals={"snakemake": SimpleNamespace(resources={}, log=["log.txt"], **given)})
@@ -49,15 +53,23 @@ runpy.run_path(str(script), init_globals={"snakemake": SimpleNamespace(resources
 
 
 def run_script(folder, rule, stamp, env=(), **given):
-    """Run a rule's script in a folder, with the names that Snakemake would give to it; returns the finished process."""
+    """Run a rule's script in a folder, with the names that Snakemake would give to it; returns the finished process.
+
+    stamp: arguments of `make_stamp`; its `chosen` are the modules that the settings choose.
+    """
     given = {"stamp": stamp, "input": {}, "output": {}, "wildcards": {"domain": "qa"}, **given}
-    given["input"] = {"stamp": "stamp.json", **given["input"]}
+    given["input"] = {"stamp": ".stamps/stamp.json", **given["input"]}
     given["output"] = {"done": "done.json", **given["output"]}
     script = REPOSITORY / "workflow_scripts" / f"{rule}.py"
+    path = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
     return subprocess.run(
         [sys.executable, "-c", RUN, str(script), json.dumps(given)],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY), **dict(env)},
+        env={
+            **os.environ,
+            "PYTHONPATH": path,
+            **dict(env),
+        },
         capture_output=True,
         text=True,
     )

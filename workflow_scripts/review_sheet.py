@@ -18,6 +18,6 @@ with job(snakemake) as p:
     with appearing(snakemake.output.rejected) as page:
         write_rejected_page(snakemake.input.rejected, snakemake.input.account, page, title=f"Rejected: {domain}")
     progress(
-        f"{len(records)} rows; save your decisions as {snakemake.params.decisions}, then open "
-        f"{Path(snakemake.output.page).resolve()}"
+        f"{len(records)} rows to read in {Path(snakemake.output.page).resolve()}; save your decisions as "
+        f"{snakemake.params.decisions}. What curation rejected is in rejected.html beside it"
     )
