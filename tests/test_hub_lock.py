@@ -98,6 +98,14 @@ def test_the_rows_of_a_data_set_are_held_to_their_checksum(tmp_path):
         list(hub_rows(name, None, "train", None, lock))
 
 
+def test_a_lock_that_was_cut_short_is_named(tmp_path):
+    lock = tmp_path / "lock.json"
+    lock.write_text('{"model:them/tiny": {"asked": nu')
+    with pytest.raises(StudyError, match=f"{lock}: not readable as JSON .*Restore it"):
+        locked_revision(lock, "them/tiny", resolve=lambda *_: "c0ffee")
+    assert lock.read_text().endswith("nu"), "left for the person to look at"
+
+
 def test_parts_are_locked_one_by_one(tmp_path):
     lock = tmp_path / "lock.json"
     locked_revision(lock, "them/data", resolve=lambda *_: "c0ffee")

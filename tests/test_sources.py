@@ -13,7 +13,7 @@ from polychromic.data.sources.base import read_source
 from polychromic.data.sources.stories import cut
 from polychromic.errors import StudyError
 from polychromic.hub_lock import locked_revision
-from polychromic.records import Record, read_records, write_records
+from polychromic.records import Record, read_records, write_jsonl, write_records
 
 
 def read(tmp_path, rows, name="x.jsonl", **settings):
@@ -250,6 +250,7 @@ def test_table_by_field_map(tmp_path):
         ({"target": None}, "'out' is null, not a text"),
         ({"target": 5}, "'out' is int, not a text"),
         ({"target": " "}, "'out' is empty"),
+        ({"target": [{"role": "user", "content": "hi"}]}, "`format: chat`"),
         ({"drop": "out"}, "no column 'out'"),
         ({"also": [1]}, "'references' is not a list of texts"),
         ({"cut": "holdout"}, "'cut' is 'holdout', not one of train, val, test, evaluation"),
@@ -308,6 +309,16 @@ def test_whole_numbers_that_pandas_made_floats_of_are_ids_and_groups(tmp_path):
     assert [row.id for row in (first, second, third)] == ["1", "2", "3"]
     assert first.group == "17"
     assert len({first.group, second.group, third.group}) == 3, "without a group, by prompt"
+
+
+def test_a_failed_write_leaves_nothing_behind(tmp_path):
+    def rows():
+        yield {"id": 1}
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        write_jsonl(tmp_path / "out.jsonl", rows())
+    assert list(tmp_path.iterdir()) == []
 
 
 USER, ANSWER = {"role": "user", "content": "Name a fruit."}, {"role": "assistant", "content": "A pear."}

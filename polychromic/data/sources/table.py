@@ -94,6 +94,8 @@ class Table(BaseSource):
             if inside(row, columns[use]) is MISSING:
                 there = reachable(row, columns[use])
                 raise Unusable(f"no column {columns[use]!r}{nearest(columns[use], there)}; found {quoted(there)}")
+            if isinstance(values[use], list):
+                raise Unusable(f"{columns[use]!r} is a list, not a text; turns of a chat are read by `format: chat`")
         target = text(values, "target", columns)
         part = optional(values, "part", columns) or None
         part = {"validation": "val", "dev": "val", "valid": "val"}.get(part, part)
