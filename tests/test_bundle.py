@@ -8,7 +8,7 @@ import tarfile
 
 import pytest
 
-from polychromic.config.study import load_study
+from polychromic.config.loading import load_study
 from polychromic.errors import StudyError
 from polychromic.workflow import bundle
 from polychromic.workflow.plan import plan_hash

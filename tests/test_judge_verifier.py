@@ -10,7 +10,7 @@ import pytest
 from project import copy_project, environment, run
 from test_judge import KEY, Server
 
-from polychromic.config.study import load_study
+from polychromic.config.loading import load_study
 from polychromic.errors import StudyError
 from polychromic.metrics.judge import ModelJudge
 from polychromic.metrics.judge_clients import Client

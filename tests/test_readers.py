@@ -9,8 +9,7 @@ import os
 import pytest
 from project import REPOSITORY
 
-from polychromic.config import reference
-from polychromic.config.study import merge, parse_study
+from polychromic.config.loading import merge, parse_study, read_yaml
 from polychromic.data.readers import files_of, read_rows
 from polychromic.data.rows import MAX_ROW_BYTES, BadRow
 from polychromic.errors import StudyError
@@ -208,7 +207,7 @@ def test_the_stories_of_writingprompts_count_as_raw_rows_too(name, tmp_path, mon
     monkeypatch.chdir(tmp_path)
     target = name.replace("source", "target")
     sources = [{"format": "writingprompts", "path": name}, {"format": "nq_open", "path": "x.jsonl"}]
-    study = parse_study(merge(reference.STUDY, {"domains": {"creative": {"sources": sources}}}))
+    study = parse_study(merge(read_yaml(REPOSITORY / "config.yaml"), {"domains": {"creative": {"sources": sources}}}))
     job = ("curate", {"domain": "creative"})
     assert [str(file) for file in STAGES["curate"].user_files(study, **job[1])] == [name, target, "x.jsonl"]
     assert files_of(tmp_path / "x.jsonl") == [tmp_path / "x.jsonl"]

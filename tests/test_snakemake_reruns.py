@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from project import copy_project, environment, run
 
-from polychromic.config.study import load_study
+from polychromic.config.loading import load_study
 from polychromic.workflow import graph
 from polychromic.workflow.stages import STAGES
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from polychromic.config.study import load_study
+from polychromic.config.loading import load_study
 from polychromic.workflow import code, graph, stamps
 from polychromic.workflow.staleness import Stamps
 

@@ -29,7 +29,12 @@ with job(snakemake) as p:
     for name in ("summary", "pairwise", "hypotheses", "frontier"):
         write_parquet(getattr(analysis, name), snakemake.output[name])
     registered = json.loads(Path(snakemake.input.power).read_text(encoding="utf-8"))["plan_sha256"]
-    decided = verdict(analysis, p, registered=registered)
+    replications = {}
+    for name in p["plan"]["replications"]:
+        file = results.parent / name / "statistics" / "verdict.json"
+        replications[name] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+    decided = verdict(analysis, p, registered=registered, replications=replications)
     write_json(snakemake.output.verdict, decided)
+    progress(decided["pooled"]["sentence"])
     for domain, found in decided["domains"].items():
         progress(f"{domain}: {found['sentence']}")

@@ -20,7 +20,8 @@ from pathlib import Path
 
 import yaml
 
-from polychromic.config.study import Study, load_study, parse_study
+from polychromic.config.loading import load_study, parse_study
+from polychromic.config.study import Study
 from polychromic.errors import StudyError
 from polychromic.workflow.code import ROOT
 from polychromic.workflow.graph import packed_patterns, pattern_of

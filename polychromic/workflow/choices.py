@@ -50,6 +50,11 @@ def gives_labels(domain: Domain) -> bool:
     return domain.verifier.kind in ("code", "answer")
 
 
+def runs_code(domain: Domain) -> bool:
+    """Whether programs that a model wrote are run."""
+    return domain.verifier.kind == "code"
+
+
 def judges(domain: Domain) -> bool:
     """Whether the study's judge, a model, grades the domain's answers."""
     return domain.verifier.kind == "judge"

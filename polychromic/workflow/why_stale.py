@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import sys
 
-from polychromic.config.study import Study, load_study
+from polychromic.config.loading import load_study
+from polychromic.config.study import Study
 from polychromic.errors import StudyError
 from polychromic.workflow.code import ROOT
 from polychromic.workflow.graph import all_jobs, done_file

@@ -29,7 +29,7 @@ class Tweets(BaseSource):
     def record(self, row: dict[str, Any]) -> Record:
         post, reply = text(row, find(row, "text")), text(row, find(row, "reply"))
         author, reply_author, thread = (
-            digest(value.lower().lstrip("@"))[:12] if (value := optional(row, find(row, key))) else ""
+            _hashed(value.lower().lstrip("@")) if (value := optional(row, find(row, key))) else ""
             for key in ("author", "reply_author", "thread")
         )
         meta = {key: number(row, find(row, key)) for key in ("likes", "retweets", "reply_likes", "followers")}
@@ -45,3 +45,9 @@ class Tweets(BaseSource):
         }
         group = (thread or author) if self.group_by == "thread" else (author or thread)
         return Record(optional(row, find(row, "id")), post, reply, (reply,), group=group, meta=meta)
+
+
+def _hashed(name: str) -> str:
+    """12 hex digits for a name; with a letter behind those that are digits alone and could be a phone number."""
+    short = digest(name)[:12]
+    return f"{short}h" if short.isdecimal() else short

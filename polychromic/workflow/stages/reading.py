@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from polychromic.workflow.plan import analysis_plan, analysis_settings, plan_hash
-from polychromic.workflow.stage import Stage, output, verdicts_beside
+from polychromic.workflow.stage import Stage, output, results_folder, verdicts_beside
 from polychromic.workflow.stages.inputs import sampled
 
 
@@ -39,6 +39,10 @@ class Analyse(Stage):
 
     def settings(self, study):
         return analysis_settings(study)
+
+    def user_files(self, study):
+        others = study.plan.replications
+        return [results_folder(study).with_name(name) / "statistics" / "verdict.json" for name in others]
 
 
 class Read(Stage):
