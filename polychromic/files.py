@@ -14,15 +14,26 @@ from typing import Any
 
 @contextmanager
 def appearing(path: str | Path) -> Iterator[Path]:
-    """A path to write a file or a folder to; renamed to `path` at the end of the block, unless something failed."""
+    """A path to write a file or a folder to; renamed to `path` at the end of the block. What was written is removed
+    if something failed, say for want of room on the disk."""
     path = Path(path)
     partial = path.with_name(f"{path.name}.partial")
-    if partial.is_dir():
-        shutil.rmtree(partial)
-    yield partial
+    _remove(partial)
+    try:
+        yield partial
+    except BaseException:
+        _remove(partial)
+        raise
     if path.is_dir():
         shutil.rmtree(path)
     os.replace(partial, path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_atomic(path: str | Path, text: str) -> None:
