@@ -1,12 +1,15 @@
 """Metrics of a prompt's samples: pass@k, diversity, quality. docs/evaluation.md describes each.
 
-Names are resolved on first use: importing this package loads neither torch nor transformers nor pandas.
+Names are resolved on first use: importing this package loads neither torch nor transformers nor pandas. To add a
+metric, see `polychromic.metric_registry`.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import Any
+
+from polychromic.metric_registry import METRICS, Metric
 
 _MODULE_OF = {
     "pass_at_k": "passk",
@@ -31,8 +34,11 @@ _MODULE_OF = {
     "bertscore_table": "bertscore",
     "diversity_table": "per_prompt_diversity",
     "quality_table": "per_prompt_quality",
+    "DiversityMetric": "kinds",
+    "QualityMetric": "kinds",
+    "SampleSet": "kinds",
 }
-__all__ = sorted(_MODULE_OF)
+__all__ = [*sorted(_MODULE_OF), "METRICS", "Metric"]
 
 
 def __getattr__(name: str) -> Any:

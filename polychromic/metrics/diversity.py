@@ -1,7 +1,7 @@
-"""Diversity of the samples of one prompt. Their order never matters; NaN where nothing can be said.
+"""Diversity of the samples of one prompt. The order of the samples never matters; NaN means undefined.
 
-Surface metrics take texts and are cut into words by `tokens.bleu_tokens`; semantic ones take unit vectors
-(see `polychromic.embedding`) with any leading dimensions, so that all prompts are computed at once.
+Surface metrics take texts and split them into words by `words.bleu_tokens`; semantic ones take unit vectors
+(see `polychromic.embedding`) with any leading dimensions.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from functools import lru_cache
 import numpy as np
 from sacrebleu.metrics.bleu import BLEU
 
-from polychromic.metrics.words import bleu_tokens
+from polychromic.metric_registry import METRICS
+from polychromic.metrics.kinds import DiversityMetric, SampleSet
+from polychromic.metrics.words import WORDS, bleu_tokens
 
 Words = tuple[str, ...]
 EAD_VOCABULARY = 30_522
@@ -34,7 +36,7 @@ def self_bleu(texts: Sequence[str]) -> float:
 
 @lru_cache(maxsize=64)  # a prompt's set often equals its passing or its cut one
 def self_bleu_of_words(rows: tuple[Words, ...]) -> float:
-    """`self_bleu` of texts that are already cut into words, in sorted order.
+    """`self_bleu` of texts that are already split into words, in sorted order.
 
     Equal, digit for digit, to calling sacreBLEU with the siblings as references, in time linear in the
     number of texts instead of quadratic: the clipping count of an n-gram for text i is its largest count
@@ -81,7 +83,7 @@ def distinct_n(texts: Sequence[str], n: int) -> float:
 
 
 def distinct_n_of_words(rows: Sequence[Words], n: int) -> float:
-    """`distinct_n` of texts that are already cut into words."""
+    """`distinct_n` of texts that are already split into words."""
     total = sum(max(len(words) - n + 1, 0) for words in rows)
     different = {words[i : i + n] for words in set(rows) for i in range(len(words) - n + 1)}
     return len(different) / total if total else math.nan
@@ -94,7 +96,12 @@ def ead(texts: Sequence[str]) -> float:
     different ones, V = EAD_VOCABULARY. In (0, 1] for C well below V; higher is more diverse; corrects
     distinct-1's fall with length in part only, as real words are not drawn evenly. NaN without words.
     """
-    words = [word for text in texts for word in bleu_tokens(text)]
+    return ead_of_words([bleu_tokens(text) for text in texts])
+
+
+def ead_of_words(rows: Sequence[Words]) -> float:
+    """`ead` of texts that are already split into words."""
+    words = [word for row in rows for word in row]
     expected = EAD_VOCABULARY * -math.expm1(len(words) * math.log1p(-1 / EAD_VOCABULARY))
     return len(set(words)) / expected if words else math.nan
 
@@ -150,3 +157,135 @@ def vendi_score(kernel: np.ndarray) -> float | np.ndarray:
 def _ngrams(words: Words) -> Counter[Words]:
     """Counts of the n-grams of orders 1 to 4."""
     return Counter(words[i : i + n] for n in range(1, 5) for i in range(len(words) - n + 1))
+
+
+@METRICS.register("length")
+class Length(DiversityMetric):
+    """Mean number of words."""
+
+    label = "Length (words)"
+    signature = f"unit:words|{WORDS}"
+    bounds = (0.0, math.inf)
+
+    @staticmethod
+    def value(samples: SampleSet) -> float:
+        return float(np.mean([len(words) for words in samples.words]))
+
+
+@METRICS.register("self_bleu")
+class SelfBleu(DiversityMetric):
+    """Mean sentence BLEU-4 of each sample with all its siblings as references."""
+
+    label = "Self-BLEU"
+    signature = f"refs:siblings|case:mixed|eff:yes|tok:13a+unspaced|smooth:exp|{WORDS.rpartition('|')[2]}"
+    lower_is_better = True
+    readings = ("all", "passing", "cut")
+
+    @staticmethod
+    def value(samples: SampleSet) -> float:
+        return self_bleu_of_words(samples.words)
+
+
+class _Distinct(DiversityMetric):
+    signature = f"pooled|{WORDS}"
+    n = 1
+
+    @classmethod
+    def value(cls, samples: SampleSet) -> float:
+        return distinct_n_of_words(samples.words, cls.n)
+
+
+@METRICS.register("distinct_1")
+class Distinct1(_Distinct):
+    """Different words over all words, the samples pooled."""
+
+    label = "Distinct-1"
+
+
+@METRICS.register("distinct_2")
+class Distinct2(_Distinct):
+    """Different bigrams over all bigrams, the samples pooled."""
+
+    label = "Distinct-2"
+    n = 2
+    readings = ("all", "passing", "cut")
+
+
+@METRICS.register("distinct_3")
+class Distinct3(_Distinct):
+    """Different trigrams over all trigrams, the samples pooled."""
+
+    label = "Distinct-3"
+    n = 3
+
+
+@METRICS.register("ead")
+class Ead(DiversityMetric):
+    """Distinct-1 over its expectation for words drawn evenly from a fixed vocabulary."""
+
+    label = "EAD"
+    signature = f"n:1|vocabulary:{EAD_VOCABULARY}|{WORDS}"
+    bounds = (0.0, math.inf)
+
+    @staticmethod
+    def value(samples: SampleSet) -> float:
+        return ead_of_words(samples.words)
+
+
+@METRICS.register("compression_ratio")
+class CompressionRatio(DiversityMetric):
+    """Bytes over gzip bytes of the samples, sorted and joined."""
+
+    label = "Compression ratio"
+    signature = "gzip:9|sorted"
+    lower_is_better = True
+    bounds = (0.0, math.inf)
+
+    @staticmethod
+    def value(samples: SampleSet) -> float:
+        return compression_ratio(samples.texts)
+
+
+@METRICS.register("classes")
+class Classes(DiversityMetric):
+    """Number of different labels among the samples; samples without a label count for none."""
+
+    label = "Distinct classes"
+    signature = "labels:verifier|estimator:rarefaction"
+    bounds = (0.0, math.inf)
+    readings = ("all", "passing")
+    needs = frozenset({"labels"})
+
+    @staticmethod
+    def value(samples: SampleSet) -> float:
+        return float(len({label for label in samples.labels if label is not None}))
+
+
+@METRICS.register("semantic_diversity")
+class SemanticDiversity(DiversityMetric):
+    """Mean over pairs of samples of 1 - cosine of their sentence vectors."""
+
+    label = "Semantic diversity"
+    signature = "pairs:mean|distance:cosine|encoder:{encoder}"
+    bounds = (0.0, 2.0)
+    readings = ("all", "passing")
+    needs = frozenset({"encoder"})
+
+    @staticmethod
+    def value(samples: SampleSet) -> float:
+        return semantic_diversity(samples.vectors)
+
+
+@METRICS.register("vendi")
+class Vendi(DiversityMetric):
+    """Effective number of different samples: exp of the entropy of the eigenvalues of their cosines."""
+
+    label = "Vendi score"
+    signature = "order:1|kernel:cosine|encoder:{encoder}"
+    bounds = (0.0, math.inf)
+    readings = ("all", "passing")
+    needs = frozenset({"encoder"})
+
+    @staticmethod
+    def value(samples: SampleSet) -> float:
+        return vendi_score(samples.vectors @ samples.vectors.T)
