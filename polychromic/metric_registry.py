@@ -76,8 +76,8 @@ class Metric:
     readings: ClassVar[tuple[str, ...]] = ("all",)
     """Keys of `READINGS`."""
     needs: ClassVar[frozenset[str]] = frozenset()
-    """What a study must have: "encoder", "labels" (a verifier that gives them), "answers" (a verifier of short answers),
-    "bertscore" or "nll" (numbers made by the jobs before). Without it the metric is not measured."""
+    """What a study must have: "encoder", "labels" (a verifier that gives them), "answers" (a verifier of short
+    answers), "bertscore" or "nll" (numbers made by the jobs before). Without it the metric is not measured."""
     undefined: ClassVar[str] = ""
     """When a value may be NaN, as the first half of a sentence; "" if it never may."""
 

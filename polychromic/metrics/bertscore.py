@@ -15,6 +15,7 @@ from polychromic.errors import StudyError
 from polychromic.metric_registry import METRICS
 from polychromic.metrics.kinds import QualityMetric
 from polychromic.metrics.sample_tables import references_of
+from polychromic.metrics.signatures import sign, signature
 from polychromic.records import Record
 
 
@@ -46,7 +47,9 @@ def bertscore_table(
     accepted = [references[key] for key in wanted["prompt_id"]]
     wanted["bertscore"] = bert_score(wanted["text"].tolist(), accepted, model)
     wanted["key"] = [text_key(text) for text in wanted["text"]]
-    return wanted[["prompt_id", "temperature", "key", "bertscore"]]
+    name = model.model if isinstance(model, Encoder) else model
+    table = wanted[["prompt_id", "temperature", "key", "bertscore"]]
+    return sign(table, {"bertscore": signature("bertscore", model=name)})
 
 
 def bert_score(

@@ -1,4 +1,4 @@
-"""The table `diversity.parquet` of an arm: a row per (seed, prompt_id, temperature), a column per metric and reading."""
+"""The table `diversity.parquet` of an arm: a row per (seed, prompt, temperature), a column per metric and reading."""
 
 from __future__ import annotations
 

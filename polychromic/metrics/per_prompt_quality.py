@@ -37,9 +37,7 @@ def quality_table(
     """
     references = references_of(samples, records)
     has = {"answers"} if answers else set()
-    computed = {
-        name: metric for name, metric in metrics_of("quality").items() if metric.value and metric.needs <= has
-    }
+    computed = {name: metric for name, metric in metrics_of("quality").items() if metric.value and metric.needs <= has}
     scores = samples[["prompt_id", "text"]].drop_duplicates()  # samples repeat each other: each text once
     pairs = [(text, references[key]) for key, text in zip(scores["prompt_id"], scores["text"], strict=True)]
     for name, metric in computed.items():
@@ -55,5 +53,5 @@ def quality_table(
         per_prompt = nll.assign(perplexity=np.exp(nll["nll"] / nll["tokens"]))
         table = table.merge(per_prompt[["seed", "prompt_id", "perplexity"]], on=["seed", "prompt_id"], how="left")
     made_before = signatures_in(bertscores) if bertscores is not None else {}
-    signed = {column: signature(column) for column in table.columns if column not in GROUP}
-    return sign(table, signed | made_before)
+    made_here = {column: signature(column) for column in table.columns if column not in (*GROUP, "bertscore")}
+    return sign(table, made_here | made_before)

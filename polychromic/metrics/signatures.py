@@ -6,7 +6,7 @@ from there (`signatures_in`), so that a library installed since does not stand i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from string import Formatter
 
@@ -51,6 +51,11 @@ def encoder_signature(model: str) -> str:
     return f"all-MiniLM-L6-v2-gt-{version(_MINILM)}" if model == "minilm" else model
 
 
+def verdict_signature(verifier: str, encoder: str = "") -> str:
+    """How it was decided whether a sample passes: the kind of verifier, and the encoder where it has one."""
+    return f"verifier:{verifier}" + (f"|encoder:{encoder}" if encoder else "")
+
+
 def sign(frame: pd.DataFrame, signatures: Mapping[str, str]) -> pd.DataFrame:
     """The same frame, holding the signatures of its columns."""
     frame = frame.copy(deep=False)
@@ -63,12 +68,20 @@ def signatures_in(frame: pd.DataFrame) -> dict[str, str]:
     return dict(frame.attrs.get(SIGNATURES, {}))
 
 
+def recorded(frames: Iterable[pd.DataFrame]) -> dict[str, list[str]]:
+    """{column: its different signatures} over several tables; one, unless some were made by another version."""
+    found: dict[str, list[str]] = {}
+    for frame in frames:
+        for column, signature in signatures_in(frame).items():
+            if signature not in found.setdefault(column, []):
+                found[column].append(signature)
+    return found
+
+
 def _filled(template: str, model: str) -> str:
     """A metric's signature with the versions of the packages it names."""
     names = {field for _, field, _, _ in Formatter().parse(template) if field}
-    return template.format(
-        **{name: encoder_signature(model) if name == "encoder" else version(name) for name in names}
-    )
+    return template.format(**{name: encoder_signature(model) if name == "encoder" else version(name) for name in names})
 
 
 def _known() -> str:

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from polychromic import labels
 from polychromic.errors import StudyError
-from polychromic.metrics.signatures import signature
+from polychromic.metrics.signatures import recorded, signature, with_details
 from polychromic.statistics.arrays import JUDGE, Array, Key, Tables, Values, read_values
 from polychromic.statistics.front import at_chosen_temperature, frontier_gain
 from polychromic.statistics.inference import (
@@ -46,7 +47,7 @@ class Analysis:
     notes: list[str]
 
 
-def analyse(tables: Tables, plan: Mapping[str, Any], *, encoder: str = "minilm") -> Analysis:
+def analyse(tables: Tables, plan: Mapping[str, Any]) -> Analysis:
     """All statistics of a study.
 
     Args:
@@ -54,13 +55,13 @@ def analyse(tables: Tables, plan: Mapping[str, Any], *, encoder: str = "minilm")
             and judge may be missing or empty.
         plan: the analysis plan: `arms`, `arm_kinds`, `seeds`, `domains` ({name: {"quality_metric"}}), `k`,
             `sampling` (samples, temperature, frontier) and `plan` (control, alpha, margin, replicates, seed).
-        encoder: for the signatures.
 
     Raises:
         StudyError: for tables that do not hold what the plan asks for, naming the file and what is wrong.
     """
     values = read_values(tables, plan)
-    signed = cache(partial(_signature, encoder, plan["sampling"]["samples"]))
+    written = recorded(frame for arms in tables.values() for kinds in arms.values() for frame in kinds.values())
+    signed = cache(partial(_signature, written, plan["sampling"]["samples"]))
     means = arm_means(values, plan)
     pairwise = compare(values, plan, signed)
     frontier = frontier_table(values, means, plan, signed)
@@ -69,7 +70,7 @@ def analyse(tables: Tables, plan: Mapping[str, Any], *, encoder: str = "minilm")
         pairwise,
         hypotheses(values, pairwise, frontier, plan, signed),
         frontier,
-        [*_one_seed(plan), *values.notes()],
+        [*_one_seed(plan), *_several_versions(written), *values.notes()],
     )
 
 
@@ -354,8 +355,26 @@ def _nothing(n_prompts: int, n_seeds: int) -> Comparison:
     return Comparison(*(np.nan,) * 6, over="undefined", n_prompts=n_prompts, n_seeds=n_seeds)
 
 
-def _signature(encoder: str, samples: int, metric: str, **sizes: int) -> str:
-    return signature(metric, model=encoder, n=1 if metric.startswith(JUDGE) else samples, **sizes)
+def _signature(written: Mapping[str, list[str]], samples: int, metric: str, **sizes: int) -> str:
+    """A metric's signature as the tables hold it; pass@k and the win rates are made here, of signed verdicts."""
+    if metric.startswith("pass_at_"):
+        signatures = ["|".join([signature(metric), " or ".join(written.get("pass_at", ["verifier:unsigned"]))])]
+    elif metric.startswith(JUDGE):
+        signatures = [signature(metric)]
+    else:
+        signatures = written.get(metric, [f"{metric}|unsigned"])
+    return with_details(" or ".join(signatures), n=1 if metric.startswith(JUDGE) else samples, **sizes)
+
+
+def _several_versions(written: Mapping[str, list[str]]) -> list[str]:
+    """That tables of different versions are compared, by metric."""
+    mixed = [labels.metric(metric) for metric, found in written.items() if len(found) > 1 and metric != "pass_at"]
+    if not mixed:
+        return []
+    return [
+        f"{', '.join(mixed)}: the arms' values were made by different versions or models, which their signatures name. "
+        "Make them again before comparing them."
+    ]
 
 
 def _within_range(metric: str, mean: Comparison) -> Comparison:
