@@ -100,7 +100,7 @@ rule tables:
 
 
 rule report:
-    """One self-contained page: verdict, tables, figures, samples side by side, audit, provenance."""
+    """One self-contained page: verdict, tables, figures, samples, audit, provenance; and one of times and costs."""
     input:
         stamp=stamp("report"),
         above=above("report"),
@@ -113,6 +113,7 @@ rule report:
         page=report(
             f"{R}/report.html", caption="../docs/report/page.rst", category="Report"
         ),
+        costs=f"{R}/costs.html",
         done=done("report"),
     log:
         f"{R}/logs/report.log",

@@ -6,7 +6,7 @@ in silence.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,9 +57,9 @@ class Values:
         domains = ", ".join(dict.fromkeys(labels.domain(key[0]) for key in keys))
         holes, sizes = zip(*(self.undefined[key] for key in keys), strict=True)
         return (
-            f"{why}: {metrics}. In {domains}, {_span(holes)} of {_span(sizes)} prompts have no value ({len(keys)} "
-            f"combination{'s' if len(keys) > 1 else ''} of arm, temperature and metric) and are left out of its means "
-            "and comparisons."
+            f"{why}: {metrics}. In {domains}, {labels.span(holes)} of {labels.span(sizes)} prompts have no value "
+            f"({len(keys)} combination{'s' if len(keys) > 1 else ''} of arm, temperature and metric) and are left "
+            "out of its means and comparisons."
         )
 
 
@@ -74,10 +74,6 @@ def _why_undefined(metric: str) -> str:
     if metric == "rouge_2":
         return "ROUGE-2 is undefined where no reference has two words"
     return "Measures of words are undefined where a prompt's samples have too few of them"
-
-
-def _span(counts: Sequence[int]) -> str:
-    return f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
 
 
 def read_values(tables: Tables, plan: Mapping[str, Any]) -> Values:
