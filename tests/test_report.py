@@ -203,7 +203,8 @@ def test_runs_that_differ_in_times_and_costs_alone_give_the_same_report(toy_stud
         file.write_text(json.dumps(run | {"seconds": spent, "gpu_hours": 2.5, "dollars": 3.25}))
     for file in other.glob("*/*/seed-*/train_log.jsonl"):
         file.write_text(file.read_text().replace('"seconds_sample": 0.4', '"seconds_sample": 0.9'))
-    shutil.copyfile(other / "figures" / "forest.svg", other / "figures" / "cost_gain.svg")
+    for ending in ("svg", "caption.md"):
+        shutil.copyfile(other / "figures" / f"forest.{ending}", other / "figures" / f"cost_gain.{ending}")
     pages = [write_report(folder) for folder in (toy_study, other)]
     assert pages[0].read_bytes() == pages[1].read_bytes()
     costs = [page.with_name("costs.html").read_text() for page in pages]

@@ -7,7 +7,7 @@ from _samples import read_prompts, stacked
 
 from polychromic.embedding import MINILM, save_embeddings
 from polychromic.metrics.bertscore import bertscore_table
-from polychromic.metrics.signatures import encoder_signature
+from polychromic.metrics.signed_tables import encoder_signature
 from polychromic.parquet import write_parquet
 
 with job(snakemake) as p:

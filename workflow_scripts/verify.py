@@ -8,7 +8,7 @@ from _samples import read_prompts, stacked
 from polychromic.embedding import Embeddings
 from polychromic.files import read_json, write_json
 from polychromic.metrics.audit import audit_samples
-from polychromic.metrics.signatures import sign, verdict_signature
+from polychromic.metrics.signed_tables import sign, verdict_signature
 from polychromic.parquet import write_parquet
 from polychromic.verifiers import make_verifier, verify_all
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from polychromic.metric_registry import METRICS, Metric
-
 _MODULE_OF = {
     "pass_at_k": "passk",
     "distinct_classes": "passk",
@@ -37,13 +35,15 @@ _MODULE_OF = {
     "DiversityMetric": "kinds",
     "QualityMetric": "kinds",
     "SampleSet": "kinds",
+    "METRICS": ".metric_registry",
+    "Metric": ".metric_registry",
 }
-__all__ = [*sorted(_MODULE_OF), "METRICS", "Metric"]
+__all__ = sorted(_MODULE_OF)
 
 
 def __getattr__(name: str) -> Any:
     if name in _MODULE_OF:
-        return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+        return getattr(import_module(f".{_MODULE_OF[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -15,7 +15,8 @@ from polychromic.errors import StudyError
 from polychromic.metric_registry import METRICS
 from polychromic.metrics.kinds import QualityMetric
 from polychromic.metrics.sample_tables import references_of
-from polychromic.metrics.signatures import sign, signature
+from polychromic.metrics.signatures import signature
+from polychromic.metrics.signed_tables import sign
 from polychromic.records import Record
 
 

@@ -10,7 +10,8 @@ import pandas as pd
 from polychromic.metric_registry import columns_of, metrics_of
 from polychromic.metrics.kinds import Encode, SampleSet
 from polychromic.metrics.sample_tables import GROUP, records_of
-from polychromic.metrics.signatures import sign, signature
+from polychromic.metrics.signatures import signature
+from polychromic.metrics.signed_tables import sign
 from polychromic.metrics.words import bleu_tokens
 from polychromic.records import Record
 

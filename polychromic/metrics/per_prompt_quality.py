@@ -11,7 +11,8 @@ import pandas as pd
 from polychromic.embedding import text_key
 from polychromic.metric_registry import metrics_of
 from polychromic.metrics.sample_tables import GROUP, references_of
-from polychromic.metrics.signatures import sign, signature, signatures_in
+from polychromic.metrics.signatures import signature
+from polychromic.metrics.signed_tables import sign, signatures_in
 from polychromic.records import Record
 
 

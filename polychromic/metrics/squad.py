@@ -8,9 +8,6 @@ import string
 from collections import Counter
 from collections.abc import Sequence
 
-from polychromic.metric_registry import METRICS
-from polychromic.metrics.kinds import QualityMetric
-
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
@@ -43,23 +40,3 @@ def _f1(prediction: list[str], reference: list[str]) -> float:
         return float(prediction == reference)
     shared = sum((Counter(prediction) & Counter(reference)).values())
     return 2 * shared / (len(prediction) + len(reference))
-
-
-@METRICS.register("exact_match")
-class ExactMatch(QualityMetric):
-    """1 if the normalised answer is an accepted one, else 0."""
-
-    label = "Exact match"
-    signature = "refs:best|norm:squad"
-    needs = frozenset({"answers"})
-    value = staticmethod(exact_match)
-
-
-@METRICS.register("token_f1")
-class TokenF1(QualityMetric):
-    """F1 of the words shared with an accepted answer, after the same normalisation."""
-
-    label = "Token F1"
-    signature = "f1|refs:best|norm:squad"
-    needs = frozenset({"answers"})
-    value = staticmethod(token_f1)

@@ -12,7 +12,8 @@ import pandas as pd
 
 from polychromic import labels
 from polychromic.errors import StudyError
-from polychromic.metrics.signatures import recorded, signature, with_details
+from polychromic.metrics.signatures import signature, with_details
+from polychromic.metrics.signed_tables import recorded
 from polychromic.statistics.arrays import JUDGE, Array, Key, Tables, Values, read_values
 from polychromic.statistics.front import at_chosen_temperature, frontier_gain
 from polychromic.statistics.inference import (

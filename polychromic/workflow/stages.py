@@ -13,6 +13,9 @@ from polychromic.config.study import Domain, PromptArm, Study, TrainArm
 from polychromic.data.readers import files_of
 from polychromic.errors import StudyError
 from polychromic.files import file_digest, write_json
+from polychromic.metric_registry import BUILT_IN, modules_of
+from polychromic.paper.figures import FIGURES
+from polychromic.paper.tables import TABLES
 from polychromic.workflow.stamps import digest, make_stamp, read_stamp, refresh
 
 Job = tuple[str, dict[str, str]]
@@ -170,6 +173,20 @@ def unused_code(study: Study, job: Job) -> frozenset[str]:
     return frozenset(module for module, is_used in used.items() if not is_used)
 
 
+def chosen_code(job: Job) -> list[str]:
+    """Modules that a job loads by name, through a registry."""
+    rule = job[0]
+    modules = {
+        "encode": modules_of("quality"),
+        "diversity": modules_of("diversity"),
+        "quality": modules_of("quality"),
+        **dict.fromkeys(("analyse", *FIGURE_RULES), modules_of(*BUILT_IN)),
+    }.get(rule, [])
+    drawn = [FIGURES.module_of(name) for name in FIGURES] if rule in ("figures", "report", "paper") else []
+    written = [TABLES.module_of(name) for name in TABLES] if rule in ("tables", "report", "paper") else []
+    return sorted({*modules, *drawn, *written})
+
+
 def plan(study: Study) -> dict[str, Any]:
     """The analysis plan: everything that decides the verdict besides the data. Hashed before training."""
     return {
@@ -283,7 +300,10 @@ def decisions_file(domain: str) -> Path:
 # Files of the project besides its modules that a rule's script reads.
 TEXTS = {
     "review_sheet": ("polychromic/data/review.html",),
-    "report": tuple(f"polychromic/paper/templates/report.{ending}" for ending in ("html.j2", "css", "js")),
+    "report": tuple(
+        f"polychromic/paper/templates/{name}"
+        for name in ("report.html.j2", "report.css", "report.js", "costs.html.j2", "parts.html.j2")
+    ),
     "paper": ("polychromic/paper/templates/paper.tex.j2", "docs/references.bib"),
 }
 
@@ -310,6 +330,7 @@ class Stamps:
                 above,
                 aside=aside(self.study, job),
                 unused=unused_code(self.study, job),
+                chosen=chosen_code(job),
                 texts=TEXTS.get(rule, ()),
             )
         return self._made[name]

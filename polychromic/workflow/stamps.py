@@ -120,16 +120,19 @@ def _imports(path: Path) -> tuple[frozenset[Path], frozenset[str]]:
 
 
 @cache
-def code_of(script: Path, unused: frozenset[str] = frozenset()) -> tuple[dict[str, str], frozenset[str]]:
+def code_of(
+    script: Path, unused: frozenset[str] = frozenset(), chosen: tuple[str, ...] = ()
+) -> tuple[dict[str, str], frozenset[str]]:
     """The code that a script runs: {file: hash} over its transitive imports of ours, and the libraries used.
 
     Args:
         unused: modules that it imports only for settings other than the job's.
+        chosen: modules that it loads by name.
     """
     left_out = {_module_files(module)[-1] for module in unused}
     seen: set[Path] = set()
     foreign: set[str] = set()
-    waiting = [script]
+    waiting = [script, *(file for module in chosen for file in _module_files(module))]
     while waiting:
         path = waiting.pop()
         if path in seen or path in left_out:
@@ -155,10 +158,14 @@ _PACKAGE_OF = {"yaml": "pyyaml", "sklearn": "scikit-learn", "PIL": "pillow"}
 
 
 @cache
-def libraries_of(script: Path, lock: Path, unused: frozenset[str] = frozenset()) -> dict[str, str]:
+def libraries_of(
+    script: Path, lock: Path, unused: frozenset[str] = frozenset(), chosen: tuple[str, ...] = ()
+) -> dict[str, str]:
     """Locked versions of the libraries that a script's code imports."""
     pins = locked_versions(lock)
-    names = {re.sub(r"[-_.]+", "-", _PACKAGE_OF.get(module, module)).lower() for module in code_of(script, unused)[1]}
+    names = {
+        re.sub(r"[-_.]+", "-", _PACKAGE_OF.get(module, module)).lower() for module in code_of(script, unused, chosen)[1]
+    }
     return {name: pins[name] for name in sorted(names) if name in pins}
 
 
@@ -172,6 +179,7 @@ def make_stamp(
     *,
     aside: Any = None,
     unused: frozenset[str] = frozenset(),
+    chosen: Sequence[str] = (),
     texts: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The stamp of a job.
@@ -181,14 +189,15 @@ def make_stamp(
         upstream: {name of an upstream job or raw file: its key or content hash}.
         aside: further settings that the job is given and that cannot change its outputs: no part of the key.
         unused: modules that the job's settings keep it from using.
+        chosen: modules that its script loads by name, through a registry.
         texts: templates and the like that the code reads, by their path in the project.
     """
     stamp = {
         "rule": rule,
         "wildcards": wildcards,
         "params": params,
-        "code": code_of(script, unused)[0] | {name: file_digest(ROOT / name) for name in texts},
-        "libraries": libraries_of(script, lock, unused),
+        "code": code_of(script, unused, tuple(chosen))[0] | {name: file_digest(ROOT / name) for name in texts},
+        "libraries": libraries_of(script, lock, unused, tuple(chosen)),
         "upstream": upstream,
     }
     return {**stamp, "key": digest(stamp), "aside": aside or {}}
