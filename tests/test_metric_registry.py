@@ -22,6 +22,7 @@ from polychromic.parquet import read_parquet, write_parquet
 from polychromic.registry import load_plugins, plugin_module
 from polychromic.statistics.analysis import analyse
 
+READ = ("passing", "cut")
 KINDS = ("passes", "passes_val", "diversity", "quality")
 PLUGIN = '''
 from polychromic.metrics import METRICS, DiversityMetric, QualityMetric
@@ -151,8 +152,11 @@ def test_a_column_that_no_metric_has_is_no_column():
 
 def test_the_docs_list_every_metric_with_its_direction():
     page = (Path(__file__).parents[1] / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    starred = {f"…_{reading}": next(line for line in page.splitlines() if f"`…_{reading}`" in line) for reading in READ}
     for table in ("passes", "diversity", "quality"):
         for name, metric in metrics_of(table).items():
+            for reading in READ:
+                assert (f"`{name}`" in starred[f"…_{reading}"]) == (reading in metric.readings), name
             [row] = [line for line in page.splitlines() if re.match(rf"\| [^|]*`{name}(_k)?`", line)]
             assert metric.__doc__.splitlines()[0].rstrip(".") in row, name
             assert f"{'lower' if metric.lower_is_better else 'higher'}" in row or name == "length", name

@@ -1,6 +1,6 @@
 """Tables that hold the signatures of their columns.
 
-The job that makes a table writes them into its file (`sign`); later jobs read them from there (`signatures_in`), so they
+The job that makes a table writes them into its file (`sign`) and later jobs read them from there (`signatures_in`): they
 name the versions that made the numbers, not those installed since.
 """
 
