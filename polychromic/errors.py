@@ -16,6 +16,12 @@ def closest(word: str, known: Iterable[str]) -> str | None:
     return next(iter(difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.5)), None)
 
 
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The end of a message about a misspelt name: the known one that it looks like, or all of them."""
+    match = closest(word, known)
+    return f". Did you mean {match!r}?" if match else f". Known: {', '.join(sorted(known))}"
+
+
 def what_to_do(error: OSError) -> str | None:
     """A full disk or a folder that cannot be written to, in words; None for any other trouble."""
     remedies = {

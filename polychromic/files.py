@@ -80,6 +80,11 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def digest(value: Any) -> str:
+    """SHA-256 of a JSON-able value; the order of keys does not count."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
+
+
 def file_digest(path: str | Path) -> str:
     """SHA-256 of a file, or "missing"."""
     path = Path(path)

@@ -12,6 +12,8 @@ ARMS = {
     "zero_shot": "Zero-shot",
     "few_shot": "Few-shot",
     "lora": "LoRA",
+    "lora_low_rate": "LoRA, low rate",
+    "lora_again": "LoRA, other seeds",
     "polychromic": "Polychromic",
     "polychromic_literal": "Polychromic, literal",
     "conservative": "Polychromic, conservative",

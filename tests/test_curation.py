@@ -16,8 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from polychromic.config import reference
-from polychromic.config.study import merge, parse_study
+from polychromic.config.loading import merge, parse_study, read_yaml
 from polychromic.data.curation import curate, draw
 from polychromic.data.filters.steps import AnyFilter, identify
 from polychromic.data.near_duplicates import NearDuplicates, jaccard, near_pairs, normal, shingles
@@ -400,7 +399,7 @@ def test_the_five_minutes_of_the_documentation(tmp_path):
     """Its example, on a CSV as it describes one: valid as a study, and every filter has its say."""
     text = (Path(__file__).parents[1] / "docs" / "data.md").read_text(encoding="utf-8")
     example = yaml.safe_load(textwrap.dedent(text.split("```yaml\n")[1].split("```")[0]))
-    tickets = parse_study(merge(reference.STUDY, example)).domains["support"]
+    tickets = parse_study(merge(read_yaml("config.yaml"), example)).domains["support"]
     path = tmp_path / tickets.sources[0].path
     path.parent.mkdir(parents=True)
     with path.open("w", newline="") as file:

@@ -8,11 +8,11 @@ import json
 import pytest
 from project import REPOSITORY
 
-from polychromic.config import reference
-from polychromic.config.study import merge, parse_study
+from polychromic.config.loading import merge, parse_study, read_yaml
 from polychromic.data.readers import MAX_ROW_BYTES, BadRow, files_of, read_rows
 from polychromic.errors import StudyError
-from polychromic.workflow import stages
+from polychromic.workflow.stages import STAGES
+from polychromic.workflow.staleness import Stamps
 
 GOOD = b'{"prompt": "a", "target": "b"}\n'
 
@@ -180,12 +180,12 @@ def test_the_stories_of_writingprompts_count_as_raw_rows_too(name, tmp_path, mon
     monkeypatch.chdir(tmp_path)
     target = name.replace("source", "target")
     sources = [{"format": "writingprompts", "path": name}, {"format": "nq_open", "path": "x.jsonl"}]
-    study = parse_study(merge(reference.STUDY, {"domains": {"creative": {"sources": sources}}}))
+    study = parse_study(merge(read_yaml(REPOSITORY / "config.yaml"), {"domains": {"creative": {"sources": sources}}}))
     job = ("curate", {"domain": "creative"})
-    assert [str(file) for file in stages.raw_files(study, job)] == [name, target, "x.jsonl"]
+    assert [str(file) for file in STAGES["curate"].user_files(study, **job[1])] == [name, target, "x.jsonl"]
     assert files_of(tmp_path / "x.jsonl") == [tmp_path / "x.jsonl"]
     stamps = []
     for stories in ("one\n", "another\n"):
         (tmp_path / target).write_text(stories)
-        stamps.append(stages.Stamps(study, REPOSITORY / "workflow_scripts", REPOSITORY / "requirements.lock").of(job))
+        stamps.append(Stamps(study, REPOSITORY / "workflow_scripts", REPOSITORY / "requirements.lock").of(job))
     assert stamps[0]["key"] != stamps[1]["key"]

@@ -27,7 +27,12 @@ with job(snakemake) as p:
     for name in ("summary", "pairwise", "hypotheses", "frontier"):
         write_parquet(snakemake.output[name], getattr(analysis, name))
     registered = read_json(snakemake.input.power)["plan_sha256"]
-    decided = verdict(analysis, p, registered=registered)
+    replications = {}
+    for name in p["plan"]["replications"]:
+        file = results.parent / name / "statistics" / "verdict.json"
+        replications[name] = read_json(file) if file.is_file() else None
+    decided = verdict(analysis, p, registered=registered, replications=replications)
     write_json(snakemake.output.verdict, decided)
+    progress(decided["pooled"]["sentence"])
     for domain, found in decided["domains"].items():
         progress(f"{domain}: {found['sentence']}")

@@ -55,7 +55,7 @@ def train(p):
         t,
         o,
         output_dir=str(checkpoints),
-        seed=int(wildcards.seed),
+        seed=int(wildcards.seed) + t["seed_offset"],
         seed_scope=f"{p['study']}/{wildcards.domain}/{wildcards.arm}",
         logging_steps=10,
         disable_tqdm=True,

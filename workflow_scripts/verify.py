@@ -16,11 +16,10 @@ COLUMNS = ["seed", "prompt_id", "temperature", "sample", "passed", "status", "sc
 
 with job(snakemake) as p:
     settings, encoder = dict(p["verifier"]), ""
-    if snakemake.input.similarity:
-        calibration, *embeddings = snakemake.input.similarity
-        vectors = Embeddings(*embeddings)
+    if snakemake.input.calibration:
+        settings["threshold"] = read_json(snakemake.input.calibration)["threshold"]
+        vectors = Embeddings(*snakemake.input.embeddings)
         settings["encode"], encoder = vectors.encode, vectors.made_by
-        settings["threshold"] = read_json(calibration)["threshold"]
     if settings["kind"] == "judge":
         from _judge import model_judge
 

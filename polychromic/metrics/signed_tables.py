@@ -1,7 +1,7 @@
 """Tables that hold the signatures of their columns.
 
-The job that makes a table writes them into its file (`sign`) and later jobs read them from there (`signatures_in`): they
-name the versions that made the numbers, not those installed since.
+The job that makes a table writes them into its file (`sign`); later jobs read them from there (`signatures_in`). So
+they name the versions that made the numbers, not those installed since.
 """
 
 from __future__ import annotations

@@ -26,6 +26,8 @@ ARM_ORDER = (
     "zero_shot",
     "few_shot",
     "lora",
+    "lora_low_rate",
+    "lora_again",
     "polychromic",
     "polychromic_literal",
     "gem",
@@ -56,13 +58,23 @@ SOURCES = {
     "summary": Source(
         "statistics/summary.parquet", "statistics", (*_MEANS, "metric", "value", "low", "high", "n_samples")
     ),
-    "pairwise": Source("statistics/pairwise.parquet", "statistics", (*_TESTS, "rank_biserial", "d_pooled", "d_paired")),
+    "pairwise": Source("statistics/pairwise.parquet", "statistics", (*_TESTS, "reading", "d_pooled", "d_paired")),
     "hypotheses": Source(
         "statistics/hypotheses.parquet", "statistics", (*_TESTS, "hypothesis", "control_temperature", "holds")
     ),
     "frontier": Source("statistics/frontier.parquet", "statistics", (*_MEANS, "gain_over_control_frontier", "defined")),
-    "verdict": Source("statistics/verdict.json", "statistics", ("plan_sha256", "plan", "domains", "claims", "notes")),
-    **{name: Source(f"<study>-{name}/statistics/verdict.json", "statistics", ("domains", "claims")) for name in BESIDE},
+    "verdict": Source(
+        "statistics/verdict.json",
+        "statistics",
+        (
+            *("plan_sha256", "plan", "domains", "claims", "notes", "warnings"),
+            *("tuned_control", "placebos", "peers", "pooled", "replication"),
+        ),
+    ),
+    **{
+        name: Source(f"<study>-{name}/statistics/verdict.json", "statistics", ("domains", "claims", "pooled"))
+        for name in BESIDE
+    },
     "power": Source("statistics/power.json", "statistics", ("sentence", "plan_sha256")),
     "passes": Source(
         "<domain>/<arm>/passes.parquet", "metrics", ("seed", "prompt_id", "temperature", "sample", "passed")
@@ -151,17 +163,18 @@ class Results:
 
     @property
     def temperature(self) -> float:
-        """The sampling temperature of the primary reading."""
-        return float(self._superiority()["temperature"].iloc[0])
+        """The sampling temperature of the published reading and of all metrics but the deciding ones."""
+        return float(self._published()["temperature"].iloc[0])
 
     @property
     def deepest(self) -> str:
-        """The metric of the primary reading: Pass@k at the largest k, "pass_at_10"."""
-        return str(self._superiority()["metric"].iloc[0])
+        """Pass@k at the largest k, "pass_at_10"."""
+        return str(self._published()["metric"].iloc[0])
 
-    def _superiority(self) -> pd.DataFrame:
+    def _published(self) -> pd.DataFrame:
+        """The published readings; of each arm and domain that of Pass@k stands first."""
         self.require("verdict", "hypotheses")
-        return self.hypotheses[self.hypotheses["hypothesis"] == "superiority"]
+        return self.hypotheses[self.hypotheses["hypothesis"] == "published"]
 
     def at_temperature(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The rows of a frame at the primary temperature."""

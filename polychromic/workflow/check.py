@@ -9,10 +9,11 @@ from pathlib import Path
 
 import psutil
 
-from polychromic.config.study import Study, load_study
+from polychromic.config.loading import load_study
+from polychromic.config.study import Study
 from polychromic.errors import StudyError
 from polychromic.hub_lock import hub_errors
-from polychromic.workflow.stamps import ROOT, locked_versions
+from polychromic.workflow.code import ROOT, locked_versions
 
 GIB = 2**30
 LIBRARIES = ("torch", "transformers", "peft", "snakemake", "sacrebleu", "pandas", "scipy")

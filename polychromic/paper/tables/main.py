@@ -74,7 +74,7 @@ def main(results: Results) -> Table:
 
 
 def _sizes(rows: pd.DataFrame) -> str:
-    """`labels.sizes`, and which means are over fewer prompts because the metric is undefined for the rest."""
+    """`wording.sizes`, and which means are over fewer prompts because the metric is undefined for the rest."""
     rows = rows[rows["domain"] != "pooled"]
     fewer = rows["n_prompts"] < rows.groupby("domain")["n_prompts"].transform("max")
     told = [
