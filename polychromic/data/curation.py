@@ -40,8 +40,9 @@ def curate(
     """Apply the filters in order; if more than `target_size` records are left, draw that many.
 
     The draw takes the first records by a seeded hash of the id, `target_size` of each of the source's own parts. Every
-    row that is left out is in `rejected`, with the step that rejected it. Where a filter hides personal data, all that is returned has gone through it, whatever its place in the list;
-    an id or a group that holds such data becomes its `pseudonym`.
+    row that is left out is in `rejected`, with the step that rejected it. If a filter hides personal data, everything
+    that is returned has gone through it, wherever it stands in the list. An id or a group that holds such data becomes
+    its `pseudonym`.
     """
     mask = next((step for step in filters if step.hides), None)
     hidden = mask.hidden if mask else lambda value: value
