@@ -160,6 +160,6 @@ def arms_of(stage):
 
 def figure_section(wildcards):
     """Where a figure stands in Snakemake's report."""
-    from polychromic.labels import figure_section
+    from polychromic.paper.figures import FIGURES
 
-    return figure_section(wildcards.name)
+    return FIGURES[wildcards.name].section

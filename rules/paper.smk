@@ -48,7 +48,7 @@ rule tables:
 
 
 rule report:
-    """One self-contained page: verdict, tables, figures, samples side by side, audit, provenance."""
+    """One self-contained page: verdict, tables, figures, samples, audit, provenance; and one of times and costs."""
     input:
         unpack(inputs("report")),
     output:
@@ -57,6 +57,7 @@ rule report:
             caption="../docs/report/page.rst",
             category="Report",
         ),
+        costs=outputs("report")["costs"],
         done=outputs("report")["done"],
     log:
         log_of("report"),

@@ -52,10 +52,10 @@ def failures(results: Path) -> str:
     lines = []
     for file in sorted((results / FOLDER).glob("*.job")):
         job = json.loads(file.read_text(encoding="utf-8"))
-        message = job.get("message", "ended without a word: it was stopped, or killed for want of memory")
+        message = job.get("message", "ended without a message: it was stopped, or killed for lack of memory")
         lines += [f"  {file.stem}: {message}", f"    log: {job['log']}"]
     if not lines:
-        return "The run failed before any job did: the lines above say why."
+        return "The run failed, but no job did: Snakemake's own log, in .snakemake/log, says why."
     return "\n".join(
         ["Jobs that failed:", *lines, "Nothing that finished is lost: mend this and give the command again."]
     )

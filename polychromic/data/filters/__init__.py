@@ -6,9 +6,7 @@ A domain lists its filters in config in the order in which they are applied; `cu
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Union
-
-from pydantic import Field
+from typing import TYPE_CHECKING, Any
 
 from polychromic.registry import Registry
 
@@ -50,8 +48,3 @@ def make_filter(settings: Mapping[str, Any]) -> Filter:
         pydantic.ValidationError: it has no such setting, or a value is wrong.
     """
     return FILTERS[settings["filter"]].model_validate(settings)
-
-
-def any_filter() -> Any:
-    """The type of any filter that is registered by now, for a field of a pydantic model. Imports them all."""
-    return Annotated[Union[tuple(FILTERS.values())], Field(discriminator="filter")]  # noqa: UP007 - made at run time

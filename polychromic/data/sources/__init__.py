@@ -7,9 +7,7 @@ Each format is a class whose `record` turns one row into one record, or says why
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Union
-
-from pydantic import Field
+from typing import TYPE_CHECKING, Any
 
 from polychromic.registry import Registry
 
@@ -42,8 +40,3 @@ def make_source(settings: Mapping[str, Any]) -> BaseSource:
         pydantic.ValidationError: it has no such setting, or a value is wrong.
     """
     return SOURCES[settings["format"]].model_validate(settings)
-
-
-def any_source() -> Any:
-    """The type of any source that is registered by now, for a field of a pydantic model. Imports them all."""
-    return Annotated[Union[tuple(SOURCES.values())], Field(discriminator="format")]  # noqa: UP007 - made at run time

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from polychromic.metric_registry import modules_of
 from polychromic.workflow import choices
 from polychromic.workflow.stage import Stage, dump, output
 from polychromic.workflow.stages.inputs import encoded_at, judge_costs, parts, sampled
@@ -23,6 +24,9 @@ class Encode(OfArm):
     def settings(self, study, domain, arm):
         metrics = {"encoder": study.metrics.encoder, "bertscore": study.metrics.bertscore}
         return {**metrics, **encoded_at(study, study.domains[domain])}
+
+    def modules(self, study, domain, arm):
+        return {"polychromic.metrics.bertscore"}
 
 
 class Verify(OfArm):
@@ -74,6 +78,9 @@ class Diversity(OfArm):
     def settings(self, study, domain, arm):
         return {"labelled": choices.gives_labels(study.domains[domain]), **encoded_at(study, study.domains[domain])}
 
+    def modules(self, study, domain, arm):
+        return modules_of("diversity")
+
 
 class Quality(OfArm):
     name = "quality"
@@ -89,6 +96,9 @@ class Quality(OfArm):
 
     def settings(self, study, domain, arm):
         return {"verifier": study.domains[domain].verifier.kind, "temperature": study.sampling.temperature}
+
+    def modules(self, study, domain, arm):
+        return modules_of("quality")
 
 
 class Judge(OfArm):

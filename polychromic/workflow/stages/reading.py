@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from polychromic.metric_registry import BUILT_IN, modules_of
+from polychromic.paper.figures import FIGURES
+from polychromic.paper.tables import TABLES
 from polychromic.workflow.plan import analysis_plan, analysis_settings, plan_hash
 from polychromic.workflow.stage import Stage, output, results_folder, verdicts_beside
 from polychromic.workflow.stages.inputs import sampled
@@ -40,6 +43,9 @@ class Analyse(Stage):
     def settings(self, study):
         return analysis_settings(study)
 
+    def modules(self, study):
+        return modules_of(*BUILT_IN)
+
     def user_files(self, study):
         others = study.plan.replications
         return [results_folder(study).with_name(name) / "statistics" / "verdict.json" for name in others]
@@ -74,6 +80,10 @@ class Read(Stage):
     def settings(self, study):
         return analysis_settings(study)
 
+    def modules(self, study):
+        """Where metrics, figures and tables are declared."""
+        return {*modules_of(*BUILT_IN), *map(FIGURES.module_of, FIGURES), *map(TABLES.module_of, TABLES)}
+
 
 class Figures(Read):
     name = "figures"
@@ -103,9 +113,12 @@ class Document(Read):
 
 class Report(Document):
     name = "report"
-    outputs = {"page": "report.html"}
-    packed = ("page",)
-    texts = tuple(f"polychromic/paper/templates/report.{ending}" for ending in ("html.j2", "css", "js"))
+    outputs = {"page": "report.html", "costs": "costs.html"}
+    packed = ("page", "costs")
+    texts = tuple(
+        f"polychromic/paper/templates/{name}"
+        for name in ("report.html.j2", "report.css", "report.js", "costs.html.j2", "parts.html.j2")
+    )
     optional = ("texts",)
 
     def reads(self, study):
