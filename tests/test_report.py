@@ -275,6 +275,21 @@ def test_a_folder_of_an_older_version_is_refused_by_name(toy_study, tmp_path, fi
         write_report(copied)
 
 
+@pytest.mark.parametrize(
+    "file",
+    ["statistics/summary.parquet", "qa/lora/audit.json", "qa/lora/seed-42/train_log.jsonl", "qa/calibration.json"],
+)
+def test_a_corrupt_file_is_named_with_the_remedy(toy_study, tmp_path, file):
+    copied = shutil.copytree(toy_study, tmp_path / "toy")
+    (copied / file).write_bytes(b"\x00\xff[1")
+    with pytest.raises(StudyError, match=rf"{Path(file).name}: .*Delete it"):
+        read_results(copied)
+    if file.endswith("audit.json"):
+        (copied / file).write_text("[1, 2]")
+        with pytest.raises(StudyError, match=r"audit\.json: .*Delete it"):
+            read_results(copied)
+
+
 def test_remarks_find_what_limits_a_study(toy_study):
     results = read_results(toy_study)
     assert {"synthetic", "power", "data"} <= topics(results)
