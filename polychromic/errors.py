@@ -28,7 +28,7 @@ def what_to_do(error: OSError) -> str | None:
         errno.ENOSPC: "the disk is full: free some space",
         errno.EDQUOT: "your quota is used up: free some space",
         errno.EROFS: "the file system is read-only: make it writable, or run from another folder",
-        errno.EACCES: "no permission: make it writable, or run from another folder",
+        errno.EACCES: "no permission: make it readable and writable (chmod u+rw), or run from another folder",
     }
     remedy = remedies.get(error.errno)
     return remedy and f"{error.filename or 'results'}: {remedy}, then give the same command again."

@@ -31,6 +31,13 @@ def appearing(path: str | Path) -> Iterator[Path]:
     os.replace(partial, path)
 
 
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def write_atomic(path: str | Path, text: str) -> None:
     """Write a file so that a reader sees the old one or the whole new one."""
     path = Path(path)
@@ -71,13 +78,6 @@ def _finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_finite(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def digest(value: Any) -> str:

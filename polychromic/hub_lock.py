@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from polychromic.errors import StudyError
-from polychromic.files import file_digest
+from polychromic.files import file_digest, write_atomic
 
 # Weights as safetensors, settings, tokenizers: no pickles, and no code.
 MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
@@ -144,13 +143,17 @@ def _held(lock: Path) -> Iterator[dict[str, Any]]:
     lock.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{lock}.held"):
         before = lock.read_text() if lock.is_file() else "{}"
-        entries = json.loads(before)
+        try:
+            entries = json.loads(before)
+        except ValueError as error:
+            raise StudyError(
+                f"{lock}: not readable as JSON ({error}). Restore it from a copy of the results. Without one, "
+                "delete it: what the study has from the hub is then resolved anew, maybe to other revisions."
+            ) from error
         yield entries
         after = json.dumps(entries, indent=2, sort_keys=True) + "\n"
         if after != before:
-            partial = lock.with_name(lock.name + ".partial")
-            partial.write_text(after)
-            os.replace(partial, lock)
+            write_atomic(lock, after)
 
 
 def hub_rows(

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from polychromic.config.loading import merge, parse_study, read_files
 from polychromic.errors import StudyError, what_to_do
-from polychromic.workflow import fork_server, graph
+from polychromic.workflow import fork_server, graph, progress
+from polychromic.workflow.check import refuse_what_must_fail
 from polychromic.workflow.plan import register_plan, registered_plan_file
 from polychromic.workflow.stage import decisions_file, results_folder
 from polychromic.workflow.staleness import Stamps, refresh_stamps
@@ -51,6 +52,12 @@ STAMPS = Stamps(
 
 
 onstart:
+    due = {job.rule.name for job in workflow.dag.needrun_jobs()}
+    try:
+        refuse_what_must_fail(STUDY, due, here=workflow.local_exec)
+    except StudyError as error:
+        sys.exit(f"Error: {error}")
+    progress.begin(Path(R), sum(1 for _ in workflow.dag.needrun_jobs()) - 1)
     # With a limit on the rate of jobs, Snakemake plans again after every plan and every finished job. It has no setting
     # for no limit.
     workflow.scheduler.job_rate_limiter = None
@@ -62,6 +69,10 @@ onstart:
             > 3
         ):
             fork_server.start()
+
+
+onerror:
+    print(f"\n{progress.failures(Path(R))}", file=sys.stderr)
 
 
 wildcard_constraints:

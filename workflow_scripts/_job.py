@@ -19,6 +19,7 @@ from _processes import IS_WORKER, take_cards
 from polychromic.errors import StudyError, what_to_do
 from polychromic.files import write_atomic
 from polychromic.registry import load_plugins
+from polychromic.workflow import progress as run_progress
 from polychromic.workflow.code import PACKAGE, PLUMBING, ROOT
 from polychromic.workflow.stamps import outputs_of, stamp_text, verify_inputs
 
@@ -51,7 +52,14 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
     os.dup2(log.fileno(), 2)
     name = Path(snakemake.input.stamp).stem
     global _console
-    _console = (console, name)
+    _console = (console, name, results)
+    run_progress.job_begins(results, name, snakemake.log[0])
+
+    def failed(message: str) -> None:
+        console.write(f"\n{name}: {message}\n\n")
+        with suppress(OSError):
+            run_progress.job_failed(results, name, snakemake.log[0], message)
+
     try:
         _refuse_other_code(stamp["code"])
         verify_inputs(stamp, results, snakemake.input)
@@ -60,21 +68,22 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
         yield settings
     except StudyError as error:
         print(f"ERROR: {error}")
-        console.write(f"\n[{name}] {error}\n\n")
+        failed(str(error))
         sys.exit(1)
     except OSError as error:
         if (message := what_to_do(error)) is None:
             raise
-        console.write(f"\n[{name}] {message}\n\n")
+        failed(message)
         with suppress(OSError):
             traceback.print_exc()
         sys.exit(1)
-    except BaseException:
+    except BaseException as error:
         traceback.print_exc()
-        console.write(f"\n[{name}] failed; the traceback is in {snakemake.log[0]}\n\n")
+        failed(f"{type(error).__name__}: {error}. The traceback is in the log.")
         raise
     print(_used(), flush=True)
     written = [Path(path) for path in snakemake.output if path != snakemake.output.done]
+    run_progress.job_ends(results, name)
     write_atomic(snakemake.output.done, stamp_text({**stamp, "outputs": outputs_of(written, results)}))
 
 
@@ -116,12 +125,12 @@ class _OnlyStampedCode(MetaPathFinder):
             )
 
 
-_console: tuple[Any, str] | None = None
+_console: tuple[Any, str, Path] | None = None
 
 
 def progress(message: str) -> None:
     """Show a line on the console and in the log."""
     print(message, flush=True)
     if _console:
-        console, name = _console
-        console.write(f"[{name}] {message}\n")
+        console, name, results = _console
+        console.write(f"[{run_progress.so_far(results)}] {name}: {message}\n")

@@ -10,14 +10,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from polychromic.data.filters.steps import AnyFilter
-from polychromic.data.sources import Source
+from polychromic.data.filters import FILTERS
+from polychromic.data.sources import SOURCES
 from polychromic.data.splitting import Split
 from polychromic.errors import nearest
-from polychromic.settings import Settings
+from polychromic.settings import OneOf, Settings
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Share = Annotated[float, Field(ge=0, le=1)]
+AnyFilter = Annotated[Any, OneOf(FILTERS, "filter")]
+Source = Annotated[Any, OneOf(SOURCES, "format")]
 
 
 class Model(Settings):

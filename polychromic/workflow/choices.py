@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from polychromic.config.study import Domain, Objective, Study
+from polychromic.data.filters import FILTERS
+from polychromic.data.sources import SOURCES
 
 VERIFIER_MODULES = {
     "code": {"polychromic.verifiers.code"},
@@ -15,10 +17,9 @@ ENCODER = {"workflow_scripts._encoder"}
 
 
 def of_curation(domain: Domain) -> set[str]:
-    """Modules of a domain's filters."""
-    filters = {step.filter for step in domain.curation.filters}
-    code = {"polychromic.verifiers.code"} if "canonical_passes" in filters else set()
-    return code | ({"polychromic.embedding"} if "semantic_duplicates" in filters else set())
+    """Modules of a domain's sources and filters."""
+    filters = {FILTERS.module_of(step.filter) for step in domain.curation.filters}
+    return filters | {SOURCES.module_of(source.format) for source in domain.sources}
 
 
 def of_verifier(domain: Domain) -> set[str]:
@@ -47,6 +48,11 @@ def needs_calibration(domain: Domain) -> bool:
 def gives_labels(domain: Domain) -> bool:
     """Whether the verifier tells classes of answers apart."""
     return domain.verifier.kind in ("code", "answer")
+
+
+def runs_code(domain: Domain) -> bool:
+    """Whether programs that a model wrote are run."""
+    return domain.verifier.kind == "code"
 
 
 def judges(domain: Domain) -> bool:

@@ -24,6 +24,7 @@ PLUMBING = {
     "polychromic/workflow/__init__.py",
     "polychromic/workflow/code.py",
     "polychromic/workflow/fork_server.py",
+    "polychromic/workflow/progress.py",
     "polychromic/workflow/stamps.py",
 }
 

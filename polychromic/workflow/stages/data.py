@@ -53,12 +53,16 @@ class Curate(Stage):
 class ReviewSheet(Stage):
     name = "review_sheet"
     scope = ("domain",)
-    outputs = {"sheet": "{domain}/review/sheet.csv", "page": "{domain}/review/index.html"}
+    outputs = {
+        "sheet": "{domain}/review/sheet.csv",
+        "page": "{domain}/review/index.html",
+        "rejected": "{domain}/review/rejected.html",
+    }
     texts = ("polychromic/data/review.html",)
     on_request = True
 
     def reads(self, study, domain):
-        return {"curated": output("curate", "curated", domain=domain)}
+        return {name: output("curate", name, domain=domain) for name in ("curated", "rejected", "account")}
 
 
 class Split(Stage):
@@ -82,6 +86,10 @@ class Split(Stage):
 
     def settings(self, study, domain):
         return {"seed": study.data_seed, **dump(study.domains[domain], "split")}
+
+    def aside(self, study, domain):
+        # Two prompts are the least that a spread can be told from; the best temperature needs those it is chosen on.
+        return {"needs": {"test": 2, "val": study.sampling.validation_prompts}}
 
     def user_files(self, study, domain):
         return [decisions_file(domain)]
