@@ -17,8 +17,9 @@ from math import nan
 import pandas as pd
 
 from polychromic import labels
-from polychromic.paper.results import Results, ablation_grid, is_ablation, pass_at_columns
-from polychromic.paper.table_formats import Table, number, p_value, with_interval
+from polychromic.paper import verdict_tables
+from polychromic.paper.results import Results, ablation_grid, is_ablation
+from polychromic.paper.table_formats import Table, p_value, with_interval
 
 # The columns of the main table where a study measured them; a domain's own quality metric is added.
 MAIN_METRICS = (
@@ -133,7 +134,6 @@ def pairwise(results: Results) -> Table:
                 "Difference": with_interval(row["difference"], row["low"], row["high"], sign=True),
                 "p": p_value(row["p"]),
                 "p (Holm)": p_value(row["p_holm"]),
-                "Rank-biserial r": number(row["rank_biserial"], sign=True),
                 "p (U)": p_value(row["p_mwu"]),
                 "d (pooled)": with_interval(row["d_pooled"], row["d_pooled_low"], row["d_pooled_high"], sign=True),
                 "d (paired)": with_interval(row["d_paired"], row["d_paired_low"], row["d_paired_high"], sign=True),
@@ -145,11 +145,8 @@ def pairwise(results: Results) -> Table:
         groups,
         (
             f"Differences from {labels.arm(results.control)} at T = {results.temperature:g} with 95 % "
-            f"intervals. p "
-            f"and "
-            f"its Holm adjustment "
-            f"decide; Mann–Whitney's U on prompt × seed values, the rank-biserial r and Cohen's d stand "
-            f"beside them. "
+            "intervals: the published reading, which does not decide. p (U): Mann–Whitney on prompt × seed values; "
+            "d: Cohen's. In the CSV, rows whose `reading` is exploratory were not asked by the plan. "
             f"{labels.sizes(shown)}."
         ),
     )
@@ -182,38 +179,6 @@ def frontier(results: Results) -> Table:
         f"the highest that {control} reaches at the same Pass@1, at any temperature. –: {control} itself, or outside "
         "its range of Pass@1, where nothing is extrapolated. "
         f"{labels.intervals(rows).capitalize()}; {labels.sizes(rows)}.",
-    )
-
-
-def chosen_temperature(results: Results) -> Table | None:
-    """The second reading: T chosen on validation prompts for each arm and k. None where there were none."""
-    results.require("hypotheses")
-    rows = results.hypotheses[results.hypotheses["hypothesis"] == "chosen_temperature"]
-    rows = rows.dropna(axis="columns", how="all").assign(n=rows["n_prompts"] * rows["n_seeds"])
-    if rows.empty:
-        return None
-    ks = sorted(pass_at_columns(rows).items(), key=lambda item: item[1])
-    found, control = rows.set_index(["domain", "arm", "metric"]), labels.arm(results.control)
-    cells, groups = [], []
-    for domain in results.domains():
-        for arm in results.arms(rows[rows["domain"] == domain]):
-            line = {"Arm": labels.arm(arm)}
-            for metric, k in ks:
-                row = found.loc[(domain, arm, metric)]
-                line[f"T for k = {k}"] = f"{row['temperature']:g} / {row['control_temperature']:g}"
-                line[f"Δ {labels.metric(metric)}"] = with_interval(
-                    row["difference"], row["low"], row["high"], sign=True
-                )
-            cells.append(line)
-            groups.append(labels.domain(domain))
-    return Table(
-        rows,
-        pd.DataFrame(cells),
-        groups,
-        f"Second reading: differences from {control} with T chosen for each arm and k on "
-        f"{labels.count_range(rows['n_validation'], 'validation prompt')}, sampled like the test prompts. T: of the "
-        f"arm / of {control}. {labels.intervals(rows).capitalize()}, not adjusted for the number of readings; "
-        f"{labels.sizes(rows)}.",
     )
 
 
@@ -364,9 +329,12 @@ def cost(results: Results) -> Table | None:
 
 TABLES: dict[str, Callable[[Results], Table | None]] = {
     "main": main,
+    "decision": verdict_tables.decision,
+    "peers": verdict_tables.peers,
+    "placebos": verdict_tables.placebos,
+    "replication": verdict_tables.replication,
     "pairwise": pairwise,
     "frontier": frontier,
-    "chosen_temperature": chosen_temperature,
     "judge": judge,
     "ablations": ablations,
     "cost": cost,
@@ -374,9 +342,12 @@ TABLES: dict[str, Callable[[Results], Table | None]] = {
 """In the order in which a reader meets them. None: the study did not run what the table shows."""
 TITLES = {
     "main": "Results",
-    "pairwise": "Pairwise tests",
+    "decision": "The decision, arm by arm",
+    "peers": "All arms at their best temperatures",
+    "placebos": "Placebos",
+    "replication": "Replication on other bases",
+    "pairwise": "Pairwise tests at the published temperature",
     "frontier": "Temperature frontier",
-    "chosen_temperature": "Temperature chosen on validation prompts",
     "judge": "Judge",
     "ablations": "Ablations",
     "cost": "Cost",
