@@ -134,7 +134,8 @@ def test_bold_reaches_both_renderings(results):
 def test_every_row_of_the_tabular_has_its_columns(results):
     assert set(tables.TITLES) == set(tables.TABLES)
     for make in tables.TABLES.values():
-        table = make(results)
+        if (table := make(results)) is None:
+            continue
         for line in table_formats.latex(table).splitlines():
             if line.endswith(r"\\") and "multicolumn" not in line:
                 assert line.count(" & ") == len(table.cells.columns) - 1
