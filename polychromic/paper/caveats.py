@@ -80,16 +80,16 @@ def fine_tuning_cost(results: Results) -> str:
 
 
 def null_control(results: Results) -> str:
-    """What the same analysis found in the null study, where there is little to find; "" for studies without one."""
+    """What the same analysis found in the small-effect world, where little can be gained; "" where it was not run."""
     name = f"{results.study}-null"
     if not results.null:
-        missing = f"The null control ({name}, where little should be gained) has not been run beside this study."
+        missing = f"The small-effect world ({name}, where little can be gained) has not been run beside this study."
         return missing if results.synthetic and not results.study.endswith("-null") else ""
     found = results.null["domains"]
     superior = [domain for domain, value in found.items() if value["superior"]]
     told = "; ".join(f"{labels.domain(domain)} {labels.effect(value)}" for domain, value in found.items())
     return (
-        f"In the null control ({name}), where little should be gained, {labels.arm(results.primary)} is called "
+        f"In the small-effect world ({name}), where little can be gained, {labels.arm(results.primary)} is called "
         f"superior in {len(superior)} of {len(found)} domains: {told}."
     )
 
@@ -136,12 +136,13 @@ def _scope(results: Results) -> list[Remark]:
         found.append(Remark("synthetic", text))
     if results.study.endswith("-null"):
         text = (
-            "This is the null control: training and test ask for the readings alike often, and little should be "
-            "gained. A gain that is supported here is a false alarm, or the size that the analysis finds in nothing."
+            "This is the small-effect world: training and test ask for the readings alike often, and little can be "
+            "gained. The true null is the placebo of the control with other seeds."
         )
-        found.append(Remark("null control", text, serious=True))
+        found.append(Remark("small-effect world", text, serious=True))
     if results.power.get("sentence"):
         found.append(Remark("power", results.power["sentence"]))
+    found += [Remark("verdict", warning, serious=True) for warning in results.verdict.get("warnings", [])]
     return found + [Remark("data", note) for note in results.verdict.get("notes", [])]
 
 
