@@ -229,7 +229,7 @@ def test_robustness_is_that_of_the_ablation_study_where_the_study_has_none(toy_s
 
 def test_the_claim_on_cost_tells_time_and_money(toy_study):
     results = read_results(toy_study)
-    assert "One training took 3." in training_cost(results)
+    assert "One training of Polychromic took 3." in training_cost(results)
     assert "dollars" not in training_cost(results), "nothing was paid"
     paid = replace(
         results, runs=[run | {"dollars": 9.0 if run["arm"] == "polychromic" else 3.0} for run in results.runs]
@@ -252,7 +252,7 @@ def test_runs_that_differ_in_times_and_costs_alone_give_the_same_report(toy_stud
     assert pages[0].read_bytes() == pages[1].read_bytes()
     costs = [page.with_name("costs.html").read_text() for page in pages]
     assert costs[0] != costs[1]
-    for told in ('id="table-cost"', 'id="figure-cost_gain"', "seed-42/run.json", "One training took"):
+    for told in ('id="table-cost"', 'id="figure-cost_gain"', "seed-42/run.json", "One training of Polychromic took"):
         assert told in costs[1]
 
 

@@ -120,7 +120,8 @@ def training_cost(results: Results) -> str:
     )
     money = f" and {dollars:.2f} against {dollars_control:.2f} dollars" if dollars or dollars_control else ""
     return (
-        f"One training took {hours / hours_control:.1f} times as long ({wording.hours(hours)} against "
+        f"One training of {labels.arm(results.primary)} took {hours / hours_control:.1f} times as long as one of "
+        f"{labels.arm(results.control)} ({wording.hours(hours)} against "
         f"{wording.hours(hours_control)} hours{money})."
     )
 
