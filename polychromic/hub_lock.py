@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+import platform
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -129,10 +130,23 @@ def locked_model(lock: str | Path, name: str, asked: str | None = None) -> Path:
             f"`hf download {name} --revision {revision}` where there is a network."
         ) from error
     files = sorted(path for pattern in MODEL_FILES for path in folder.rglob(pattern))
-    with ThreadPoolExecutor() as pool:  # hashing leaves the interpreter free: shards are read side by side
-        sums = dict(zip((str(path.relative_to(folder)) for path in files), pool.map(file_digest, files), strict=True))
-    hold_to_checksums(lock, name, "model", sums)
+    sums = _digests_once(files, Path(lock).parent / ".hashed" / f"{platform.node()}.json")
+    hold_to_checksums(lock, name, "model", {str(path.relative_to(folder)): sum_ for path, sum_ in sums.items()})
     return folder
+
+
+def _digests_once(files: Sequence[Path], memo: Path) -> dict[Path, str]:
+    """SHA-256 of each file, read once a machine: `memo` keeps it with the size and modification time of the file.
+
+    Without it every job of a study would read the weights of an 8B model, 16 GB, to hash them.
+    """
+    with _held(memo) as known:
+        stats = {path: [path.stat().st_size, path.stat().st_mtime_ns] for path in files}
+        unknown = [path for path in files if known.get(str(path), [])[:2] != stats[path]]
+        with ThreadPoolExecutor() as pool:  # hashing leaves the interpreter free: shards are read side by side
+            for path, sum_ in zip(unknown, pool.map(file_digest, unknown), strict=True):
+                known[str(path)] = [*stats[path], sum_]
+        return {path: known[str(path)][2] for path in files}
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from huggingface_hub.utils._http import default_client_factory
 from project import REPOSITORY
 from test_splitting import run_script
 
+from polychromic import hub_lock
 from polychromic.data.filters import FILTERS, make_filter
 from polychromic.data.sources import SOURCES
 from polychromic.embedding import Encoder
@@ -55,6 +56,14 @@ def test_a_model_is_locked_at_first_use(cached, tmp_path):
     before = lock.read_bytes()
     assert locked_model(lock, "them/tiny") == cached
     assert lock.read_bytes() == before
+
+
+def test_weights_are_hashed_once_a_machine(cached, tmp_path, monkeypatch):
+    lock, hashed = tmp_path / "lock.json", []
+    monkeypatch.setattr(hub_lock, "file_digest", lambda path: hashed.append(path.name) or sha256(path))
+    for _ in range(2):
+        locked_model(lock, "them/tiny")
+    assert hashed.count("model.safetensors") == 1
 
 
 @pytest.mark.parametrize("file", ["model.safetensors", "config.json"])
