@@ -7,7 +7,7 @@ validation`: both arms at the temperature that was best for them on 100 validati
 `T = 0.7`: the published reading. `shrunk`: the rule with seed variances shrunk over the domains. Printed for each:
 how often a domain is called superior (two-sided 95 % interval above zero, so 2.5 % is right for placebos), how often
 any domain of a study is supported (after Holm, and not worse in Pass@1 by .05), and how often the pooled test
-supports. The last line is one JSON object with the same figures. Three minutes on one core.
+supports. The last line is one JSON object with the same figures. About three minutes on one core.
 """
 
 from __future__ import annotations

@@ -36,6 +36,8 @@ SKILL = {
     "zero_shot": (0.16, 1.2),
     "few_shot": (0.24, 1.1),
     "lora": (0.36, 0.45),
+    "lora_again": (0.36, 0.45),
+    "lora_low_rate": (0.35, 0.55),
     "polychromic": (0.36, 1.3),
     "polychromic_literal": (0.35, 0.7),
     "gem": (0.35, 0.9),
@@ -56,7 +58,9 @@ def plan_of(study: str, domains: tuple[str, ...], arms: tuple[str, ...]) -> dict
         "study": study,
         "plan": {
             **{"primary": "polychromic", "control": "lora", "literal": "polychromic_literal"},
-            **{"alpha": 0.05, "margin": 0.05, "replicates": 100, "seed": 0},
+            **{"alpha": 0.05, "margin": 0.05, "replicates": 100, "seed": 0, "prior_df": 4.0},
+            "controls": [arm for arm in ("lora", "lora_low_rate") if arm in arms],
+            "placebos": [arm for arm in ("lora_again",) if arm in arms],
         },
         "plan_sha256": PLAN,
         "domains": {
@@ -147,7 +151,7 @@ def _measured(rng, domain: str, arm: str, harder: float, prompts: int) -> dict[s
             self_bleu=0.75 - variety + noise(0.05),
         ),
         "quality": cells.assign(
-            rouge_l=0.3 + 0.2 * skill - 0.02 * spread + noise(0.04), token_f1=0.5 + 0.2 * skill + noise(0.04)
+            rouge_l=0.3 + 0.4 * skill - 0.002 * spread + noise(0.04), token_f1=0.5 + 0.4 * skill + noise(0.04)
         ),
     }
 

@@ -16,7 +16,16 @@ from study_fixture import ARMS
 
 from polychromic.errors import StudyError
 from polychromic.paper.caveats import claims, fine_tuning_cost, null_control, remarks, training_cost
-from polychromic.paper.report import headline, inline_svg, read_samples, render, render_costs, write_report
+from polychromic.paper.report import (
+    headline,
+    inline_svg,
+    light,
+    placebo_line,
+    read_samples,
+    render,
+    render_costs,
+    write_report,
+)
 from polychromic.paper.results import Results, read_results
 
 
@@ -54,7 +63,7 @@ def test_a_browser_shows_it_without_overflow_requests_or_errors(page, width):
     assert seen["width"] == width
     assert seen["scroll"] <= width, "the page is wider than the window"
     assert (seen["requests"], seen["blocked"], seen["errors"]) == (0, 0, [])
-    assert "Supported in" in seen["text"]
+    assert "upported over all domains" in seen["text"]
     assert "Creative writing" in seen["text"]
     extra = seen["extra"]
     assert extra["zoomed"]
@@ -88,18 +97,52 @@ def test_text_of_a_sample_cannot_end_the_script_that_holds_it(toy_study):
 def test_without_texts_and_figures_the_page_still_tells_the_verdict(toy_study):
     html = render(replace(read_results(toy_study), folder=None), {})
     assert 'id="samples"' not in html
-    assert "Supported in" in html
+    assert "upported over all domains" in html
 
 
 def test_headline_counts_the_verdict():
-    flags = {"superior": True, "noninferior": True, "supported": True}
+    flags = {"superior": True, "noninferior": True, "supported": True, "harmed": False}
     plan = {"primary": "polychromic", "control": "lora"}
-    verdict = {"plan": plan, "domains": {"qa": flags, "code": flags | {"supported": False}}}
-    asked = pd.DataFrame({"hypothesis": ["superiority"], "metric": ["pass_at_5"], "temperature": [0.7]})
-    text = headline(Results("x", verdict=verdict, hypotheses=asked))
+    pooled = flags | {"difference": 0.1, "low": 0.05, "high": 0.15}
+    verdict = {"plan": plan, "domains": {"qa": flags, "code": flags | {"supported": False}}, "pooled": pooled}
+    verdict["placebos"] = [{"name": "LoRA at T = 1", "supported": False}, {"name": "LoRA again", "supported": False}]
+    asked = pd.DataFrame({"hypothesis": ["published"], "metric": ["pass_at_5"], "temperature": [0.7]})
+    found = Results("x", verdict=verdict, hypotheses=asked)
+    text = headline(found)
     assert "among 5" in text
-    assert text.startswith("Supported in 1 of 2 domains")
-    assert "in all 2" in text
+    assert text.startswith("Supported over all domains")
+    assert "in 1 of 2 domains" in text
+    assert light(found) == "good"
+    assert placebo_line(found) == "All 2 placebos fail, as they must."
+
+
+def test_a_placebo_that_wins_turns_the_headline_yellow(toy_study):
+    results = read_results(toy_study)
+    placebos = [dict(placebo) for placebo in results.verdict["placebos"]]
+    placebos[0]["supported"] = True
+    doubtful = replace(results, verdict=results.verdict | {"placebos": placebos})
+    assert light(doubtful) == "doubt"
+    html = render(doubtful, {})
+    assert 'class="lead headline doubt"' in html
+    assert f"1 of {len(placebos)} placebos are supported too ({placebos[0]['name']})" in html
+    assert light(results) != "doubt"
+
+
+def test_verdict_tuned_control_placebos_and_front_come_first(page):
+    html = page.read_text()
+    order = ['id="headline"', 'class="cards"', "Tuned control.", 'id="table-placebos"', "The front", 'id="table-main"']
+    places = [html.index(mark) for mark in order]
+    assert places == sorted(places)
+
+
+def test_an_old_verdict_is_refused_by_name(toy_study, tmp_path):
+    copied = shutil.copytree(toy_study, tmp_path / "toy")
+    file = copied / "statistics" / "verdict.json"
+    old = json.loads(file.read_text())
+    del old["tuned_control"]
+    file.write_text(json.dumps(old))
+    with pytest.raises(StudyError, match=r"verdict\.json has no tuned_control: another version"):
+        write_report(copied)
 
 
 def test_provenance_names_every_file_that_was_read(page, toy_study):
@@ -153,16 +196,16 @@ def test_that_fine_tuning_cost_pass_at_k_stands_beside_the_headline(toy_study):
 def test_the_null_study_stands_beside_the_study(toy_study, tmp_path):
     alone = read_results(toy_study)
     assert null_control(alone) == (
-        "The null control (toy-null, where little should be gained) has not been run beside this study."
+        "The small-effect world (toy-null, where little can be gained) has not been run beside this study."
     )
     assert null_control(replace(alone, study="toy-null")) == ""
-    assert "null control" in topics(replace(alone, study="toy-null"))
-    assert "null control" not in topics(alone)
+    assert "small-effect world" in topics(replace(alone, study="toy-null"))
+    assert "small-effect world" not in topics(alone)
     copied = shutil.copytree(toy_study, tmp_path / "toy")
     null = copied.with_name("toy-null") / "statistics" / "verdict.json"
     null.parent.mkdir(parents=True)
     quiet = {"superior": False, "difference": -0.012, "low": -0.051, "high": 0.027}
-    found = {"domains": {"social": quiet, "code": quiet | {"superior": True}}, "claims": {}}
+    found = {"domains": {"social": quiet, "code": quiet | {"superior": True}}, "claims": {}, "pooled": quiet}
     null.write_text(json.dumps(found))
     html = write_report(copied).read_text()
     assert "is called superior in 1 of 2 domains: Social replies −0.012 [−0.051, +0.027];" in html
@@ -186,7 +229,7 @@ def test_robustness_is_that_of_the_ablation_study_where_the_study_has_none(toy_s
 
 def test_the_claim_on_cost_tells_time_and_money(toy_study):
     results = read_results(toy_study)
-    assert "One training took 3." in training_cost(results)
+    assert "One training of Polychromic took 3." in training_cost(results)
     assert "dollars" not in training_cost(results), "nothing was paid"
     paid = replace(
         results, runs=[run | {"dollars": 9.0 if run["arm"] == "polychromic" else 3.0} for run in results.runs]
@@ -209,7 +252,7 @@ def test_runs_that_differ_in_times_and_costs_alone_give_the_same_report(toy_stud
     assert pages[0].read_bytes() == pages[1].read_bytes()
     costs = [page.with_name("costs.html").read_text() for page in pages]
     assert costs[0] != costs[1]
-    for told in ('id="table-cost"', 'id="figure-cost_gain"', "seed-42/run.json", "One training took"):
+    for told in ('id="table-cost"', 'id="figure-cost_gain"', "seed-42/run.json", "One training of Polychromic took"):
         assert told in costs[1]
 
 
@@ -236,7 +279,7 @@ def test_one_remark_a_kind(toy_study):
         [remark] = [remark for remark in found if remark.topic == topic]
         assert told in remark.text
     values = len(results.summary.query("metric == 'distinct_2' and domain != 'pooled'"))
-    assert [remark.text for remark in found if remark.topic == "data"] == [
+    assert [remark.text for remark in found if remark.topic == "data"][:1] == [
         "Measures of words are undefined where a prompt's samples have too few of them: Distinct-2. In Social replies, "
         "Code, Creative writing, Question answering, 2 of 12 prompts have no value "
         f"({values} combinations of arm, temperature and metric) and are left out of its means and comparisons."
@@ -273,6 +316,21 @@ def test_a_folder_of_an_older_version_is_refused_by_name(toy_study, tmp_path, fi
         pd.read_parquet(path).drop(columns=gone).to_parquet(path)
     with pytest.raises(StudyError, match=rf"{path.name} has no {gone}: another version .* or delete .*`snakemake \w+`"):
         write_report(copied)
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["statistics/summary.parquet", "qa/lora/audit.json", "qa/lora/seed-42/train_log.jsonl", "qa/calibration.json"],
+)
+def test_a_corrupt_file_is_named_with_the_remedy(toy_study, tmp_path, file):
+    copied = shutil.copytree(toy_study, tmp_path / "toy")
+    (copied / file).write_bytes(b"\x00\xff[1")
+    with pytest.raises(StudyError, match=rf"{Path(file).name}: .*Delete it"):
+        read_results(copied)
+    if file.endswith("audit.json"):
+        (copied / file).write_text("[1, 2]")
+        with pytest.raises(StudyError, match=r"audit\.json: .*Delete it"):
+            read_results(copied)
 
 
 def test_remarks_find_what_limits_a_study(toy_study):

@@ -8,6 +8,7 @@ from typing import Any
 
 from polychromic.config.study import DerivedArm, PromptArm, Study, TrainArm
 from polychromic.errors import nearest
+from polychromic.metric_registry import METRICS
 
 # Folders of a study beside those of its domains, and of a domain beside those of its arms.
 FOLDERS = {"base", "benchmarks", "figures", "logs", "paper", "raw", "statistics", "tables"}
@@ -136,10 +137,11 @@ def _domain(study: Study, name: str) -> Iterator[str]:
             f"domains.{name}.verifier is a judge, but judge.provider is offline, which cannot grade an answer: set "
             "judge.provider (anthropic or openai) and judge.model, or take verifier kind similarity"
         )
-    if metric in ("exact_match", "token_f1") and kind != "answer":
+    needs = METRICS[metric].needs
+    if "answers" in needs and kind != "answer":
         yield (
             f"domains.{name}.quality_metric is {metric}, which only verifier kind answer measures (here {kind}): "
             "choose rouge_l or bertscore"
         )
-    if metric == "bertscore" and not study.metrics.bertscore:
-        yield f"domains.{name}.quality_metric is bertscore, but metrics.bertscore is false: measure it"
+    if "bertscore" in needs and not study.metrics.bertscore:
+        yield f"domains.{name}.quality_metric is {metric}, but metrics.bertscore is false: measure it"

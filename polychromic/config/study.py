@@ -14,12 +14,14 @@ from polychromic.data.filters import FILTERS
 from polychromic.data.sources import SOURCES
 from polychromic.data.splitting import Split
 from polychromic.errors import nearest
-from polychromic.settings import OneOf, Settings
+from polychromic.metric_registry import quality_metric, quality_metrics
+from polychromic.settings import NameThat, OneOf, Settings
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 AnyFilter = Annotated[Any, OneOf(FILTERS, "filter")]
 Source = Annotated[Any, OneOf(SOURCES, "format")]
+QualityMetric = Annotated[str, NameThat(quality_metric, quality_metrics)]
 
 
 class Model(Settings):
@@ -138,7 +140,7 @@ class Domain(Settings):
     split: Split = Split()
     verifier: Verifier
     diversity: Diversity = Diversity()
-    quality_metric: Literal["rouge_l", "rouge_1", "rouge_2", "bertscore", "exact_match", "token_f1"] = "rouge_l"
+    quality_metric: QualityMetric = "rouge_l"
     """The domain's single-answer quality beside Pass@1; non-inferiority is asked of both."""
     max_new_tokens: int = Field(256, ge=1)
 

@@ -157,12 +157,15 @@ def numbers(results: Results) -> dict[str, str]:
         "TotalDollars": f"{trained['dollars']:.2f}",
         **_settings(results),
     }
+    pooled, placebos = results.verdict["pooled"], results.verdict["placebos"]
+    for column, name in (("difference", "Gain"), ("low", "GainLow"), ("high", "GainHigh")):
+        found[f"{name}Pooled"] = f"{pooled[column]:+.3f}".replace("-", "−")
+    found |= {"NumPlacebos": len(placebos), "NumPlacebosSupported": sum(p["supported"] for p in placebos)}
     found["NumUntrainedAbove"] = sum(bool(verdict[domain]["untrained_above"]) for domain in domains)
     for flag, name in (
         ("superior", "Superior"),
         ("noninferior", "Noninferior"),
         ("supported", "Supported"),
-        ("above_frontier", "AboveFrontier"),
     ):
         found[f"Num{name}"] = sum(bool(verdict[domain][flag]) for domain in domains)
     for domain in domains:

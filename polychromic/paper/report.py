@@ -70,17 +70,24 @@ def render(results: Results, samples: dict[str, Any], *, title: str = "") -> str
     """The report as text. `samples` is what `read_samples` returns."""
     results.require("verdict", "summary", "pairwise", "hypotheses")
     before, now = plan_hashes(results)
+    common = _common(results, title, of_times=False)
+    figures = common.pop("figures")
     return (
         _environment()
         .get_template("report.html.j2")
         .render(
-            **_common(results, title, of_times=False),
+            **common,
             headline=headline(results),
+            light=light(results),
+            placebo_line=placebo_line(results),
             fine_tuning_cost=fine_tuning_cost(results),
             domains={domain: results.verdict["domains"][domain] for domain in results.domains()},
             claims=claims(results),
             null_control=null_control(results),
             remarks=remarks(results),
+            front=next((figure for figure in figures if figure["name"] == "frontier"), None),
+            figures=[figure for figure in figures if figure["name"] != "frontier"],
+            at_a_glance=("placebos", "peers", "replication"),
             samples=samples,
             samples_json=_inside_script(samples),
             arm_names={arm: labels.arm(arm) for shown in samples.values() for arm in shown["arms"]},
@@ -115,22 +122,44 @@ def _common(results: Results, title: str, *, of_times: bool) -> dict[str, Any]:
 
 def headline(results: Results) -> str:
     """The verdict in one sentence, from verdict.json alone."""
-    domains = results.verdict["domains"]
-    arm = labels.arm(results.primary)
-    total, k = len(domains), results.deepest.removeprefix("pass_at_")
-
-    def among(flag: str) -> str:
-        count = sum(bool(value[flag]) for value in domains.values())
-        return f"all {total}" if count == total > 1 else f"none of {total}" if count == 0 else f"{count} of {total}"
-
+    domains, pooled = results.verdict["domains"], results.verdict["pooled"]
+    total, count = len(domains), sum(bool(value["supported"]) for value in domains.values())
+    arm, k = labels.arm(results.primary), results.deepest.removeprefix("pass_at_")
+    opening = "Supported" if pooled["supported"] else "Not supported"
+    finds = "finds" if pooled["superior"] else "is not shown to find"
+    cost = "keeps" if pooled["noninferior"] else "is not shown to keep"
+    several = " over all domains" if total > 1 else ""
+    alone = f" Supported in {count or 'none'} of {total} domains by itself." if several else ""
     return (
-        f"Supported in {among('supported')}{' domains' if total > 1 else ''}: {arm} finds a passing "
-        f"answer among {k} more "
-        f"often than {labels.arm(results.control)} in {among('superior')}, and costs the single answer no "
-        f"more than "
-        f"the margin in "
-        f"{among('noninferior')}."
+        f"{opening}{several}: {arm} {finds} a passing answer among {k} more often than "
+        f"the tuned control ({labels.effect(pooled)}), and {cost} the single answer within the margin.{alone}"
     )
+
+
+def placebo_line(results: Results) -> str:
+    """What the placebos did, in one sentence."""
+    placebos = results.verdict["placebos"]
+    won = [placebo["name"] for placebo in placebos if placebo["supported"]]
+    if not placebos:
+        return "No placebo could be run: the rule has not been tested in this study."
+    if won:
+        return (
+            f"{len(won)} of {len(placebos)} placebos are supported too ({', '.join(won)}), and must not be: do not "
+            "trust this verdict."
+        )
+    return (
+        f"All {len(placebos)} placebos fail, as they must." if len(placebos) > 1 else "The placebo fails, as it must."
+    )
+
+
+def light(results: Results) -> str:
+    """The colour of the headline: "good", "bad", "open", or "doubt" where a placebo is supported."""
+    verdict = results.verdict
+    if any(placebo["supported"] for placebo in verdict["placebos"]):
+        return "doubt"
+    if verdict["pooled"]["supported"]:
+        return "good"
+    return "bad" if any(value["harmed"] for value in verdict["domains"].values()) else "open"
 
 
 def read_figures(folder: Path, *, of_times: bool) -> list[dict[str, str]]:
@@ -269,5 +298,6 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["arm_name"] = labels.arm
     environment.filters["sentence"] = lambda text: text[:1].upper() + text[1:]
     return environment

@@ -93,12 +93,12 @@ def pooled(found: Pooled, arm: str, metric: str, domains: int) -> str:
     if not all(margin > 0 for margin in found.margins):
         cost = "whether it costs the single answer cannot be assessed, as fine-tuning gained nothing there"
     else:
-        margins = "/".join(f"{margin:.3g}" for margin in dict.fromkeys(found.margins))
         shown = "is kept" if found.noninferior else "is not shown to be kept"
         losses = " and ".join(
-            f"{label} {effect(value)}" for label, value in zip(("Pass@1", "quality"), found.losses, strict=True)
+            f"{name} {effect(value)}, margin {margin:.3f}"
+            for name, value, margin in zip(("Pass@1", "quality"), found.losses, found.margins, strict=True)
         )
-        cost = f"the single answer {shown} within {margins} ({losses})"
+        cost = f"the single answer {shown} within the margin ({losses})"
     text = f"{where}{name}'s best {metric} is {relation} the tuned control's{over}: {effect(found.gain)}; {cost}."
     return text[:1].upper() + text[1:]
 

@@ -22,9 +22,12 @@ TABLES: Registry[Callable[..., Any]] = Registry(
     "table",
     {
         "main": f"{_HERE}.main",
+        "decision": f"{_HERE}.verdict",
+        "peers": f"{_HERE}.verdict",
+        "placebos": f"{_HERE}.verdict",
+        "replication": f"{_HERE}.verdict",
         "pairwise": f"{_HERE}.pairwise",
         "frontier": f"{_HERE}.frontier",
-        "chosen_temperature": f"{_HERE}.frontier",
         "judge": f"{_HERE}.judge",
         "ablations": f"{_HERE}.ablations",
         "cost": f"{_HERE}.cost",
