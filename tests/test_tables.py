@@ -8,10 +8,12 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from polychromic import labels
 from polychromic.errors import StudyError
-from polychromic.paper import table_formats, tables
+from polychromic.paper import table_formats
+from polychromic.paper.latex import latex
 from polychromic.paper.results import Results, is_ablation, read_results
+from polychromic.paper.tables import TABLES
+from polychromic.paper.tables.main import best_arm
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +22,7 @@ def results(toy_study) -> Results:
 
 
 def test_main_csv_has_the_agreed_header_and_every_cell(results, tmp_path):
-    path = table_formats.save(tables.main(results), tmp_path / "main")[0]
+    path = table_formats.save(TABLES["main"](results), tmp_path / "main")[0]
     lines = path.read_text().splitlines()
     assert lines[0] == "domain,metric,arm,value,low,high,n,signature"
     rows = list(csv.DictReader(lines))
@@ -29,11 +31,11 @@ def test_main_csv_has_the_agreed_header_and_every_cell(results, tmp_path):
     n = {(row["domain"] == "pooled", row["metric"]): int(row["n"]) for row in rows}
     assert (n[False, "pass_at_10"], n[True, "pass_at_10"]) == (36, 144), "prompts x seeds, pooled over four domains"
     assert n[False, "distinct_2"] == 30, "undefined for two prompts"
-    assert "10 prompts" in tables.main(results).caption
+    assert "10 prompts" in TABLES["main"](results).caption
 
 
 def test_every_row_of_every_csv_has_its_n_and_signature(results):
-    for name, make in tables.TABLES.items():
+    for name, make in TABLES.items():
         if (made := make(results)) is None:
             continue
         data = made.data
@@ -42,14 +44,14 @@ def test_every_row_of_every_csv_has_its_n_and_signature(results):
 
 
 def test_the_frontier_is_tabulated(results):
-    frontier = tables.frontier(results)
+    frontier = TABLES["frontier"](results)
     cells = frontier.cells.assign(domain=frontier.groups)
     assert set(cells[cells["Arm"] == "Zero-shot"]["T"]) == {"0.7"}, "prompt arms have one temperature"
     assert set(cells[cells["Arm"] == "LoRA"]["Above the frontier by"]) == {"–"}
 
 
 def test_the_decision_is_tabulated_for_every_arm(results):
-    decision = tables.TABLES["decision"](results)
+    decision = TABLES["decision"](results)
     row = results.hypotheses.query("hypothesis == 'superiority' and domain == 'code' and arm == 'polychromic'").iloc[0]
     cells = decision.cells.assign(domain=decision.groups)
     cell = cells[(cells["domain"] == "Code") & (cells["Arm"] == "Polychromic")].iloc[0]
@@ -59,23 +61,23 @@ def test_the_decision_is_tabulated_for_every_arm(results):
 
 
 def test_placebos_and_peers_are_tabulated_and_replication_only_where_it_was_run(results):
-    placebos = tables.TABLES["placebos"](results)
+    placebos = TABLES["placebos"](results)
     assert set(placebos.cells["Placebo"]) == {placebo["name"] for placebo in results.verdict["placebos"]}
-    peers = tables.TABLES["peers"](results)
+    peers = TABLES["peers"](results)
     assert "●" in set(peers.cells["Front"])
     assert set(peers.data["role"]) >= {"primary", "control", "peer", "untrained"}
-    assert tables.TABLES["replication"](results) is None
+    assert TABLES["replication"](results) is None
     differences = {"toy": 0.1, "toy-2": 0.2, "toy-3": 0.15}
     row = {"differences": differences, "difference": 0.15, "low": 0.03, "high": 0.27}
     found = {"studies": list(differences), "missing": [], "rows": {"code": row, "pooled": row}}
     again = replace(results, verdict=results.verdict | {"replication": found})
-    table = tables.TABLES["replication"](again)
+    table = TABLES["replication"](again)
     assert "2 degrees of freedom" in table.caption
     assert set(table.data["n"]) == {3}
 
 
 def test_the_judge_table_counts_and_controls_for_length(results):
-    table = tables.judge(results)
+    table = TABLES["judge"](results)
     rows = table.data.set_index(["domain", "arm", "metric"])["value"]
     judged = results.judge.query("domain == 'qa' and arm == 'polychromic'")
     assert rows["qa", "polychromic", "judge_ties"] == (judged["winner"] == "tie").mean()
@@ -84,14 +86,14 @@ def test_the_judge_table_counts_and_controls_for_length(results):
     )
     assert 0 < rows["qa", "polychromic", "judge_win_rate_length_controlled"] < 1
     unread = results.judge.assign(winner=None, parse_failures=2)
-    all_unread = tables.judge(replace(results, judge=unread)).cells
+    all_unread = TABLES["judge"](replace(results, judge=unread)).cells
     assert (all_unread["Comparisons"] == "0").all()
     assert (all_unread["Unread replies"] == "100.0%").all()
-    assert tables.judge(replace(results, judge=pd.DataFrame())) is None
+    assert TABLES["judge"](replace(results, judge=pd.DataFrame())) is None
 
 
 def test_numbers_of_the_csv_are_those_of_the_summary(results):
-    data = tables.main(results).data.set_index(["domain", "metric", "arm"])
+    data = TABLES["main"](results).data.set_index(["domain", "metric", "arm"])
     summary = results.summary[results.summary["temperature"] == 0.7].set_index(["domain", "metric", "arm"])
     for column in ("value", "low", "high"):
         pd.testing.assert_series_equal(data[column], summary.loc[data.index, column])
@@ -106,7 +108,7 @@ def two_arms(first: float, second: float, p_holm: float, metric: str = "pass_at_
         [("code", metric, "polychromic", "lora", 0.7, p_holm)],
         columns=["domain", "metric", "arm", "control", "temperature", "p_holm"],
     )
-    return tables.best_arm(summary, pairwise, "code", metric, ["lora", "polychromic"], alpha=0.05)
+    return best_arm(summary, pairwise, "code", metric, ["lora", "polychromic"], alpha=0.05)
 
 
 @pytest.mark.parametrize(
@@ -124,16 +126,15 @@ def test_best_is_marked_only_where_the_test_supports_it(first, second, p_holm, m
 
 
 def test_bold_reaches_both_renderings(results):
-    table = tables.main(results)
+    table = TABLES["main"](results)
     marked = replace(table, best={(3, "Pass@10")})
     text = table.cells["Pass@10"].iloc[3]
     assert f"**{text}**" in table_formats.markdown(marked)
-    assert rf"\textbf{{{labels.latex(text)}}}" in table_formats.latex(marked)
+    assert rf"\textbf{{{latex(text)}}}" in table_formats.latex(marked)
 
 
 def test_every_row_of_the_tabular_has_its_columns(results):
-    assert set(tables.TITLES) == set(tables.TABLES)
-    for make in tables.TABLES.values():
+    for make in TABLES.values():
         if (table := make(results)) is None:
             continue
         for line in table_formats.latex(table).splitlines():
@@ -146,12 +147,12 @@ def test_undefined_is_a_dash_not_a_zero(results):
     summary = results.summary.copy()
     first = (summary["metric"] == "pass_at_10") & (summary["arm"] == "lora") & (summary["domain"] == "code")
     summary.loc[first, ["value", "low", "high"]] = float("nan")
-    cells = tables.main(replace(results, summary=summary)).cells
+    cells = TABLES["main"](replace(results, summary=summary)).cells
     assert (cells["Pass@10"] == "– [–, –]").sum() == 1
 
 
 def test_ablations_change_one_setting_and_what_changes_more_stands_last(results):
-    table = tables.ablations(results)
+    table = TABLES["ablations"](results)
     settings = [s for s, group in zip(table.cells["Setting"], table.groups, strict=True) if group == "Code"]
     levels = ["λ = 0.1", "λ = 0.3", "λ = 0.5", "N = 2", "N = 3", "rank = 8", "rank = 16"]
     assert settings == [*levels, "LoRA, r8"]
@@ -163,7 +164,7 @@ def test_ablations_change_one_setting_and_what_changes_more_stands_last(results)
 
 
 def test_cost_sums_every_training(results):
-    table = tables.cost(results)
+    table = TABLES["cost"](results)
     assert len(table.data) == len(results.runs)
     hours = sum(run["seconds"]["total"] for run in results.runs) / 3600
     assert f"{hours:.2f} hours" in table.caption
@@ -171,11 +172,11 @@ def test_cost_sums_every_training(results):
 
 def test_what_is_missing_is_said(results):
     with pytest.raises(StudyError, match=r"statistics/pairwise\.parquet"):
-        tables.main(Results(study="x", summary=results.summary))
+        TABLES["main"](Results(study="x", summary=results.summary))
     main_arms = results.pairwise[~results.pairwise["arm"].map(is_ablation)]
-    assert tables.ablations(replace(results, pairwise=main_arms, runs=[])) is None
-    assert tables.cost(replace(results, runs=[])) is None
+    assert TABLES["ablations"](replace(results, pairwise=main_arms, runs=[])) is None
+    assert TABLES["cost"](replace(results, runs=[])) is None
 
 
 def test_latex_escapes_what_pdflatex_would_choke_on():
-    assert labels.latex("5 % of λ_x & −.02 {a}") == r"5 \% of $\lambda$\_x \& $-$.02 \{a\}"
+    assert latex("5 % of λ_x & −.02 {a}") == r"5 \% of $\lambda$\_x \& $-$.02 \{a\}"

@@ -1,26 +1,25 @@
 """Which samples pass; and an audit of what can be wrong with samples."""
 
-import json
-from pathlib import Path
-
 import _fork
 import pandas as pd
 from _job import job, progress
-from _samples import read_prompts, stacked, write_parquet
+from _samples import read_prompts, stacked
 
 from polychromic.embedding import Embeddings
-from polychromic.files import write_json
+from polychromic.files import read_json, write_json
 from polychromic.metrics.audit import audit_samples
+from polychromic.metrics.signed_tables import sign, verdict_signature
+from polychromic.parquet import write_parquet
 from polychromic.verifiers import make_verifier, verify_all
 
 COLUMNS = ["seed", "prompt_id", "temperature", "sample", "passed", "status", "score", "label"]
 
 with job(snakemake) as p:
-    settings = dict(p["verifier"])
-    if snakemake.input.similarity:
-        calibration, *embeddings = snakemake.input.similarity
-        settings["encode"] = Embeddings(*embeddings).encode
-        settings["threshold"] = json.loads(Path(calibration).read_text(encoding="utf-8"))["threshold"]
+    settings, encoder = dict(p["verifier"]), ""
+    if snakemake.input.calibration:
+        settings["threshold"] = read_json(snakemake.input.calibration)["threshold"]
+        vectors = Embeddings(*snakemake.input.embeddings)
+        settings["encode"], encoder = vectors.encode, vectors.made_by
     if settings["kind"] == "judge":
         from _judge import model_judge
 
@@ -42,7 +41,7 @@ with job(snakemake) as p:
         files = snakemake.input.samples if part == "test" else snakemake.input.samples_val
         samples, records = stacked(files), read_prompts(snakemake.input[part])
         passes = verify(samples, records)
-        write_parquet(passes, target)
+        write_parquet(target, sign(passes, {"pass_at": verdict_signature(settings["kind"], encoder)}))
         if part == "test":
             audit = audit_samples(samples, records, passes)
             write_json(snakemake.output.audit, audit)

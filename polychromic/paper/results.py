@@ -1,16 +1,15 @@
 """A study's results folder, read once into plain values for figures, tables, the report and the paper.
 
-Nothing here is computed and nothing is written. A file that is not there leaves its value empty; what
-*must* be there for a purpose is asked for by `require`, which names the missing file and the rule that
-makes it.
+Nothing is computed or written here. A missing file leaves its value empty; `require` raises for what a caller cannot do
+without, naming the file and the target that makes it.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
+from math import nan
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +17,8 @@ import numpy as np
 import pandas as pd
 
 from polychromic.errors import StudyError
+from polychromic.files import read_json
+from polychromic.parquet import read_parquet
 
 # The order in which arms are drawn and listed; arms that are not named here (ablations, new peers)
 # follow by name.
@@ -37,6 +38,8 @@ ARM_ORDER = (
     "scaled",
 )
 DOMAIN_ORDER = ("social", "code", "creative", "qa")
+# Values of JSON reports that are numbers, null where undefined.
+NUMBERS = ("true_pass", "false_pass", "difference", "low", "high", "p_holm")
 # Studies of the same name and an ending, whose verdicts are shown beside the study's.
 BESIDE = ("null", "ablations")
 
@@ -272,7 +275,7 @@ def read_results(folder: str | Path) -> Results:
     def frames(name: str) -> pd.DataFrame:
         parts = []
         for path, of in found(name):
-            frame = pd.read_json(path, lines=True) if path.suffix == ".jsonl" else read_parquet(path)
+            frame = _read_log(path) if path.suffix == ".jsonl" else read_parquet(path)
             _check(path, SOURCES[name], frame.columns)
             parts.append(frame.assign(**of))
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
@@ -281,7 +284,7 @@ def read_results(folder: str | Path) -> Results:
         for path, of in found(name):
             value = read_json(path)
             _check(path, SOURCES[name], value)
-            yield tuple(of.values()), value
+            yield tuple(of.values()), _with_nan(value)
 
     def document(name: str) -> dict[str, Any]:
         return next((value for _, value in documents(name)), {})
@@ -303,27 +306,27 @@ def read_results(folder: str | Path) -> Results:
     )
 
 
+def _with_nan(value: Any) -> Any:
+    """NaN where a report holds null for a number: of the rates of a calibration and the effects of a verdict."""
+    if not isinstance(value, dict):
+        return value
+    return {key: nan if inner is None and key in NUMBERS else _with_nan(inner) for key, inner in value.items()}
+
+
+def _read_log(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_json(path, lines=True)
+    except ValueError as error:  # not JSON, or not UTF-8
+        raise StudyError(f"{path}: not JSON lines ({error}). Delete it and run `snakemake models`.") from error
+
+
 def _check(path: Path, source: Source, found: Container[str]) -> None:
     """Refuse a file of another version of the project."""
+    if not isinstance(found, (dict, pd.Index)):
+        raise StudyError(f"{path}: not a JSON object. Delete it and run `snakemake {source.target}`.")
     absent = [name for name in source.needs if name not in found]
     if absent:
         raise StudyError(
             f"{path} has no {absent[0]}: another version of the project wrote it. Read the study with that version, "
             f"or delete the file and run `snakemake {source.target}`."
         )
-
-
-def read_parquet(path: Path, **options: Any) -> pd.DataFrame:
-    """A parquet file as a frame; an unreadable one is named in the StudyError."""
-    try:
-        return pd.read_parquet(path, **options)
-    except (OSError, ValueError) as error:  # pyarrow's errors are subclasses of these two
-        raise StudyError(f"{path}: not a readable parquet file ({error}). Delete it and re-run its rule.") from error
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON file as a dict; an unreadable one is named in the StudyError."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise StudyError(f"{path}: not JSON ({error}). Delete it and re-run its rule.") from error

@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 
 from polychromic import labels
-from polychromic.metrics.signatures import signature
+from polychromic.metric_registry import column_of
+from polychromic.metrics.signatures import signature, with_details
+from polychromic.metrics.signed_tables import recorded
 from polychromic.statistics.arrays import JUDGE, Array, Key, Tables, Values, read_values
 from polychromic.statistics.effect_sizes import mann_whitney_u, paired_effect, pooled_effect
 from polychromic.statistics.front import frontier_gain
@@ -46,7 +48,7 @@ class Analysis:
     warnings: list[str]
 
 
-def analyse(tables: Tables, plan: Mapping[str, Any], *, encoder: str = "minilm") -> Analysis:
+def analyse(tables: Tables, plan: Mapping[str, Any]) -> Analysis:
     """All statistics of a study.
 
     Args:
@@ -54,7 +56,6 @@ def analyse(tables: Tables, plan: Mapping[str, Any], *, encoder: str = "minilm")
             and judge may be missing or empty.
         plan: the analysis plan: `arms`, `arm_kinds`, `seeds`, `domains` ({name: {"quality_metric"}}), `k`,
             `sampling` (samples, temperature, frontier) and `plan` (control, alpha, margin, replicates, seed).
-        encoder: for the signatures.
 
     Raises:
         StudyError: for tables that do not hold what the plan asks for, naming the file and what is wrong.
@@ -63,7 +64,8 @@ def analyse(tables: Tables, plan: Mapping[str, Any], *, encoder: str = "minilm")
     lonely = values.of_one_seed()
     controls = [arm for arm in plan["plan"].get("controls", ()) if arm not in lonely]
     plan = {**plan, "plan": {**plan["plan"], "controls": controls}}
-    signed = cache(partial(_signature, encoder, plan["sampling"]["samples"]))
+    written = recorded(frame for arms in tables.values() for kinds in arms.values() for frame in kinds.values())
+    signed = cache(partial(_signature, written, plan["sampling"]["samples"]))
     means = arm_means(values, plan)
     pairwise = compare(values, plan, signed)
     frontier = frontier_table(values, means, plan, signed)
@@ -78,7 +80,12 @@ def analyse(tables: Tables, plan: Mapping[str, Any], *, encoder: str = "minilm")
         rulings=rulings,
         placebos=run_placebos(values, plan, rulings),
         peers=peers,
-        notes=[*_one_seed(plan), *values.notes(), *_bounds_of_the_rule(plan, rulings)],
+        notes=[
+            *_one_seed(plan),
+            *_several_versions(written),
+            *values.notes(),
+            *_bounds_of_the_rule(plan, rulings),
+        ],
         warnings=[*censored(plan, peers), *seed_warnings(values, plan, peers)],
     )
 
@@ -302,18 +309,35 @@ def _nothing(n_prompts: int, n_seeds: int) -> Comparison:
     return Comparison(*(np.nan,) * 6, over="undefined", n_prompts=n_prompts, n_seeds=n_seeds)
 
 
-def _signature(encoder: str, samples: int, metric: str, **sizes: int) -> str:
-    return signature(metric, model=encoder, n=1 if metric.startswith(JUDGE) else samples, **sizes)
+def _signature(written: Mapping[str, list[str]], samples: int, metric: str, **sizes: int) -> str:
+    """A metric's signature as the tables hold it; pass@k and the win rates are made here, of signed verdicts."""
+    if metric.startswith("pass_at_"):
+        signatures = ["|".join([signature(metric), " or ".join(written.get("pass_at", ["verifier:unsigned"]))])]
+    elif metric.startswith(JUDGE):
+        signatures = [signature(metric)]
+    else:
+        signatures = written.get(metric, [f"{metric}|unsigned"])
+    return with_details(" or ".join(signatures), n=1 if metric.startswith(JUDGE) else samples, **sizes)
 
 
-UNBOUNDED = ("length", "perplexity", "classes", "vendi", "compression_ratio", "bertscore", "tokens")
+def _several_versions(written: Mapping[str, list[str]]) -> list[str]:
+    """That tables of different versions are compared, by metric."""
+    mixed = [labels.metric(metric) for metric, found in written.items() if len(found) > 1 and metric != "pass_at"]
+    if not mixed:
+        return []
+    return [
+        f"{', '.join(mixed)}: the arms' values were made by different versions or models, which their signatures name. "
+        "Make them again before comparing them."
+    ]
 
 
 def _within_range(metric: str, mean: Comparison) -> Comparison:
-    """An interval of a metric in [0, 1] ends there."""
-    if metric.removesuffix("_passing").removesuffix("_cut") in UNBOUNDED or not 0 <= mean.difference <= 1:
+    """An interval of a metric ends at the metric's bounds."""
+    column = column_of(metric)
+    if column is None:
         return mean
-    return replace(mean, low=max(mean.low, 0.0), high=min(mean.high, 1.0))
+    least, most = column.metric.bounds
+    return replace(mean, low=max(mean.low, least), high=min(mean.high, most))
 
 
 def _one_seed(plan: Mapping[str, Any]) -> list[str]:

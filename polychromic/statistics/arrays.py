@@ -6,7 +6,7 @@ in silence.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ import pandas as pd
 
 from polychromic import labels
 from polychromic.errors import StudyError
+from polychromic.metric_registry import column_of
 from polychromic.metrics.passk import pass_at_k
 from polychromic.statistics.win_rate import POINTS
 
@@ -76,27 +77,22 @@ class Values:
         domains = ", ".join(dict.fromkeys(labels.domain(key[0]) for key in keys))
         holes, sizes = zip(*(self.undefined[key] for key in keys), strict=True)
         return (
-            f"{why}: {metrics}. In {domains}, {_span(holes)} of {_span(sizes)} prompts have no value ({len(keys)} "
-            f"combination{'s' if len(keys) > 1 else ''} of arm, temperature and metric) and are left out of its means "
-            "and comparisons."
+            f"{why}: {metrics}. In {domains}, {labels.span(holes)} of {labels.span(sizes)} prompts have no value "
+            f"({len(keys)} combination{'s' if len(keys) > 1 else ''} of arm, temperature and metric) and are left "
+            "out of its means and comparisons."
         )
 
 
-def _why_undefined(metric: str) -> str:
-    """By which rule a metric may have no value, in words."""
-    if metric.endswith("_passing"):
+def _why_undefined(name: str) -> str:
+    """When a metric may have no value, in words."""
+    if name.endswith("_passing"):
         return "Diversity among passing samples is undefined where too few of a prompt's samples pass"
-    if metric == JUDGE:
-        return "A comparison counts only where the judge's replies could be read"
-    if metric == "perplexity":
-        return "Perplexity is undefined where prompt and target do not fit into the model"
-    if metric == "rouge_2":
-        return "ROUGE-2 is undefined where no reference has two words"
-    return "Measures of words are undefined where a prompt's samples have too few of them"
+    return _declared_undefined(name) or f"{labels.metric(name)} has no value"
 
 
-def _span(counts: Sequence[int]) -> str:
-    return f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+def _declared_undefined(name: str) -> str:
+    column = column_of(name)
+    return column.metric.undefined if column else ""
 
 
 def read_values(tables: Tables, plan: Mapping[str, Any]) -> Values:
@@ -206,10 +202,6 @@ def _arrays(frames, kind, file, plan, prompts: pd.Index) -> dict[float, dict[str
     return {t: {m: cube[i, ..., j] for j, m in enumerate(metrics)} for i, t in enumerate(temperatures)}
 
 
-# ROUGE-2 needs a reference of two words; a perplexity needs prompt and target to fit into the model.
-MAY_BE_UNDEFINED = ("rouge_2", "perplexity")
-
-
 def _settle_undefined(values: Values, domain: str, tables: Mapping[str, Mapping[str, pd.DataFrame]]) -> None:
     """Drop metrics that no arm has at a temperature; note undefined diversity, refuse holes in quality."""
     groups: dict[tuple[float, str], list[Key]] = {}
@@ -232,7 +224,7 @@ def _settle_undefined(values: Values, domain: str, tables: Mapping[str, Mapping[
             arm = key[1]
             if not hole.any():
                 continue
-            if metric in tables[arm]["quality"].columns and metric not in MAY_BE_UNDEFINED:
+            if metric in tables[arm]["quality"].columns and not _declared_undefined(metric):
                 _whole(values.test[key], f"{domain}/{arm}/quality.parquet, T = {temperature}", metric)
             values.undefined[key] = int(hole.any(1).sum()), len(hole)
 

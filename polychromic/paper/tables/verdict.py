@@ -8,8 +8,10 @@ from typing import Any
 import pandas as pd
 
 from polychromic import labels
+from polychromic.paper import wording
 from polychromic.paper.results import Results, is_ablation
-from polychromic.paper.table_formats import Table, number, p_value, with_interval
+from polychromic.paper.table_formats import Table, number, p_cell, with_interval
+from polychromic.paper.tables import table
 
 ROLES = {
     "primary": "primary",
@@ -22,6 +24,7 @@ KINDS = {"temperature": "The control at another temperature", "family": "Members
 KINDS |= {"seeds": "The control with other seeds"}
 
 
+@table("decision", title="The decision, arm by arm")
 def decision(results: Results) -> Table:
     """What the rule asked of each arm, and found; the CSV has a row a question."""
     results.require("hypotheses")
@@ -40,7 +43,7 @@ def decision(results: Results) -> Table:
                 line["Tuned control"] = labels.arm(gain["control"])
                 line["T"] = f"{gain['temperature']:g} / {gain['control_temperature']:g}"
             line[f"Δ best {labels.metric(results.deepest)}"] = _effect(gain)
-            line["p (Holm)"] = p_value(gain["p"] if domain == "pooled" else gain["p_holm"])
+            line["p (Holm)"] = p_cell(gain["p"] if domain == "pooled" else gain["p_holm"])
             losses = asked[asked["hypothesis"] == "noninferiority"]
             for name in ("Pass@1", "quality"):
                 found = losses[(losses["metric"] == "pass_at_1") == (name == "Pass@1")]
@@ -57,7 +60,7 @@ def decision(results: Results) -> Table:
         f"{labels.metric(results.deepest)} against that of the tuned control, chosen on validation prompts among the "
         f"family of {labels.arm(results.control)} without this arm; its best Pass@1 and quality metric against "
         f"{labels.arm(results.control)}'s. kept: whether a loss of the margin is excluded. "
-        f"{labels.intervals(rows).capitalize()}; {labels.sizes(rows)}.",
+        f"{wording.intervals(rows).capitalize()}; {wording.sizes(rows)}.",
     )
 
 
@@ -71,6 +74,7 @@ def _kept(row: pd.Series) -> str:
     return f"{'yes' if row['holds'] else 'no'} (−{row['margin']:.3g})"
 
 
+@table("placebos", title="Placebos")
 def placebos(results: Results) -> Table | None:
     """Treatments that must not win, put through the whole rule. None where none could be run."""
     results.require("verdict", "hypotheses")
@@ -106,6 +110,7 @@ def placebos(results: Results) -> Table | None:
     )
 
 
+@table("peers", title="All arms at their best temperatures")
 def peers(results: Results) -> Table:
     """All arms at their best temperatures, and who is on the front of best Pass@1 and best Pass@k."""
     results.require("verdict", "hypotheses")
@@ -152,6 +157,7 @@ def peers(results: Results) -> Table:
     )
 
 
+@table("replication", title="Replication on other bases")
 def replication(results: Results) -> Table | None:
     """The gain over studies on other bases. None where no other was run."""
     results.require("verdict", "hypotheses")
