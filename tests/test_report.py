@@ -15,17 +15,8 @@ from browser import measure
 from study_fixture import ARMS
 
 from polychromic.errors import StudyError
-from polychromic.paper.caveats import claims, fine_tuning_cost, null_control, remarks, training_cost
-from polychromic.paper.report import (
-    headline,
-    inline_svg,
-    light,
-    placebo_line,
-    read_samples,
-    render,
-    render_costs,
-    write_report,
-)
+from polychromic.paper.caveats import claims, fine_tuning_cost, null_control, placebo_line, remarks, training_cost
+from polychromic.paper.report import headline, inline_svg, light, read_samples, render, render_costs, write_report
 from polychromic.paper.results import Results, read_results
 
 
@@ -122,6 +113,7 @@ def test_a_placebo_that_wins_turns_the_headline_yellow(toy_study):
     placebos[0]["supported"] = True
     doubtful = replace(results, verdict=results.verdict | {"placebos": placebos})
     assert light(doubtful) == "doubt"
+    assert "placebos" in topics(doubtful)
     html = render(doubtful, {})
     assert 'class="lead headline doubt"' in html
     assert f"1 of {len(placebos)} placebos are supported too ({placebos[0]['name']})" in html

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from test_analysis import make_plan, make_tables, replaced
 
 from polychromic.errors import StudyError
@@ -71,6 +73,18 @@ def test_the_choice_of_temperature_is_part_of_the_error():
 def test_the_tuned_control_may_not_pay_more_than_the_margin():
     assert choose([0.4, 0.36, 0.2], [0.5, 0.6, 0.9], 0.05) == 1
     assert choose([0.4, 0.3, 0.2], [0.5, 0.6, 0.9], 0.05) == 0
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=6),
+    st.floats(0.001, 0.5),
+)
+def test_the_tuned_control_is_the_best_of_those_that_keep_pass_at_1(members, margin):
+    ones, deep = zip(*members, strict=True)
+    chosen = choose(ones, deep, margin)
+    eligible = [d for o, d in members if o >= ones[0] - margin]
+    assert ones[chosen] >= ones[0] - margin
+    assert deep[chosen] == max(eligible)
 
 
 def test_the_verdict_holds_what_the_rule_needs(decided):

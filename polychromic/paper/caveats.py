@@ -94,6 +94,22 @@ def null_control(results: Results) -> str:
     )
 
 
+def placebo_line(results: Results) -> str:
+    """What the placebos did, in one sentence."""
+    placebos = results.verdict["placebos"]
+    won = [placebo["name"] for placebo in placebos if placebo["supported"]]
+    if not placebos:
+        return "No placebo could be run: the rule has not been tested in this study."
+    if won:
+        return (
+            f"{len(won)} of {len(placebos)} placebos are supported too ({', '.join(won)}), and must not be: do not "
+            "trust this verdict."
+        )
+    return (
+        f"All {len(placebos)} placebos fail, as they must." if len(placebos) > 1 else "The placebo fails, as it must."
+    )
+
+
 def claims(results: Results) -> dict[str, dict[str, str]]:
     """The verdict's claims; robustness is taken from the ablation study beside this one where this study has none."""
     found = dict(results.verdict["claims"])
@@ -143,6 +159,8 @@ def _scope(results: Results) -> list[Remark]:
         found.append(Remark("small-effect world", text, serious=True))
     if results.power.get("sentence"):
         found.append(Remark("power", results.power["sentence"]))
+    if any(placebo["supported"] for placebo in results.verdict.get("placebos", [])):
+        found.append(Remark("placebos", placebo_line(results), serious=True))
     found += [Remark("verdict", warning, serious=True) for warning in results.verdict.get("warnings", [])]
     return found + [Remark("data", note) for note in results.verdict.get("notes", [])]
 

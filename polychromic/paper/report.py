@@ -15,7 +15,15 @@ import pandas as pd
 
 from polychromic import labels
 from polychromic.files import file_digest
-from polychromic.paper.caveats import claims, fine_tuning_cost, null_control, plan_hashes, remarks, training_cost
+from polychromic.paper.caveats import (
+    claims,
+    fine_tuning_cost,
+    null_control,
+    placebo_line,
+    plan_hashes,
+    remarks,
+    training_cost,
+)
 from polychromic.paper.figures import FIGURES
 from polychromic.paper.results import (
     DOMAIN_ORDER,
@@ -133,22 +141,6 @@ def headline(results: Results) -> str:
     return (
         f"{opening}{several}: {arm} {finds} a passing answer among {k} more often than "
         f"the tuned control ({labels.effect(pooled)}), and {cost} the single answer within the margin.{alone}"
-    )
-
-
-def placebo_line(results: Results) -> str:
-    """What the placebos did, in one sentence."""
-    placebos = results.verdict["placebos"]
-    won = [placebo["name"] for placebo in placebos if placebo["supported"]]
-    if not placebos:
-        return "No placebo could be run: the rule has not been tested in this study."
-    if won:
-        return (
-            f"{len(won)} of {len(placebos)} placebos are supported too ({', '.join(won)}), and must not be: do not "
-            "trust this verdict."
-        )
-    return (
-        f"All {len(placebos)} placebos fail, as they must." if len(placebos) > 1 else "The placebo fails, as it must."
     )
 
 

@@ -77,7 +77,8 @@ def seed_warnings(values: Values, plan: Mapping[str, Any], peers: Mapping[str, l
         control = next(row for row in rows if row["arm"] == plan["plan"]["control"])
         for row in rows:
             where = f"{labels.domain(domain)}, {labels.arm(row['arm'])}"
-            if row["seed_sd"] and control["seed_sd"] and row["seed_sd"] > EXTREME * control["seed_sd"]:
+            decides = row["role"] not in ("peer", "untrained")
+            if decides and row["seed_sd"] and control["seed_sd"] and row["seed_sd"] > EXTREME * control["seed_sd"]:
                 found.append(
                     f"{where}: its seeds differ {row['seed_sd'] / control['seed_sd']:.0f} times as much as "
                     f"{labels.arm(control['arm'])}'s (SD {row['seed_sd']:.3f} against {control['seed_sd']:.3f}): false "

@@ -29,9 +29,9 @@ def verdict(
     """The verdict; nulls and harms are said like gains. `docs/statistics.md` explains every key.
 
     A domain is `superior`, `noninferior` and `supported` by the rule (`statistics.rule`). It is `harmed` if the primary
-    arm's best Pass@k is below the standard control's, or if best Pass@1 or quality has an interval below zero and is
-    not non-inferior. `untrained_above` holds the prompt arms whose Pass@k at the primary temperature is above the
-    control's: there fine-tuning itself has cost Pass@k.
+    arm's best Pass@k is below the standard control's (Bonferroni over the domains), or if best Pass@1 or quality has an
+    interval below zero and is not non-inferior. `untrained_above` holds the prompt arms whose Pass@k at the primary
+    temperature is above the control's: there fine-tuning itself has cost Pass@k.
 
     Args:
         plan: the plan as for `analyse`, its hash as `plan_sha256`, and `ablations` ({arm: {"weight", "samples",
@@ -137,12 +137,13 @@ def _domain(analysis: Analysis, plan: Mapping[str, Any], domain: str) -> dict[st
     rows = rows[(rows["domain"] == domain) & (rows["arm"] == primary)]
     front = rows[rows["hypothesis"] == "frontier"].iloc[0]
     published = rows[(rows["hypothesis"] == "published") & (rows["metric"] == metric)].iloc[0]
+    below = decision.over_control.difference < 0 and decision.over_control.p * len(plan["domains"]) < alpha
     lost = [loss for loss in decision.losses if loss.difference.high < 0 and not loss.kept]
     found = {
         **_outcome(decision),
         "above_frontier": None if pd.isna(front["holds"]) else bool(front["holds"]),
         "assessable": decision.assessable,
-        "harmed": bool(decision.over_control.high < 0) or bool(lost),
+        "harmed": bool(below or lost),
         "quality_metric": plan["domains"][domain]["quality_metric"],
         "tuned_control": decision.tuned.arm,
         "temperature": decision.temperatures[0],

@@ -1,4 +1,4 @@
-"""Pass@1 and Pass@k along the sampling temperature."""
+"""Every arm along the sampling temperature, and its gain over the control's frontier."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def frontier(results: Results) -> Table:
         pd.DataFrame(cells),
         groups,
         f"The temperature frontier: Pass@1 and {deep} by sampling temperature T, and what an arm's {deep} is above "
-        f"the highest that {control} reaches at the same Pass@1, at any temperature. –: {control} itself, or outside "
-        "its range of Pass@1, where nothing is extrapolated. "
+        f"the highest that {control} reaches at the same Pass@1 less the margin, at any temperature. –: "
+        f"{control} itself, or outside its range of Pass@1, where nothing is extrapolated. "
         f"{wording.intervals(rows).capitalize()}; {wording.sizes(rows)}.",
     )
