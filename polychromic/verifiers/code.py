@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from polychromic.errors import StudyError
 from polychromic.records import Record
 from polychromic.verifiers import Outcome
 from polychromic.verifiers.extraction import Extraction, extract
-from polychromic.verifiers.sandbox import plain_values, supervisor
+from polychromic.verifiers.sandbox import plain_values, supervisor, test_source
 
 MAX_PROBES = 8
 _REMEMBERED = 10_000
@@ -121,7 +122,25 @@ def _test_job(program: str, tests: Tests, entry_point: str | None, timeout: floa
     }
     if not (parts["cases"] if tests["kind"] == "stdio" else parts["code"].strip()):
         raise StudyError("A record without tests judges nothing: give it tests or leave it out.")
+    if tests["kind"] != "stdio":
+        _check_tests(tests["kind"], parts["setup"], parts["code"], entry_point)
     return _job(tests["kind"], program, timeout, entry_point, **parts)
+
+
+@functools.lru_cache(1024)
+def _check_tests(kind: str, setup: str, code: str, entry_point: str | None) -> None:
+    """Refuse tests with a syntax error, and tests that would pass every program."""
+    try:
+        tree = ast.parse(setup + "\n" + code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise StudyError(f"Tests that are not Python ({error}). Remove the record or rewrite its tests.") from None
+    if kind == "check" and not any(isinstance(node, ast.FunctionDef) and node.name == "check" for node in tree.body):
+        raise StudyError("Tests of kind `check` define no `check(candidate)`: add it, or use kind `asserts`.")
+    if not test_source.reaches_candidate(tree, kind, entry_point):
+        raise StudyError(
+            "Tests that call nothing of the program would pass every program. Put the asserts, or calls of the test "
+            "functions, at the top level, outside `if __name__ == ...`."
+        )
 
 
 def _probe_job(
