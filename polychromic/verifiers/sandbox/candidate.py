@@ -36,14 +36,14 @@ _IN_PLACE = (list, dict, set, bytearray)  # arguments that a call may change
 def main(
     descriptors: list[int],
     limits: tuple[float, int],
-    rulesets: tuple[int | None, int | None],
+    rules: int | None,
     program: Any,
     folder: str,
 ) -> NoReturn:
     """Confine this process, then serve until it is ended."""
     code = 1
     try:
-        _confine(descriptors, limits, rulesets, program, folder)
+        _confine(descriptors, limits, rules, program, folder)
         os.write(CHANNEL, READY)
         _serve(_Objects(), ModuleType("candidate"))
         code = 0
@@ -56,14 +56,13 @@ def main(
 def _confine(
     descriptors: list[int],
     limits: tuple[float, int],
-    rulesets: tuple[int | None, int | None],
+    rules: int | None,
     program: Any,
     folder: str,
 ) -> None:
     os.chdir(folder)
-    for rules in rulesets:
-        if rules is not None:
-            landlock.restrict(rules)
+    if rules is not None:
+        landlock.restrict(rules)
     # First out of the way of the numbers that they are to have.
     channel, *standard = (fcntl.fcntl(descriptor, fcntl.F_DUPFD, 16) for descriptor in descriptors)
     for target, source in (*enumerate(standard), (CHANNEL, channel)):

@@ -45,19 +45,20 @@ def preload(home: str) -> None:
     gc.freeze()
 
 
-def main(control: socket.socket, supervisor: socket.socket, rules: int | None, filtered: bool, folder: str) -> None:
+def main(control: socket.socket, supervisor: socket.socket, confined: bool, filtered: bool, folder: str) -> None:
     """Fork one candidate a request until the worker or the supervisor goes away; then end the worker too.
 
     A request is SPAWN with its descriptors; the answer is the process id. The next message, whatever it says,
     ends the candidate; the answer is STATUS.
 
     Args:
-        rules: Landlock's ruleset for candidates, None without Landlock.
-        filtered: whether candidates get a system call filter.
-        folder: made anew for each candidate, and its working directory.
+        confined: whether candidates go under Landlock.
+        filtered: whether they get a system call filter.
+        folder: to be made; their working directory, a new one after each candidate that writes to it.
     """
     worker = os.getppid()
     program = seccomp.prepare() if filtered else None
+    scratch = _Scratch(folder, confined)
     # The supervisor never writes here while a candidate runs: only that it hung up is news.
     poll = select.poll()
     poll.register(control, select.POLLIN)
@@ -69,19 +70,16 @@ def main(control: socket.socket, supervisor: socket.socket, rules: int | None, f
 
     while told():
         request, descriptors, _, _ = socket.recv_fds(control, 64, REQUEST_DESCRIPTORS)
-        os.mkdir(folder, 0o700)
-        own_folder = landlock.ruleset((), (folder, os.devnull), landlock.WRITES) if rules is not None else None
         pid = os.fork()
         if pid == 0:
-            limits = SPAWN.unpack(request)
-            candidate.main(descriptors, limits, (rules, own_folder), program, folder)
-        for descriptor in (*descriptors, *((own_folder,) if own_folder is not None else ())):
+            candidate.main(descriptors, SPAWN.unpack(request), scratch.rules, program, folder)
+        for descriptor in descriptors:
             os.close(descriptor)
         control.send(struct.pack("!i", pid))
         wanted = told()
         os.kill(pid, signal.SIGKILL)
         _, status, usage = os.wait4(pid, 0)
-        _remove(folder)
+        scratch.renew()
         if not wanted:
             break
         control.recv(1)
@@ -90,11 +88,26 @@ def main(control: socket.socket, supervisor: socket.socket, rules: int | None, f
         os.kill(worker, signal.SIGKILL)
 
 
-def _remove(folder: str) -> None:
-    try:
-        os.rmdir(folder)  # most candidates write nothing
-    except OSError:
-        shutil.rmtree(folder, ignore_errors=True)
+class _Scratch:
+    """The folder that a candidate may write to, and Landlock's ruleset with it (None without Landlock)."""
+
+    def __init__(self, folder: str, confined: bool) -> None:
+        self.folder, self.confined = folder, confined
+        self._make()
+
+    def _make(self) -> None:
+        os.mkdir(self.folder, 0o700)
+        self.made = os.stat(self.folder).st_mtime_ns
+        self.rules = landlock.for_python(self.folder) if self.confined else None
+
+    def renew(self) -> None:
+        """Make the folder anew, unless nobody has written to it."""
+        if os.stat(self.folder).st_mtime_ns == self.made and not os.listdir(self.folder):
+            return
+        shutil.rmtree(self.folder)
+        if self.rules is not None:
+            os.close(self.rules)
+        self._make()
 
 
 def spawn(control: socket.socket, seconds: float, memory: int, descriptors: list[int]) -> int:

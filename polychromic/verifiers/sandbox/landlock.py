@@ -16,7 +16,7 @@ _PR_SET_NO_NEW_PRIVS = 38
 
 _WRITE_FILE, _READ_FILE, _READ_DIR, _REMOVE_FILE, _MAKE_REG, _TRUNCATE = (1 << bit for bit in (1, 2, 3, 5, 8, 14))
 _READ = _READ_FILE | _READ_DIR
-WRITES = _WRITE_FILE | _REMOVE_FILE | _MAKE_REG | _TRUNCATE  # no folders: a scratch folder stays flat
+_READ_WRITE = _READ | _WRITE_FILE | _REMOVE_FILE | _MAKE_REG | _TRUNCATE  # no folders: a scratch folder stays flat
 
 # Rights known to each version of the interface: everything known is taken away, then some of it given back.
 _FILE_RIGHTS = {
@@ -27,7 +27,7 @@ _FILE_RIGHTS = {
     5: (1 << 16) - 1,
     6: (1 << 16) - 1,
 }
-LIBRARY = os.path.dirname(os.__file__)  # the standard library's folder
+_LIBRARY = os.path.dirname(os.__file__)  # the standard library's folder
 
 _TCP_BIND_CONNECT = 3  # from version 4
 _SCOPE_UNIX_SIGNAL = 3  # from version 6: no abstract sockets, no signals to processes outside
@@ -60,29 +60,26 @@ def version() -> int:
         return 0
 
 
-def ruleset(readable: Iterable[str], writable: Iterable[str], rights: int = ~0, listable: Iterable[str] = ()) -> int:
+def ruleset(readable: Iterable[str], writable: Iterable[str], listable: Iterable[str] = ()) -> int:
     """A ruleset's file descriptor: reading beneath `readable`, also flat writing beneath `writable`, listing
     folders beneath `listable`, no TCP, nothing else.
 
     Paths that do not exist are skipped.
 
-    Args:
-        rights: which file rights it decides about; the others are left as they are.
-
     Raises:
         OSError: the kernel refuses.
     """
     abi = min(version(), 6)
-    files = _FILE_RIGHTS.get(abi, 0) & rights
+    files = _FILE_RIGHTS.get(abi, 0)
     attributes = _Ruleset(files, _TCP_BIND_CONNECT if abi >= 4 else 0, _SCOPE_UNIX_SIGNAL if abi >= 6 else 0)
     size = 24 if abi >= 6 else 16 if abi >= 4 else 8
     rules = _call(_CREATE_RULESET, ctypes.byref(attributes), ctypes.c_size_t(size), ctypes.c_uint32(0))
-    for paths, given in ((readable, _READ), (writable, _READ | WRITES), (listable, _READ_DIR)):
+    for paths, rights in ((readable, _READ), (writable, _READ_WRITE), (listable, _READ_DIR)):
         for path in paths:
             if not os.path.exists(path):
                 continue
             parent = os.open(path, os.O_PATH | os.O_CLOEXEC)
-            allowed = given & files if os.path.isdir(path) else given & files & (_READ_FILE | _WRITE_FILE | _TRUNCATE)
+            allowed = rights & files if os.path.isdir(path) else rights & files & (_READ_FILE | _WRITE_FILE | _TRUNCATE)
             _call(_ADD_RULE, rules, 1, ctypes.byref(_PathBeneath(allowed, parent)), ctypes.c_uint32(0))
             os.close(parent)
     return rules
@@ -104,13 +101,13 @@ def forgo_privileges() -> None:
         raise OSError(ctypes.get_errno(), "prctl: no_new_privs")
 
 
-def standard_library() -> set[str]:
-    """What the interpreter reads to import the standard library: what is in its folder but for installed packages,
-    and shared libraries.
+def for_python(*writable: str) -> int:
+    """The ruleset of a process that imports the standard library, without installed packages, and writes to these
+    folders and to /dev/null.
     """
-    found = {os.path.join(LIBRARY, name) for name in os.listdir(LIBRARY) if not name.endswith("-packages")}
+    found = {os.path.join(_LIBRARY, name) for name in os.listdir(_LIBRARY) if not name.endswith("-packages")}
     for root in {"/usr/lib", "/usr/lib64", "/lib", "/lib64", os.path.join(sys.base_prefix, "lib")}:
         names = os.listdir(root) if os.path.isdir(root) else ()
         # Files, and the folder of the machine's architecture (x86_64-linux-gnu).
         found |= {os.path.join(root, name) for name in names if ".so" in name or "linux" in name}
-    return {os.path.realpath(path) for path in found} | {"/usr/share/zoneinfo"}
+    return ruleset({*map(os.path.realpath, found), "/usr/share/zoneinfo"}, (*writable, os.devnull), (_LIBRARY,))

@@ -1,4 +1,4 @@
-"""Where a record's tests run: a process of their own, forked for one job, that asks the candidate for values.
+"""Where a record's tests run: a process forked for them, that asks the candidate for values.
 
 The tests see the candidate as `Remote` objects. A call goes over the channel and comes back as plain values; a
 reference to one of the candidate's own objects stays a `Remote`, equal only to itself. A reply is the candidate's
@@ -21,19 +21,20 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from polychromic.verifiers.sandbox import landlock, plain_values
 from polychromic.verifiers.sandbox.candidate import READY
 from polychromic.verifiers.sandbox.fork_server import PRELOADED
 from polychromic.verifiers.sandbox.messages import DESCRIPTORS, HEADER, MAX_MESSAGE, frame
-from polychromic.verifiers.sandbox.test_source import free_names
+from polychromic.verifiers.sandbox.test_source import free_names, leaves_no_trace
 
 GONE = "gone"  # the verdict on a candidate whose process is over: the worker knows how it ended
 _MEMORY = 1 << 30  # bytes; tests of a huge answer must not take the machine
-_CHANNEL, _VERDICT = 3, 4  # file descriptors in its process
 _PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
 
 
 class Ended(BaseException):
@@ -124,9 +125,9 @@ class Candidate:
             return self.lent[key]
         raise ValueError("no reference of a candidate's")
 
-    def load(self, program: str, names: list[str]) -> dict[str, Any]:
+    def load(self, program: str, names: Sequence[str]) -> dict[str, Any]:
         """Run the program; those of the names that it defines."""
-        given = self.ask(do="load", program=program, names=names)
+        given = self.ask(do="load", program=program, names=list(names))
         if type(given) is not dict:
             raise self._end(Ended("error", "an answer that is no value"))
         return {name: given[name] for name in names if name in given}
@@ -250,37 +251,89 @@ class Candidate:
         return bytes(data)
 
 
-def main(channel: int, verdict: int, rules: int | None, job: dict[str, Any]) -> NoReturn:
-    """Run a job's tests in this process and write [status, detail] to `verdict`."""
+@dataclass(frozen=True)
+class Tests:
+    """A record's tests, compiled.
+
+    Attributes:
+        modules: of the standard library, that they use without importing them.
+        imports: their own imports, None where they have none.
+        wanted: the names that the candidate must give.
+        plain: they leave no trace in the process that runs them.
+    """
+
+    modules: tuple[str, ...]
+    imports: Any
+    code: Any
+    wanted: tuple[str, ...]
+    plain: bool
+
+
+@functools.lru_cache(64)
+def compiled(source: str, entry_point: str | None) -> Tests:
+    """Compile tests, once for the programs that they judge.
+
+    Raises:
+        SyntaxError, ValueError, RecursionError, MemoryError: they are not Python.
+    """
+    tree = ast.parse(source)
+    modules, remote = free_names(tree, entry_point)
+    own = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    imports = compile(ast.Module(own, []), "<tests>", "exec") if own else None
+    wanted = remote | ({entry_point} if entry_point else set())
+    code = compile(tree, "<tests>", "exec")
+    return Tests(tuple(sorted(modules)), imports, code, tuple(sorted(wanted)), leaves_no_trace(tree))
+
+
+def main(worker: socket.socket, rules: int | None) -> NoReturn:
+    """Serve the worker until it ends this process: a job comes with the candidate's channel, [status, detail] and
+    a line's end go back.
+    """
     try:
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if rules is not None:
-            landlock.restrict(rules)
-        nowhere = os.open(os.devnull, os.O_RDWR)
-        sources = (nowhere, nowhere, nowhere, channel, verdict)
-        sources = [fcntl.fcntl(source, fcntl.F_DUPFD, 16) for source in sources]  # out of the way of the targets
-        for target, source in enumerate(sources):
-            os.dup2(source, target)
-        os.closerange(len(sources), DESCRIPTORS)
-        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-        random.seed(0)
-        candidate = Candidate(socket.socket(fileno=_CHANNEL))
-        status, detail = _judge(candidate, job)
-        os.write(_VERDICT, json.dumps([status, detail[:300]]).encode())
+        jobs = _enter(worker, rules)
+        while True:
+            header, descriptors, _, _ = socket.recv_fds(jobs, HEADER.size, 1)
+            if not header:
+                break
+            job = json.loads(jobs.recv(HEADER.unpack(header)[0], socket.MSG_WAITALL))
+            tests = compiled(job["setup"] + "\n" + job["code"], job["entry_point"])
+            random.seed(0)
+            with socket.socket(fileno=descriptors[0]) as channel:
+                status, detail = _judge(Candidate(channel), tests, job)
+            jobs.sendall(json.dumps([status, detail[:300]]).encode() + b"\n")
     finally:
         os._exit(0)
 
 
-def _judge(candidate: Candidate, job: dict[str, Any]) -> tuple[str, str]:
-    status, detail = "passed", ""
+def _enter(worker: socket.socket, rules: int | None) -> socket.socket:
+    """Give up what tests do not need, and die with the worker."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if rules is not None:
+        landlock.restrict(rules)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    sources = (nowhere, nowhere, nowhere, worker.fileno())
+    sources = [fcntl.fcntl(source, fcntl.F_DUPFD, 16) for source in sources]  # out of the way of the targets
+    for target, source in enumerate(sources):
+        os.dup2(source, target)
+    os.closerange(len(sources), DESCRIPTORS)
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    return socket.socket(fileno=len(sources) - 1)
+
+
+def _judge(candidate: Candidate, tests: Tests, job: dict[str, Any]) -> tuple[str, str]:
+    namespace: dict[str, Any] = {"__name__": "tests"}
     try:
-        namespace, code, wanted = _prepare(job)
+        for name in tests.modules:
+            namespace[name] = importlib.import_module(name)
+        if tests.imports:
+            exec(tests.imports, namespace)
     except BaseException as error:  # the candidate has not said a word
         return "tests", _described(error)
     if candidate.channel.recv(1) != READY:
         return "unconfined", "a candidate's process could not be confined"
+    status, detail = "passed", ""
     try:
-        _run_tests(candidate, job, namespace, code, wanted)
+        _run_tests(candidate, tests, job, namespace)
     except Ended as ended:
         status, detail = ended.status, ended.detail
     except MemoryError:
@@ -298,26 +351,13 @@ def _judge(candidate: Candidate, job: dict[str, Any]) -> tuple[str, str]:
     return status, detail
 
 
-def _prepare(job: dict[str, Any]) -> tuple[dict[str, Any], Any, list[str]]:
-    """The tests' namespace with all that they import, their code, and the names that the candidate must give."""
+def _run_tests(candidate: Candidate, tests: Tests, job: dict[str, Any], namespace: dict[str, Any]) -> None:
     entry = job["entry_point"]
-    tree = ast.parse(job["setup"] + "\n" + job["code"])
-    modules, remote = free_names(tree, entry)
-    namespace: dict[str, Any] = {"__name__": "tests", **{name: importlib.import_module(name) for name in modules}}
-    imports = ast.Module([node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)], [])
-    exec(compile(imports, "<tests>", "exec"), namespace)
-    return namespace, compile(tree, "<tests>", "exec"), sorted(remote | ({entry} if entry else set()))
-
-
-def _run_tests(
-    candidate: Candidate, job: dict[str, Any], namespace: dict[str, Any], code: Any, wanted: list[str]
-) -> None:
-    entry = job["entry_point"]
-    given = candidate.load(job["program"], wanted)
+    given = candidate.load(job["program"], tests.wanted)
     if entry and entry not in given:
         raise NameError(f"the program defines no {entry!r}")
     namespace |= given
-    exec(code, namespace)
+    exec(tests.code, namespace)
     if job["kind"] == "check":
         namespace["check"](given[entry])
     if not candidate.calls and all(type(value) is Remote for value in given.values()):

@@ -30,26 +30,31 @@ class Ended(Exception):
 
 
 class Clock:
-    """What a process has used: CPU seconds, and seconds in which it was ready to run."""
+    """What a process has used since `start`: CPU seconds, and seconds in which it was ready to run."""
 
     def __init__(self, pid: int) -> None:
-        self.pid, self.used = pid, 0.0
+        self._pid, self._used = pid, 0.0
+        self._before = (0.0, 0.0)
         self._schedule: int | None = None
+
+    def start(self) -> None:
+        self._before = (0.0, 0.0)
+        self._before = (self.cpu(), self.runnable())
 
     def cpu(self) -> float:
         with suppress(OSError):  # it is gone
-            self.used = time.clock_gettime(~self.pid << 3 | 2)  # its CPU clock; see clock_getcpuclockid(3)
-        return self.used
+            self._used = time.clock_gettime(~self._pid << 3 | 2)  # its CPU clock; see clock_getcpuclockid(3)
+        return self._used - self._before[0]
 
     def runnable(self) -> float:
         """CPU seconds and, where the kernel counts them, seconds that it waited for a core."""
         try:
             if self._schedule is None:
-                self._schedule = os.open(f"/proc/{self.pid}/schedstat", os.O_RDONLY | os.O_CLOEXEC)
+                self._schedule = os.open(f"/proc/{self._pid}/schedstat", os.O_RDONLY | os.O_CLOEXEC)
             running, waiting, _ = os.pread(self._schedule, 100, 0).split()
         except (OSError, ValueError):
             return self.cpu()
-        return (int(running) + int(waiting)) / 1e9
+        return (int(running) + int(waiting)) / 1e9 - self._before[1]
 
     def close(self) -> None:
         if self._schedule is not None:
@@ -64,16 +69,19 @@ class Candidate:
         seconds: CPU seconds; asleep it may be for twice that and one second more.
         memory: bytes of address space.
         stdin: descriptor that it reads.
+        nowhere: descriptor for what it writes to stderr.
         folder: its scratch folder.
     """
 
-    def __init__(self, control: socket.socket, seconds: float, memory: int, stdin: int, folder: str) -> None:
+    def __init__(
+        self, control: socket.socket, seconds: float, memory: int, stdin: int, nowhere: int, folder: str
+    ) -> None:
         self.control, self.seconds, self.folder = control, seconds, folder
         self.printed = b""
         self.channel, theirs = socket.socketpair()
         self._stdout, written = os.pipe()
-        with theirs, open(os.devnull, "wb") as nowhere:
-            descriptors = [theirs.fileno(), stdin, written, nowhere.fileno()]
+        with theirs:
+            descriptors = [theirs.fileno(), stdin, written, nowhere]
             self.pid = fork_server.spawn(control, seconds, memory, descriptors)
         os.close(written)
         os.set_blocking(self._stdout, False)
@@ -81,19 +89,18 @@ class Candidate:
         self._started = time.monotonic()
         self._clock = Clock(self.pid)
 
-    def watch(self, source: int, tests: int | None = None) -> bytes:
-        """What comes from `source`, until it is at its end or, without tests, until the candidate is at its end.
+    def watch(self, source: int, tests: Clock | None = None) -> bytes:
+        """What comes from `source`, until the candidate is at its end or, with tests, until a line is complete.
 
         Args:
-            source: a descriptor, blocking or not.
-            tests: the process id of the test runner.
+            tests: the clock of the test runner.
 
         Raises:
             Ended: a limit is exceeded.
         """
         clocks = {self._clock: self.seconds}
         if tests is not None:
-            clocks[Clock(tests)] = self.seconds + TESTS_SECONDS
+            clocks[tests] = self.seconds + TESTS_SECONDS
         poll = select.poll()
         for descriptor in (source, self._stdout, *(() if tests is not None else (self._exited,))):
             poll.register(descriptor, select.POLLIN)
@@ -109,7 +116,7 @@ class Candidate:
                     data += part
                     if len(data) > MAX_MESSAGE:
                         raise Ended("output", f"an answer of more than {MAX_MESSAGE:,} bytes")
-                    if not part and tests is not None:
+                    if tests is not None and (not part or data.endswith(b"\n")):
                         return data
                     if not part:
                         poll.unregister(source)
@@ -119,8 +126,7 @@ class Candidate:
                 if time.monotonic() >= due:
                     due = time.monotonic() + self._check(clocks)
         finally:
-            for clock in clocks:
-                clock.close()
+            self._clock.close()
 
     def _check(self, clocks: dict[Clock, float]) -> float:
         """Seconds until the next look."""

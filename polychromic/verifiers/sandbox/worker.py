@@ -15,12 +15,13 @@ import signal
 import socket
 import struct
 import tempfile
+from contextlib import suppress
 from typing import Any
 
 from polychromic.verifiers.sandbox import fork_server, landlock, plain_values, test_runner
 from polychromic.verifiers.sandbox.candidate import READY
 from polychromic.verifiers.sandbox.messages import HEADER, frame
-from polychromic.verifiers.sandbox.watch import Candidate, Ended
+from polychromic.verifiers.sandbox.watch import Candidate, Clock, Ended
 
 _NOBODY = 65534
 _VERDICTS = ("passed", "failed", "error", "forbidden", "tests", "unconfined")  # that a test runner may give
@@ -36,32 +37,53 @@ def main(descriptor: int, method: str) -> None:
         drop_privileges()
     scratch = tempfile.mkdtemp(prefix="polychromic-")
     folder = os.path.join(scratch, "home")
-    for_candidates = for_tests = None
-    if method == "landlock":
-        library = landlock.standard_library()
-        listable = (landlock.LIBRARY,)
-        for_candidates = landlock.ruleset(library, (scratch, os.devnull), listable=listable)
-        for_tests = landlock.ruleset(library, (os.devnull,), listable=listable)
     fork_server.preload(folder)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     if os.fork() == 0:
         ours.close()
-        fork_server.main(theirs, jobs, for_candidates, method != "unsafe", folder)
+        fork_server.main(theirs, jobs, method == "landlock", method != "unsafe", folder)
         os.chdir("/")
         shutil.rmtree(scratch, ignore_errors=True)
         os._exit(0)
     theirs.close()
-    worker = _Worker(ours, for_tests, scratch, folder)
+    worker = _Worker(ours, landlock.for_python() if method == "landlock" else None, scratch, folder)
     jobs.sendall(frame(b"{}"))
     while (job := _receive(jobs)) is not None:
         jobs.sendall(frame(json.dumps(worker.run(job)).encode()))
     os._exit(0)
 
 
+class _TestRunner:
+    """The process that runs tests: for one record, or for any number of those that leave no trace in it."""
+
+    def __init__(self, rules: int | None) -> None:
+        self.socket, theirs = socket.socketpair()
+        self.pid = os.fork()
+        if self.pid == 0:
+            test_runner.main(theirs, rules)
+        theirs.close()
+        self.clock = Clock(self.pid)
+
+    def start(self, job: dict[str, Any], candidate: Candidate) -> None:
+        """Hand it a job and the candidate's channel."""
+        self.clock.start()
+        data = json.dumps(job).encode()
+        with suppress(OSError), candidate.channel as channel:  # the test runner's from now on
+            socket.send_fds(self.socket, [HEADER.pack(len(data))], [channel.fileno()])
+            self.socket.sendall(data)
+
+    def end(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        self.socket.close()
+        self.clock.close()
+
+
 class _Worker:
     def __init__(self, control: socket.socket, rules: int | None, scratch: str, folder: str) -> None:
         self.control, self.rules, self.scratch, self.folder = control, rules, scratch, folder
-        self.nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        self.runner: _TestRunner | None = None
+        self.nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
 
     def run(self, job: dict[str, Any]) -> dict[str, Any]:
         """Run one job, {"kind": "check" | "asserts" | "stdio" | "probe", "program", "seconds", "memory", ...}.
@@ -78,32 +100,34 @@ class _Worker:
         return {"status": "error" if status == "exit" else status, "detail": detail[:300], "behaviour": behaviour}
 
     def _candidate(self, job: dict[str, Any], stdin: int) -> Candidate:
-        return Candidate(self.control, job["seconds"], job["memory"], stdin, self.folder)
+        return Candidate(self.control, job["seconds"], job["memory"], stdin, self.nothing, self.folder)
 
     def _test(self, job: dict[str, Any]) -> None:
+        try:
+            compiled = test_runner.compiled(job["setup"] + "\n" + job["code"], job["entry_point"])
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            raise Ended("tests", f"{type(error).__name__}: {error}") from None
+        runner = self.runner = self.runner or _TestRunner(self.rules)
         candidate = self._candidate(job, self.nothing)
-        verdicts, written = os.pipe()
-        tests = os.fork()
-        if tests == 0:
-            test_runner.main(candidate.channel.fileno(), written, self.rules, job)
-        os.close(written)
-        candidate.channel.close()  # the test runner's now
         ended = None
         try:
-            status, detail = _verdict(candidate.watch(verdicts, tests))
+            runner.start(job, candidate)
+            status, detail = _verdict(candidate.watch(runner.socket.fileno(), runner.clock))
             if status == test_runner.GONE:
                 candidate.wait(1.0)
         except Ended as limit:
             ended = limit
         finally:
-            os.kill(tests, signal.SIGKILL)
-            os.waitpid(tests, 0)
-            os.close(verdicts)
+            if ended or status == "unreadable" or not compiled.plain:
+                runner.end()
+                self.runner = None
             how = candidate.end()
         if ended:
             raise ended
+        if status == test_runner.GONE:
+            raise how
         if status != "passed":
-            raise how if status == test_runner.GONE else Ended(status, detail)
+            raise Ended("error" if status == "unreadable" else status, detail)
 
     def _probe(self, job: dict[str, Any]) -> str:
         request = {"do": "probe", "program": job["program"], "name": job["entry_point"], "inputs": job["inputs"]}
@@ -157,9 +181,9 @@ def _verdict(data: bytes) -> tuple[str, str]:
     try:
         status, detail = json.loads(data)
     except (ValueError, TypeError, RecursionError):
-        return "error", "the tests ended their process"
+        return "unreadable", "the tests ended their process"
     if status not in (*_VERDICTS, test_runner.GONE):
-        return "error", "not one verdict"
+        return "unreadable", "not one verdict"
     return status, str(detail)
 
 
