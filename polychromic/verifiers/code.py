@@ -13,7 +13,7 @@ from typing import Any
 from polychromic.errors import StudyError
 from polychromic.records import Record
 from polychromic.verifiers import Outcome
-from polychromic.verifiers.extraction import Extraction, extract
+from polychromic.verifiers.extraction import Extraction, extract, split_prompt
 from polychromic.verifiers.sandbox import plain_values, supervisor, test_source
 
 MAX_PROBES = 8
@@ -254,8 +254,12 @@ class CodeVerifier:
             raise StudyError(f"record {record.id!r} has no tests: code cannot be judged. Remove the row.")
         extractions = [_extract(text, record) for text in texts]
         programs = list(dict.fromkeys(found.program for found in extractions if found.program))
-        cases = [(program, record.tests, entry_point_of(record)) for program in programs]
-        outcomes = run_many(cases, self.timeout, self.execution)
+        entry_point, tests = entry_point_of(record), _with_helpers(record)
+        try:
+            cases = [(program, tests, entry_point) for program in programs]
+            outcomes = run_many(cases, self.timeout, self.execution)
+        except StudyError as error:
+            raise StudyError(f"record {record.id!r}: {error}") from None
         labels = self._behaviours(programs, record)
         judged = {
             program: replace(outcome, label=label)
@@ -265,6 +269,14 @@ class CodeVerifier:
             judged[found.program] if found.program else Outcome(False, "extraction", 0.0, None, found.problem)
             for found in extractions
         ]
+
+
+def _with_helpers(record: Record) -> dict[str, Any]:
+    """The record's tests behind what its prompt defines before the function: tests may use it, and a program must not
+    be able to change what they use.
+    """
+    helpers, _ = split_prompt(record.prompt, entry_point_of(record))
+    return {**record.tests, "setup": helpers + "\n" + (record.tests.get("setup") or "")}
 
 
 def _extract(text: str, record: Record) -> Extraction:

@@ -112,7 +112,7 @@ def encode(value: Any, refer: Callable[[Any], Any]) -> Any:
 
 def _fields(kind: type) -> list[str] | None:
     """The names of a namedtuple's fields; None for another tuple."""
-    fields = vars(kind).get("_fields")
+    fields = getattr(kind, "_fields", None)
     return list(fields) if type(fields) is tuple and all(type(name) is str for name in fields) else None
 
 
