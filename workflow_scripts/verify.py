@@ -11,21 +11,22 @@ from _samples import read_prompts, stacked, write_parquet
 from polychromic.embedding import Embeddings
 from polychromic.files import write_json
 from polychromic.metrics.audit import audit_samples
-from polychromic.verifiers import make_verifier, verify_all
+from polychromic.verifiers import VERIFIERS, make_verifier, verify_all
 
 COLUMNS = ["seed", "prompt_id", "temperature", "sample", "passed", "status", "score", "label"]
 
 with job(snakemake) as p:
-    settings = dict(p["verifier"])
-    if snakemake.input.similarity:
+    settings = p["verifier"]
+    needs, given = VERIFIERS[settings["kind"]].needs, {}
+    if "calibration" in needs:
         calibration, *embeddings = snakemake.input.similarity
-        settings["encode"] = Embeddings(*embeddings).encode
-        settings["threshold"] = json.loads(Path(calibration).read_text(encoding="utf-8"))["threshold"]
-    if settings["kind"] == "judge":
+        given["encode"] = Embeddings(*embeddings).encode
+        given["threshold"] = json.loads(Path(calibration).read_text(encoding="utf-8"))["threshold"]
+    if "judge" in needs:
         from _judge import model_judge
 
-        settings["grades"] = model_judge(p, snakemake.params.cache).grades
-    verifier = make_verifier(**settings)
+        given["grades"] = model_judge(p, snakemake.params.cache).grades
+    verifier = make_verifier(**settings, **given)
 
     def verify(samples, records):
         by_id = {record.id: record for record in records}

@@ -8,11 +8,14 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
 
 from polychromic.errors import StudyError
 from polychromic.records import Record
-from polychromic.verifiers import Outcome
+from polychromic.settings import Settings
+from polychromic.verifiers import VERIFIERS, Outcome
 from polychromic.verifiers.extraction import Extraction, extract, split_prompt
 from polychromic.verifiers.sandbox import plain_values, supervisor, test_source
 
@@ -219,12 +222,30 @@ def entry_point_of(record: Record) -> str | None:
     return called.most_common(1)[0][0] if called else None
 
 
+class CodeSettings(Settings):
+    """A program passes if it passes the tests, run in the sandbox."""
+
+    kind: Literal["code"]
+    timeout: float = Field(3.0, gt=0)
+    """CPU seconds a candidate may run."""
+    execution: Literal["sandbox", "unsafe"] = "sandbox"
+    """`unsafe` runs model-written programs with your rights, where no sandbox can be had. Think twice."""
+
+
+@VERIFIERS.register("code")
 @dataclass(frozen=True)
 class CodeVerifier:
-    """Passes what passes the record's tests; well-formed is what runs on its probe inputs."""
+    """A program passes if it passes the tests, run in the sandbox.
 
-    timeout: float = 3.0
-    execution: str = "sandbox"
+    Well-formed is what runs on the record's probe inputs; a label is what it returns there.
+    """
+
+    Settings: ClassVar = CodeSettings
+    needs: ClassVar = ()
+    metrics: ClassVar = ()
+    shown_references: ClassVar = False
+
+    settings: CodeSettings
     _labels: dict[tuple[str, str], str | None] = field(default_factory=dict, repr=False)  # of (record id, program)
 
     def well_formed(self, texts: Sequence[str], record: Record) -> list[bool]:
@@ -237,15 +258,18 @@ class CodeVerifier:
         return self._behaviours([_extract(text, record).program for text in texts], record)
 
     def _behaviours(self, programs: Sequence[str | None], record: Record) -> list[str | None]:
+        limits = self.settings.timeout, self.settings.execution
         # The gate and the distance ask for the same programs one after the other.
         new = [program for program in dict.fromkeys(programs) if program and (record.id, program) not in self._labels]
         if len(self._labels) > _REMEMBERED:
             self._labels.clear()
         if (record.tests or {}).get("kind") == "stdio":
             inputs = [case["input"] for case in record.tests["cases"]][:MAX_PROBES]
-            found = printed(new, inputs, self.timeout, self.execution)
+            found = printed(new, inputs, self.settings.timeout, self.settings.execution)
         else:
-            found = behaviours(new, probe_inputs(record), entry_point_of(record), self.timeout, self.execution)
+            found = behaviours(
+                new, probe_inputs(record), entry_point_of(record), self.settings.timeout, self.settings.execution
+            )
         self._labels.update(zip(((record.id, program) for program in new), found, strict=True))
         return [self._labels[record.id, program] if program else None for program in programs]
 
@@ -257,7 +281,7 @@ class CodeVerifier:
         entry_point, tests = entry_point_of(record), _with_helpers(record)
         try:
             cases = [(program, tests, entry_point) for program in programs]
-            outcomes = run_many(cases, self.timeout, self.execution)
+            outcomes = run_many(cases, self.settings.timeout, self.settings.execution)
         except StudyError as error:
             raise StudyError(f"record {record.id!r}: {error}") from None
         labels = self._behaviours(programs, record)
