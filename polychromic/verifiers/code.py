@@ -265,11 +265,9 @@ class CodeVerifier:
             self._labels.clear()
         if (record.tests or {}).get("kind") == "stdio":
             inputs = [case["input"] for case in record.tests["cases"]][:MAX_PROBES]
-            found = printed(new, inputs, self.settings.timeout, self.settings.execution)
+            found = printed(new, inputs, *limits)
         else:
-            found = behaviours(
-                new, probe_inputs(record), entry_point_of(record), self.settings.timeout, self.settings.execution
-            )
+            found = behaviours(new, probe_inputs(record), entry_point_of(record), *limits)
         self._labels.update(zip(((record.id, program) for program in new), found, strict=True))
         return [self._labels[record.id, program] if program else None for program in programs]
 

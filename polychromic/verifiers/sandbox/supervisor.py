@@ -103,7 +103,7 @@ class _Worker:
                 command,
                 env={"PYTHONHASHSEED": "0"},  # sets come in the same order every time
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,  # never written to; a candidate's is a pipe too, and Python remembers the kind
                 stderr=subprocess.PIPE,
                 pass_fds=[theirs.fileno()],
                 close_fds=True,
@@ -159,6 +159,7 @@ class _Worker:
         """End the worker: its fork server notices, ends the candidate and removes the scratch folder."""
         self.socket.close()
         self.process.kill()
+        self.process.stdout.close()
         self.process.stderr.close()
         self.process.wait()
 
