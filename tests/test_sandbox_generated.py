@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - lists of tricks
 """Attackers made by a grammar of tricks, composed at random by seed: none passes wrong, none stops the study, none
 reaches the next. Finds are added to the tricks.
 """
