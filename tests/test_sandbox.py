@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import struct
 import subprocess
@@ -592,3 +593,15 @@ def test_numbers_agree_with_the_kernels_headers(column, header):
         "ioctl": seccomp.IOCTL,
     }
     assert {name: numbers[column] for name, numbers in tables.items()} == {name: known.get(name) for name in tables}
+
+
+# --- the docs ---
+# -------------------
+
+
+def test_every_test_that_the_docs_name_exists():
+    named = set(re.findall(r"`(test_\w+)`", (Path(__file__).parents[1] / "docs/sandbox.md").read_text()))
+    files = Path(__file__).parent.glob("test_sandbox*.py")
+    defined = set(re.findall(r"^def (test_\w+)", "\n".join(file.read_text() for file in files), re.MULTILINE))
+    assert len(named) > 20
+    assert named <= defined
