@@ -298,6 +298,7 @@ def test_success_markers_and_forged_answers():
     ):
         outcome = run(f"import os\nos.write(3, {garbage!r})\ndef add(a, b): return a + b", TESTS, "add")
         assert outcome.status in ("error", "output"), garbage[:10]
+    assert run("import os\nos.write(3, b'\\xff' * 9)\n" + ADD, TESTS, "add").status == "output"
 
 
 def test_redefined_builtins_modules_and_tests():

@@ -54,7 +54,7 @@ class CandidateError(Exception):
         return self.args[0] if self.args else ""
 
 
-@functools.cache
+@functools.lru_cache(64)
 def _exception(known: str, name: str) -> type[CandidateError]:
     kind = getattr(builtins, known, None)
     plain = isinstance(kind, type) and issubclass(kind, Exception) and kind is not Exception

@@ -24,7 +24,7 @@ from polychromic.verifiers.sandbox.messages import HEADER, frame
 from polychromic.verifiers.sandbox.watch import Candidate, Clock, Ended
 
 _NOBODY = 65534
-_VERDICTS = ("passed", "failed", "error", "forbidden", "tests", "unconfined")  # that a test runner may give
+_VERDICTS = ("passed", "failed", "error", "forbidden", "output", "tests", "unconfined")  # that a test runner may give
 
 
 def main(descriptor: int, method: str) -> None:
