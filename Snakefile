@@ -38,29 +38,26 @@ rule all:
 
 rule data:
     input:
-        [done("split", d) for d in DOMAINS],
-        [done("calibrate", d) for d in DOMAINS],
+        done("split"),
+        done("calibrate"),
 
 
 rule models:
     input:
-        [done("train", d, a, str(s)) for d in DOMAINS for a in TRAINED for s in SEEDS],
-        [done("derive", d, a, str(s)) for d in DOMAINS for a in DERIVED for s in SEEDS],
+        done("train"),
+        done("derive"),
 
 
 rule generations:
     input:
-        [done("generate", d, a, str(s)) for d in DOMAINS for a in ARMS for s in SEEDS],
+        done("generate"),
 
 
 rule metrics:
     input:
-        [
-            done(rule, d, a)
-            for rule in ("verify", "diversity", "quality")
-            for d in DOMAINS
-            for a in ARMS
-        ],
+        done("verify"),
+        done("diversity"),
+        done("quality"),
 
 
 rule statistics:

@@ -18,11 +18,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from polychromic.data.curation import curate
-from polychromic.data.filters.steps import AnyFilter
-from polychromic.data.sources import Source, read_source
+from polychromic.data.filters import make_filter
+from polychromic.data.sources import make_source
+from polychromic.data.sources.base import read_source
 from polychromic.records import write_jsonl
 
 FILTERS = [
@@ -126,8 +125,8 @@ def measure(rows: int, filters: list[dict[str, Any]]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         rng = random.Random(rows)
         write_jsonl(Path(folder) / "tweets.jsonl", (tweet(number, rng) for number in range(rows)))
-        source = TypeAdapter(Source).validate_python({"format": "tweets", "path": "tweets.jsonl"})
-        steps = TypeAdapter(list[AnyFilter]).validate_python(filters)
+        source = make_source({"format": "tweets", "path": "tweets.jsonl"})
+        steps = [make_filter(step) for step in filters]
         start, busy = time.perf_counter(), time.process_time()
         result = curate(read_source(source, folder), steps, seed=0, target_size=1200)
         seconds, busy = time.perf_counter() - start, time.process_time() - busy

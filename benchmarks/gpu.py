@@ -23,8 +23,7 @@ import torch
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from benchmarks.sampling import batched, grouped
-from polychromic.config import reference
-from polychromic.config.study import parse_study
+from polychromic.config.loading import load_study
 from polychromic.demo.base import train_tokenizer
 from polychromic.method.diversity import GroupDiversity
 from polychromic.method.finetune import finetune, lora_settings, trainer_settings
@@ -82,7 +81,7 @@ def random_rows(count: int, words: int) -> list[dict[str, str]]:
 
 def settings(arm: str, options) -> tuple[dict, dict]:
     """Training and objective of a published arm in the domain; with `--new-tokens` for its longest sample."""
-    study = parse_study(reference.STUDY)
+    study = load_study("config.yaml")
     objective = study.objective_of(arm, options.domain).model_dump()
     if options.new_tokens:
         objective["max_new_tokens"] = options.new_tokens

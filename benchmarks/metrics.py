@@ -69,16 +69,12 @@ def main() -> None:
     timed, cpu = {}, time.process_time()
     timed["bertscore"], scores = seconds(lambda: metrics.bertscore_table(samples, records, (0.7,), encoder))
     timed["embeddings"], _ = seconds(lambda: encoder.encode(samples["text"].tolist()))
-    timed["diversity"], _ = seconds(
-        lambda: metrics.per_prompt_diversity(samples, records, encoder.encode, labelled=True)
-    )
-    timed["quality"], _ = seconds(lambda: metrics.per_prompt_quality(samples, records, bertscores=scores, answers=True))
+    timed["diversity"], _ = seconds(lambda: metrics.diversity_table(samples, records, encoder.encode, labelled=True))
+    timed["quality"], _ = seconds(lambda: metrics.quality_table(samples, records, bertscores=scores, answers=True))
     total, cpu = sum(timed.values()), time.process_time() - cpu
 
     sizes = [drawn(n, arguments.samples, seed=1) for n in (50, 500)]
-    small, large = (
-        seconds(lambda size=size: metrics.per_prompt_diversity(*size, None, labelled=True))[0] for size in sizes
-    )
+    small, large = (seconds(lambda size=size: metrics.diversity_table(*size, None, labelled=True))[0] for size in sizes)
     growth = large / small
     different = samples["text"].nunique()
 

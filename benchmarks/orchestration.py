@@ -21,7 +21,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from polychromic.config.study import load_study
+from polychromic.config.loading import load_study
 from polychromic.workflow.stages import all_jobs
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -131,10 +131,11 @@ def text_key(text: str) -> str:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def save_embeddings(path: str | Path, texts: Iterable[str], encoder: Encoder) -> int:
+def save_embeddings(path: str | Path, texts: Iterable[str], encoder: Encoder, made_by: str = "") -> int:
     """Write `key` (sorted, unique) and `vector` (float32 [texts, dimension]) of the texts; returns how many.
 
-    Two calls with the same texts write the same bytes, in whatever order the texts come.
+    made_by: the encoder's name and version, for the signatures of metrics of these vectors. Two calls with the same
+    texts write the same bytes, in whatever order the texts come.
     """
     by_key = {text_key(text): text for text in texts}
     keys = sorted(by_key)
@@ -143,7 +144,7 @@ def save_embeddings(path: str | Path, texts: Iterable[str], encoder: Encoder) ->
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     with partial.open("wb") as file:
-        np.savez(file, key=np.array(keys, dtype="U32"), vector=vectors)
+        np.savez(file, key=np.array(keys, dtype="U32"), vector=vectors, made_by=np.array(made_by))
     os.replace(partial, path)
     return len(keys)
 
@@ -152,11 +153,14 @@ class Embeddings:
     """The vectors of one or more embeddings files, looked up by text."""
 
     def __init__(self, *paths: str | Path) -> None:
+        self.made_by = ""
+        """What the last file says of its encoder: name and version."""
         self._rows: dict[str, np.ndarray] = {}
         self._paths = ", ".join(map(str, paths))
         for path in paths:
             with np.load(path, allow_pickle=False) as file:
                 keys, vectors = file["key"], file["vector"]
+                self.made_by = str(file["made_by"]) if "made_by" in file else ""
             if not np.isfinite(vectors).all():
                 raise StudyError(f"{path}: NaN or infinite embeddings. Delete the file and re-run.")
             self._rows.update(zip(keys.tolist(), vectors, strict=True))

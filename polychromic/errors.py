@@ -16,13 +16,19 @@ def closest(word: str, known: Iterable[str]) -> str | None:
     return next(iter(difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.5)), None)
 
 
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The end of a message about a misspelt name: the known one that it looks like, or all of them."""
+    match = closest(word, known)
+    return f". Did you mean {match!r}?" if match else f". Known: {', '.join(sorted(known))}"
+
+
 def what_to_do(error: OSError) -> str | None:
     """A full disk or a folder that cannot be written to, in words; None for any other trouble."""
     remedies = {
         errno.ENOSPC: "the disk is full: free some space",
         errno.EDQUOT: "your quota is used up: free some space",
         errno.EROFS: "the file system is read-only: make it writable, or run from another folder",
-        errno.EACCES: "no permission: make it writable, or run from another folder",
+        errno.EACCES: "no permission: make it readable and writable (chmod u+rw), or run from another folder",
     }
     remedy = remedies.get(error.errno)
     return remedy and f"{error.filename or 'results'}: {remedy}, then give the same command again."

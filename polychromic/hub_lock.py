@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Callable, Iterator
+import platform
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from polychromic.errors import StudyError
-from polychromic.files import file_digest
+from polychromic.files import file_digest, write_atomic
 
 # Weights as safetensors, settings, tokenizers: no pickles, and no code.
 MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
@@ -130,10 +130,23 @@ def locked_model(lock: str | Path, name: str, asked: str | None = None) -> Path:
             f"`hf download {name} --revision {revision}` where there is a network."
         ) from error
     files = sorted(path for pattern in MODEL_FILES for path in folder.rglob(pattern))
-    with ThreadPoolExecutor() as pool:  # hashing leaves the interpreter free: shards are read side by side
-        sums = dict(zip((str(path.relative_to(folder)) for path in files), pool.map(file_digest, files), strict=True))
-    hold_to_checksums(lock, name, "model", sums)
+    sums = _digests_once(files, Path(lock).parent / ".hashed" / f"{platform.node()}.json")
+    hold_to_checksums(lock, name, "model", {str(path.relative_to(folder)): sum_ for path, sum_ in sums.items()})
     return folder
+
+
+def _digests_once(files: Sequence[Path], memo: Path) -> dict[Path, str]:
+    """SHA-256 of each file, read once a machine: `memo` keeps it with the size and modification time of the file.
+
+    Without it every job of a study would read the weights of an 8B model, 16 GB, to hash them.
+    """
+    with _held(memo) as known:
+        stats = {path: [path.stat().st_size, path.stat().st_mtime_ns] for path in files}
+        unknown = [path for path in files if known.get(str(path), [])[:2] != stats[path]]
+        with ThreadPoolExecutor() as pool:  # hashing leaves the interpreter free: shards are read side by side
+            for path, sum_ in zip(unknown, pool.map(file_digest, unknown), strict=True):
+                known[str(path)] = [*stats[path], sum_]
+        return {path: known[str(path)][2] for path in files}
 
 
 @contextmanager
@@ -144,13 +157,17 @@ def _held(lock: Path) -> Iterator[dict[str, Any]]:
     lock.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{lock}.held"):
         before = lock.read_text() if lock.is_file() else "{}"
-        entries = json.loads(before)
+        try:
+            entries = json.loads(before)
+        except ValueError as error:
+            raise StudyError(
+                f"{lock}: not readable as JSON ({error}). Restore it from a copy of the results. Without one, "
+                "delete it: what the study has from the hub is then resolved anew, maybe to other revisions."
+            ) from error
         yield entries
         after = json.dumps(entries, indent=2, sort_keys=True) + "\n"
         if after != before:
-            partial = lock.with_name(lock.name + ".partial")
-            partial.write_text(after)
-            os.replace(partial, lock)
+            write_atomic(lock, after)
 
 
 def hub_rows(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from polychromic.errors import StudyError
+from polychromic.files import appearing
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,8 @@ class Record:
     """A prompt with its target and what is needed to judge an answer.
 
     references: accepted answers (open text and QA); tests: how code is judged (see `verifiers.code`);
-    group: rows of one group never part in a split; part: "train", "val", "test", "evaluation" or None.
+    group: rows of one group never part in a split; part: "train", "val", "test", "evaluation" or None; meta: what
+    filters and verifiers look at; its "turns" are those of a chat, {"role", "content"}, of which `prompt` is the text.
     """
 
     id: str
@@ -30,17 +31,22 @@ class Record:
     meta: dict[str, Any] = field(default_factory=dict)
 
 
+def chat_text(turns: Sequence[Mapping[str, str]]) -> str:
+    """The turns of a chat, each {"role", "content"}, as one text; a single one as it is."""
+    if len(turns) == 1:
+        return turns[0]["content"]
+    return "\n\n".join(f"{turn['role'].capitalize()}: {turn['content']}" for turn in turns)
+
+
 def write_jsonl(path: str | Path, rows: Iterable[dict[str, Any]]) -> int:
     """Write rows, one JSON object a line, by atomic rename. Returns the number of rows."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
     count = 0
-    with partial.open("w", encoding="utf-8") as file:
+    with appearing(path) as partial, partial.open("w", encoding="utf-8") as file:
         for row in rows:
             file.write(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n")
             count += 1
-    os.replace(partial, path)
     return count
 
 

@@ -1,9 +1,44 @@
-"""The base of every typed setting: frozen, and unknown keys are refused."""
+"""The base of every typed setting, and settings that a registry provides."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated, Any, Union
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, WithJsonSchema
+
+from polychromic.registry import Registry
 
 
 class Settings(BaseModel):
+    """Frozen; unknown keys are refused."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class OneOf:
+    """As an annotation: the settings of one of a registry's choices, told apart by the key `tag`.
+
+    The union is made when a model's schema is: rebuild the model after plugins have registered theirs.
+    """
+
+    def __init__(self, registry: Registry[Any], tag: str) -> None:
+        self.registry, self.tag = registry, tag
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> Any:
+        models = tuple(settings_of(choice) for choice in self.registry.values())
+        return handler.generate_schema(Annotated[Union[models], Field(discriminator=self.tag)])  # noqa: UP007
+
+
+def settings_of(choice: Any) -> type[Settings]:
+    """A choice's settings: itself where it is a setting, else its attribute `Settings`."""
+    return choice if isinstance(choice, type) and issubclass(choice, Settings) else choice.Settings
+
+
+def name_in(registry: Registry[Any]) -> Any:
+    """As an annotation: the name of one of a registry's choices."""
+
+    def known(name: str) -> str:
+        registry[name]  # raises, with the nearest name
+        return name
+
+    return Annotated[str, AfterValidator(known), WithJsonSchema({"type": "string", "enum": list(registry)})]

@@ -1,16 +1,20 @@
-# The typed study, and the stamps that decide what is stale (see polychromic/workflow/stamps.py and polychromic/workflow/stages.py).
+# The study, and what its stages (polychromic/workflow/stages) say that each rule reads and writes.
 import atexit
 import gc
 import os
 import sys
 from pathlib import Path
 
-from polychromic.workflow import stages, fork_server
-from polychromic.config.study import merge, parse_study, read_yaml
+from polychromic.config.loading import merge, parse_study, read_files
 from polychromic.errors import StudyError, what_to_do
+from polychromic.workflow import fork_server, graph, progress
+from polychromic.workflow.check import refuse_what_must_fail
+from polychromic.workflow.plan import register_plan, registered_plan_file
+from polychromic.workflow.stage import decisions_file, results_folder
+from polychromic.workflow.staleness import Stamps, refresh_stamps
+from polychromic.workflow.stages import STAGES
 
-# The graph of jobs is millions of objects that live to the end: looking for garbage among them again and again, and
-# once more at the exit, is a quarter of the time that planning takes.
+# Snakemake's graph of jobs is millions of long-lived objects. Raising the GC thresholds saves a quarter of the planning.
 gc.set_threshold(1_000_000)
 atexit.register(gc.freeze)
 
@@ -18,7 +22,7 @@ atexit.register(gc.freeze)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-# Give freed memory back late: at small sizes a CPU job spends a third of its time on asking for the same pages again.
+# Keep freed memory: otherwise a small CPU job spends a third of its time on getting the same pages again.
 os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", "4000000000")
 os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", "16000000000")
 os.environ.setdefault("MALLOC_TOP_PAD_", "300000000")
@@ -29,25 +33,18 @@ if not config.get("gpus_per_job"):
 
 FILES = ["config.yaml", *map(str, workflow.overwrite_configfiles)]
 try:
-    # Read again, for a key that stands twice, and for the order of arms and domains: Snakemake's merged config shows
-    # neither, and the plan's hash knows the order.
-    in_order = {}
-    for file in FILES:
-        in_order = merge(in_order, read_yaml(file))
-    STUDY = parse_study(merge(in_order, config), origin=" + ".join(FILES))
+    # Snakemake's merged config hides repeated keys and loses the order of arms and domains, which the plan's hash needs.
+    STUDY = parse_study(merge(read_files(*FILES), config), origin=" + ".join(FILES))
 except StudyError as error:
     sys.exit(f"Error in {error}")
 
-R = str(stages.results_folder(STUDY))
+R = str(results_folder(STUDY))
 DOMAINS, ARMS, SEEDS = list(STUDY.domains), list(STUDY.arms), list(STUDY.seeds)
-PROMPTED = [arm for arm in ARMS if STUDY.arms[arm].kind == "prompt"]
-TRAINED = [arm for arm in ARMS if STUDY.arms[arm].kind == "train"]
-DERIVED = [arm for arm in ARMS if STUDY.arms[arm].kind == "derived"]
 ON_GPU = dict(gpu=STUDY.gpus_per_job) if STUDY.gpus_per_job else {}
 ON_ONE_GPU = dict(gpu=1) if STUDY.gpus_per_job else {}
 # For `--sdm conda`; otherwise the jobs use the environment that Snakemake runs in.
 ENVIRONMENT = "../envs/gpu.yaml" if STUDY.gpus_per_job else "../envs/cpu.yaml"
-STAMPS = stages.Stamps(
+STAMPS = Stamps(
     STUDY,
     Path(workflow.basedir) / "workflow_scripts",
     Path(workflow.basedir) / "requirements.lock",
@@ -55,10 +52,16 @@ STAMPS = stages.Stamps(
 
 
 onstart:
-    # With a limit on the rate of jobs Snakemake plans anew some time after each plan and each end of a job, and so ever
-    # more often, and cannot be told to have none.
+    due = {job.rule.name for job in workflow.dag.needrun_jobs()}
+    try:
+        refuse_what_must_fail(STUDY, due, here=workflow.local_exec)
+    except StudyError as error:
+        sys.exit(f"Error: {error}")
+    progress.begin(Path(R), sum(1 for _ in workflow.dag.needrun_jobs()) - 1)
+    # With a limit on the rate of jobs, Snakemake plans again after every plan and every finished job. It has no setting
+    # for no limit.
     workflow.scheduler.job_rate_limiter = None
-    # It takes as long to start as one of these jobs takes to import torch: worth it for several.
+    # Starting it takes as long as one of these jobs takes to import torch.
     with_torch = {"calibrate", "train", "derive", "generate", "encode"}
     if sys.platform == "linux" and workflow.local_exec and not STUDY.gpus_per_job:
         if (
@@ -66,6 +69,10 @@ onstart:
             > 3
         ):
             fork_server.start()
+
+
+onerror:
+    print(f"\n{progress.failures(Path(R))}", file=sys.stderr)
 
 
 wildcard_constraints:
@@ -77,132 +84,82 @@ wildcard_constraints:
 if workflow.is_main_process:
     # Before Snakemake looks at any file, so that it sees these as they are now.
     try:
-        stages.register_plan(STUDY)
+        register_plan(STUDY)
         if "--unlock" not in sys.argv:
-            stages.refresh_stamps(STUDY, STAMPS)
+            refresh_stamps(STUDY, STAMPS)
     except StudyError as error:
         sys.exit(f"Error: {error}")
     except OSError as error:
         sys.exit(f"Error: {what_to_do(error) or error}")
 
 
-def stamp(rule, *wildcards):
-    """What a job uses. The file is new when that has changed since the job was done, else from 1970."""
-    return f"{R}/.stamps/{'.'.join([rule, *wildcards])}.json"
+def inputs(stage):
+    """The inputs of a rule: its stamp, the done files of the jobs before it, and the files that its stage reads.
 
-
-def above(rule):
-    """The done files of the jobs whose outputs a job reads: a job that runs makes those below it run.
-
-    The files themselves are `ancient` inputs: they must be there, but their times say nothing.
+    A stamp is new when the job is to run, else from 1970. Done files make a job run when one before it has run. The
+    files themselves are `ancient`: they must be there, but their times say nothing.
     """
-    return lambda wildcards: [
-        str(stages.done_file(STUDY, up))
-        for up in stages.nearest(STUDY, (rule, dict(wildcards)))
+
+    def of_job(wildcards):
+        job = stage, {name: getattr(wildcards, name) for name in STAGES[stage].scope}
+        return {
+            "stamp": str(graph.stamp_file(STUDY, job)),
+            "above": [
+                str(graph.done_file(STUDY, up)) for up in graph.nearest(STUDY, job)
+            ],
+            **{
+                name: ancient(paths)
+                for name, paths in graph.input_paths(STUDY, job).items()
+            },
+        }
+
+    return of_job
+
+
+def outputs(stage):
+    """The outputs of a rule, and its done file, which travels with the results."""
+
+    def under_results(path):
+        whole = f"{R}/{path}"
+        return directory(whole.rstrip("/")) if path.endswith("/") else whole
+
+    named = {
+        name: (
+            under_results(paths)
+            if isinstance(paths, str)
+            else [under_results(path) for path in paths]
+        )
+        for name, paths in STAGES[stage].outputs.items()
+    }
+    job = stage, {name: f"{{{name}}}" for name in STAGES[stage].scope}
+    return {**named, "done": str(graph.done_file(STUDY, job))}
+
+
+def log_of(stage):
+    return f"{R}/logs/{graph.job_name((stage, {n: f'{{{n}}}' for n in STAGES[stage].scope}))}.log"
+
+
+def benchmark_of(stage):
+    return f"{R}/benchmarks/{graph.job_name((stage, {n: f'{{{n}}}' for n in STAGES[stage].scope}))}.tsv"
+
+
+def done(stage):
+    """The done files of all jobs of a stage."""
+    return [
+        str(graph.done_file(STUDY, job))
+        for job in graph.all_jobs(STUDY)
+        if job[0] == stage
     ]
 
 
-def done(rule, *wildcards):
-    """Written when a job has succeeded: its stamp. Travels with the results."""
-    return f"{R}/.stamps/{'.'.join([rule, *wildcards])}.done.json"
-
-
-def per_seed(name):
-    """A file of each seed of an arm."""
-    return ancient(
-        expand(
-            f"{R}/{{domain}}/{{arm}}/seed-{{seed}}/{name}",
-            seed=SEEDS,
-            allow_missing=True,
-        )
-    )
-
-
-def base_model(wildcards):
-    """The tiny base model of an embedded study; other bases come from the hub or a folder."""
-    return ancient(f"{R}/base/model") if STUDY.world else []
-
-
-def raw_rows(wildcards):
-    return ancient(
-        [
-            str(p)
-            for p in stages.raw_paths(STUDY, wildcards.domain)
-            if stages.is_embedded(STUDY, p)
-        ]
-    )
-
-
-def source_run(name):
-    return lambda wildcards: ancient(
-        f"{R}/{wildcards.domain}/{STUDY.arms[wildcards.arm].source}/seed-{wildcards.seed}/{name}"
-    )
-
-
-def adapter(wildcards):
-    return ancient(
-        []
-        if wildcards.arm in PROMPTED
-        else f"{R}/{{domain}}/{{arm}}/seed-{{seed}}/adapter".format(**wildcards)
-    )
-
-
-def similarity_inputs(wildcards):
-    if STUDY.domains[wildcards.domain].verifier.kind != "similarity":
-        return []
-    domain, arm = f"{R}/{wildcards.domain}", f"{R}/{wildcards.domain}/{wildcards.arm}"
-    return ancient(
-        [
-            f"{domain}/calibration.json",
-            f"{domain}/references.npz",
-            f"{arm}/embeddings.npz",
-        ]
-    )
-
-
-def control_file(name):
-    return lambda wildcards: ancient(
-        f"{R}/{wildcards.domain}/{STUDY.plan.control}/{name}"
-    )
-
-
-def metric_tables(names, arms):
-    return ancient(
-        expand(
-            f"{R}/{{domain}}/{{arm}}/{{name}}.parquet",
-            domain=DOMAINS,
-            arm=arms,
-            name=names,
-        )
-    )
-
-
-def texts(wildcards):
-    """Prompts and samples. What a finished job has made and a person has taken away, as samples are large, is not
-    made again for the page's sake: it then shows none.
-    """
-    made = {f"{R}/{d}/data/test.jsonl": done("split", d) for d in DOMAINS} | {
-        f"{R}/{d}/{a}/seed-{s}/samples.parquet": done("generate", d, a, str(s))
-        for d in DOMAINS
-        for a in ARMS
-        for s in SEEDS
-    }
-    return ancient(
-        [
-            file
-            for file, finished in made.items()
-            if os.path.exists(file) or not os.path.exists(finished)
-        ]
-    )
-
-
-def verdicts_beside(wildcards):
-    """Those of the null and of the ablation study, where they have been run."""
-    return ancient([str(p) for p in stages.verdicts_beside(STUDY) if p.exists()])
+def arms_of(stage):
+    """A wildcard's pattern: the arms that have jobs of this stage."""
+    arms = {job[1]["arm"] for job in graph.all_jobs(STUDY) if job[0] == stage}
+    return "|".join(sorted(arms)) or "none"
 
 
 def figure_section(wildcards):
     """Where a figure stands in Snakemake's report."""
-    from polychromic.labels import figure_section
+    from polychromic.paper.figures import FIGURES
 
-    return figure_section(wildcards.name)
+    return FIGURES[wildcards.name].section

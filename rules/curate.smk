@@ -2,19 +2,13 @@
 rule raw:
     """Synthetic raw rows, as messy as real ones."""
     input:
-        stamp=stamp("raw"),
-        above=above("raw"),
+        unpack(inputs("raw")),
     output:
-        rows=[
-            f"{R}/raw/{c}.{part}.jsonl"
-            for c in ("social", "code", "creative", "qa")
-            for part in ("train", "eval")
-        ],
-        done=done("raw"),
+        **outputs("raw"),
     log:
-        f"{R}/logs/raw.log",
+        log_of("raw"),
     benchmark:
-        f"{R}/benchmarks/raw.tsv"
+        benchmark_of("raw")
     conda:
         ENVIRONMENT
     message:
@@ -26,18 +20,13 @@ rule raw:
 rule curate:
     """Raw rows of a domain's sources through its filters; every rejected row is kept with its reason."""
     input:
-        stamp=stamp("curate", "{domain}"),
-        above=above("curate"),
-        raw=raw_rows,
+        unpack(inputs("curate")),
     output:
-        curated=f"{R}/{{domain}}/data/curated.jsonl",
-        rejected=f"{R}/{{domain}}/data/rejected.jsonl",
-        account=f"{R}/{{domain}}/data/curation.json",
-        done=done("curate", "{domain}"),
+        **outputs("curate"),
     log:
-        f"{R}/logs/curate.{{domain}}.log",
+        log_of("curate"),
     benchmark:
-        f"{R}/benchmarks/curate.{{domain}}.tsv"
+        benchmark_of("curate")
     conda:
         ENVIRONMENT
     params:
@@ -51,19 +40,15 @@ rule curate:
 rule review_sheet:
     """A sheet and a page for reading and marking the curated rows; decisions go to data/review/<domain>.csv."""
     input:
-        stamp=stamp("review_sheet", "{domain}"),
-        above=above("review_sheet"),
-        curated=ancient(f"{R}/{{domain}}/data/curated.jsonl"),
+        unpack(inputs("review_sheet")),
     output:
-        sheet=f"{R}/{{domain}}/review/sheet.csv",
-        page=f"{R}/{{domain}}/review/index.html",
-        done=done("review_sheet", "{domain}"),
+        **outputs("review_sheet"),
     log:
-        f"{R}/logs/review_sheet.{{domain}}.log",
+        log_of("review_sheet"),
     conda:
         ENVIRONMENT
     params:
-        decisions=lambda wildcards: str(stages.decisions_file(wildcards.domain)),
+        decisions=lambda wildcards: str(decisions_file(wildcards.domain)),
     message:
         "review sheet of {wildcards.domain}"
     script:

@@ -2,19 +2,13 @@
 rule encode:
     """Everything that needs the text encoder: sentence embeddings, each text once, and BERTScore."""
     input:
-        stamp=stamp("encode", "{domain}", "{arm}"),
-        above=above("encode"),
-        samples=per_seed("samples.parquet"),
-        samples_val=per_seed("samples_val.parquet"),
-        test=ancient(f"{R}/{{domain}}/data/test.jsonl"),
+        unpack(inputs("encode")),
     output:
-        embeddings=f"{R}/{{domain}}/{{arm}}/embeddings.npz",
-        bertscore=f"{R}/{{domain}}/{{arm}}/bertscore.parquet",
-        done=done("encode", "{domain}", "{arm}"),
+        **outputs("encode"),
     log:
-        f"{R}/logs/encode.{{domain}}.{{arm}}.log",
+        log_of("encode"),
     benchmark:
-        f"{R}/benchmarks/encode.{{domain}}.{{arm}}.tsv"
+        benchmark_of("encode")
     conda:
         ENVIRONMENT
     resources:
@@ -30,22 +24,13 @@ rule encode:
 rule verify:
     """Which samples pass, and an audit of truncated, empty, copied and duplicate ones."""
     input:
-        stamp=stamp("verify", "{domain}", "{arm}"),
-        above=above("verify"),
-        samples=per_seed("samples.parquet"),
-        samples_val=per_seed("samples_val.parquet"),
-        val=ancient(f"{R}/{{domain}}/data/val.jsonl"),
-        test=ancient(f"{R}/{{domain}}/data/test.jsonl"),
-        similarity=similarity_inputs,
+        unpack(inputs("verify")),
     output:
-        passes=f"{R}/{{domain}}/{{arm}}/passes.parquet",
-        passes_val=f"{R}/{{domain}}/{{arm}}/passes_val.parquet",
-        audit=f"{R}/{{domain}}/{{arm}}/audit.json",
-        done=done("verify", "{domain}", "{arm}"),
+        **outputs("verify"),
     log:
-        f"{R}/logs/verify.{{domain}}.{{arm}}.log",
+        log_of("verify"),
     benchmark:
-        f"{R}/benchmarks/verify.{{domain}}.{{arm}}.tsv"
+        benchmark_of("verify")
     conda:
         ENVIRONMENT
     params:
@@ -59,19 +44,13 @@ rule verify:
 rule diversity:
     """How the k answers of a prompt differ."""
     input:
-        stamp=stamp("diversity", "{domain}", "{arm}"),
-        above=above("diversity"),
-        samples=per_seed("samples.parquet"),
-        embeddings=ancient(f"{R}/{{domain}}/{{arm}}/embeddings.npz"),
-        passes=ancient(f"{R}/{{domain}}/{{arm}}/passes.parquet"),
-        test=ancient(f"{R}/{{domain}}/data/test.jsonl"),
+        unpack(inputs("diversity")),
     output:
-        table=f"{R}/{{domain}}/{{arm}}/diversity.parquet",
-        done=done("diversity", "{domain}", "{arm}"),
+        **outputs("diversity"),
     log:
-        f"{R}/logs/diversity.{{domain}}.{{arm}}.log",
+        log_of("diversity"),
     benchmark:
-        f"{R}/benchmarks/diversity.{{domain}}.{{arm}}.tsv"
+        benchmark_of("diversity")
     conda:
         ENVIRONMENT
     message:
@@ -83,19 +62,13 @@ rule diversity:
 rule quality:
     """How good a single answer is: ROUGE, BERTScore, exact match and F1."""
     input:
-        stamp=stamp("quality", "{domain}", "{arm}"),
-        above=above("quality"),
-        samples=per_seed("samples.parquet"),
-        bertscore=ancient(f"{R}/{{domain}}/{{arm}}/bertscore.parquet"),
-        reference_nll=per_seed("reference_nll.parquet"),
-        test=ancient(f"{R}/{{domain}}/data/test.jsonl"),
+        unpack(inputs("quality")),
     output:
-        table=f"{R}/{{domain}}/{{arm}}/quality.parquet",
-        done=done("quality", "{domain}", "{arm}"),
+        **outputs("quality"),
     log:
-        f"{R}/logs/quality.{{domain}}.{{arm}}.log",
+        log_of("quality"),
     benchmark:
-        f"{R}/benchmarks/quality.{{domain}}.{{arm}}.tsv"
+        benchmark_of("quality")
     conda:
         ENVIRONMENT
     message:
@@ -107,26 +80,13 @@ rule quality:
 rule judge:
     """Preference between an arm's sample and the control's, asked in both orders."""
     input:
-        stamp=stamp("judge", "{domain}", "{arm}"),
-        above=above("judge"),
-        samples=per_seed("samples.parquet"),
-        control=lambda w: ancient(
-            expand(
-                f"{R}/{w.domain}/{STUDY.plan.control}/seed-{{seed}}/samples.parquet",
-                seed=SEEDS,
-            )
-        ),
-        test=ancient(f"{R}/{{domain}}/data/test.jsonl"),
-        embeddings=ancient(f"{R}/{{domain}}/{{arm}}/embeddings.npz"),
-        control_embeddings=control_file("embeddings.npz"),
-        references=ancient(f"{R}/{{domain}}/references.npz"),
+        unpack(inputs("judge")),
     output:
-        table=f"{R}/{{domain}}/{{arm}}/judge.parquet",
-        done=done("judge", "{domain}", "{arm}"),
+        **outputs("judge"),
     log:
-        f"{R}/logs/judge.{{domain}}.{{arm}}.log",
+        log_of("judge"),
     benchmark:
-        f"{R}/benchmarks/judge.{{domain}}.{{arm}}.tsv"
+        benchmark_of("judge")
     conda:
         ENVIRONMENT
     params:

@@ -1,70 +1,22 @@
 # From cached numbers to what people read. Nothing here needs a model, an adapter or torch.
-ANALYSED = [
-    f"{R}/statistics/{name}"
-    for name in (
-        "summary.parquet",
-        "pairwise.parquet",
-        "hypotheses.parquet",
-        "frontier.parquet",
-        "verdict.json",
-        "power.json",
-    )
-]
-# All that `polychromic.paper.results.read_results` reads besides.
-OF_STUDY = [
-    *(
-        f"{R}/{d}/{name}"
-        for d in DOMAINS
-        for name in ("data/funnel.json", "data/leakage.json", "calibration.json")
-    ),
-    *(
-        f"{R}/{d}/{a}/{name}"
-        for d in DOMAINS
-        for a in ARMS
-        for name in ("audit.json", "passes.parquet")
-    ),
-    *(
-        f"{R}/{d}/{a}/judge.parquet"
-        for d in DOMAINS
-        for a in ARMS
-        if a != STUDY.plan.control
-    ),
-    *(
-        f"{R}/{d}/{a}/seed-{s}/run.json"
-        for d in DOMAINS
-        for a in TRAINED + DERIVED
-        for s in SEEDS
-    ),
-    *(
-        f"{R}/{d}/{a}/seed-{s}/train_log.jsonl"
-        for d in DOMAINS
-        for a in TRAINED
-        for s in SEEDS
-    ),
-]
-
-
 rule figures:
     """Every figure as PDF and SVG for the paper and PNG for the eye, with its caption."""
     input:
-        stamp=stamp("figures"),
-        above=above("figures"),
-        analysed=ancient(ANALYSED),
-        of_study=ancient(OF_STUDY),
+        unpack(inputs("figures")),
     output:
         folder=report(
-            directory(f"{R}/figures"),
+            outputs("figures")["folder"],
             patterns=["{name}.png"],
             caption="../docs/report/figure.rst",
             category="Figures",
             subcategory=figure_section,
             labels={"figure": "{name}"},
         ),
-        done=done("figures"),
+        done=outputs("figures")["done"],
     log:
-        f"{R}/logs/figures.log",
+        log_of("figures"),
     benchmark:
-        f"{R}/benchmarks/figures.tsv"
+        benchmark_of("figures")
     conda:
         ENVIRONMENT
     params:
@@ -78,17 +30,13 @@ rule figures:
 rule tables:
     """Results, pairwise tests, ablations and costs as CSV, LaTeX and Markdown."""
     input:
-        stamp=stamp("tables"),
-        above=above("tables"),
-        analysed=ancient(ANALYSED),
-        of_study=ancient(OF_STUDY),
+        unpack(inputs("tables")),
     output:
-        main=f"{R}/tables/main.csv",
-        done=done("tables"),
+        **outputs("tables"),
     log:
-        f"{R}/logs/tables.log",
+        log_of("tables"),
     benchmark:
-        f"{R}/benchmarks/tables.tsv"
+        benchmark_of("tables")
     conda:
         ENVIRONMENT
     params:
@@ -100,24 +48,21 @@ rule tables:
 
 
 rule report:
-    """One self-contained page: verdict, tables, figures, samples side by side, audit, provenance."""
+    """One self-contained page: verdict, tables, figures, samples, audit, provenance; and one of times and costs."""
     input:
-        stamp=stamp("report"),
-        above=above("report"),
-        analysed=ancient(ANALYSED),
-        of_study=ancient(OF_STUDY),
-        texts=texts,
-        beside=verdicts_beside,
-        figures=ancient(f"{R}/figures"),
+        unpack(inputs("report")),
     output:
         page=report(
-            f"{R}/report.html", caption="../docs/report/page.rst", category="Report"
+            outputs("report")["page"],
+            caption="../docs/report/page.rst",
+            category="Report",
         ),
-        done=done("report"),
+        costs=outputs("report")["costs"],
+        done=outputs("report")["done"],
     log:
-        f"{R}/logs/report.log",
+        log_of("report"),
     benchmark:
-        f"{R}/benchmarks/report.tsv"
+        benchmark_of("report")
     conda:
         ENVIRONMENT
     params:
@@ -131,18 +76,11 @@ rule report:
 rule paper:
     """A LaTeX article with every number from the results, and its PDF where a TeX is installed."""
     input:
-        stamp=stamp("paper"),
-        above=above("paper"),
-        analysed=ancient(ANALYSED),
-        of_study=ancient(OF_STUDY),
-        beside=verdicts_beside,
-        figures=ancient(f"{R}/figures"),
-        bibliography=ancient("docs/references.bib"),
+        unpack(inputs("paper")),
     output:
-        folder=directory(f"{R}/paper"),
-        done=done("paper"),
+        **outputs("paper"),
     log:
-        f"{R}/logs/paper.log",
+        log_of("paper"),
     conda:
         ENVIRONMENT
     params:

@@ -2,26 +2,17 @@
 rule split:
     """The source's own parts, else 80/10/10 by group; review decisions are applied and counted; leakage must be zero."""
     input:
-        stamp=stamp("split", "{domain}"),
-        above=above("split"),
-        curated=ancient(f"{R}/{{domain}}/data/curated.jsonl"),
-        curation=ancient(f"{R}/{{domain}}/data/curation.json"),
+        unpack(inputs("split")),
     output:
-        train=f"{R}/{{domain}}/data/train.jsonl",
-        val=f"{R}/{{domain}}/data/val.jsonl",
-        test=f"{R}/{{domain}}/data/test.jsonl",
-        rejected=f"{R}/{{domain}}/data/split_rejected.jsonl",
-        leakage=f"{R}/{{domain}}/data/leakage.json",
-        funnel=f"{R}/{{domain}}/data/funnel.json",
-        done=done("split", "{domain}"),
+        **outputs("split"),
     log:
-        f"{R}/logs/split.{{domain}}.log",
+        log_of("split"),
     benchmark:
-        f"{R}/benchmarks/split.{{domain}}.tsv"
+        benchmark_of("split")
     conda:
         ENVIRONMENT
     params:
-        decisions=lambda wildcards: str(stages.decisions_file(wildcards.domain)),
+        decisions=lambda wildcards: str(decisions_file(wildcards.domain)),
     message:
         "split {wildcards.domain}"
     script:
@@ -31,18 +22,13 @@ rule split:
 rule calibrate:
     """The threshold at which mismatched answers pass at most as often as configured, found on val."""
     input:
-        stamp=stamp("calibrate", "{domain}"),
-        above=above("calibrate"),
-        val=ancient(f"{R}/{{domain}}/data/val.jsonl"),
-        test=ancient(f"{R}/{{domain}}/data/test.jsonl"),
+        unpack(inputs("calibrate")),
     output:
-        calibration=f"{R}/{{domain}}/calibration.json",
-        references=f"{R}/{{domain}}/references.npz",
-        done=done("calibrate", "{domain}"),
+        **outputs("calibrate"),
     log:
-        f"{R}/logs/calibrate.{{domain}}.log",
+        log_of("calibrate"),
     benchmark:
-        f"{R}/benchmarks/calibrate.{{domain}}.tsv"
+        benchmark_of("calibrate")
     conda:
         ENVIRONMENT
     params:

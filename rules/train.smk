@@ -2,15 +2,13 @@
 rule broad:
     """The synthetic corpus that the tiny base model is trained on."""
     input:
-        stamp=stamp("broad"),
-        above=above("broad"),
+        unpack(inputs("broad")),
     output:
-        corpus=f"{R}/base/broad.txt",
-        done=done("broad"),
+        **outputs("broad"),
     log:
-        f"{R}/logs/broad.log",
+        log_of("broad"),
     benchmark:
-        f"{R}/benchmarks/broad.tsv"
+        benchmark_of("broad")
     conda:
         ENVIRONMENT
     message:
@@ -22,16 +20,13 @@ rule broad:
 rule base:
     """The tiny Qwen3 of an embedded study, trained from scratch."""
     input:
-        stamp=stamp("base"),
-        above=above("base"),
-        corpus=ancient(f"{R}/base/broad.txt"),
+        unpack(inputs("base")),
     output:
-        model=directory(f"{R}/base/model"),
-        done=done("base"),
+        **outputs("base"),
     log:
-        f"{R}/logs/base.log",
+        log_of("base"),
     benchmark:
-        f"{R}/benchmarks/base.tsv"
+        benchmark_of("base")
     conda:
         ENVIRONMENT
     threads: 2
@@ -44,21 +39,15 @@ rule base:
 rule train:
     """A LoRA adapter. A killed run goes on from its last checkpoint, which lies outside the outputs."""
     input:
-        stamp=stamp("train", "{domain}", "{arm}", "{seed}"),
-        above=above("train"),
-        base=base_model,
-        train=ancient(f"{R}/{{domain}}/data/train.jsonl"),
+        unpack(inputs("train")),
     output:
-        adapter=directory(f"{R}/{{domain}}/{{arm}}/seed-{{seed}}/adapter"),
-        record=f"{R}/{{domain}}/{{arm}}/seed-{{seed}}/run.json",
-        log=f"{R}/{{domain}}/{{arm}}/seed-{{seed}}/train_log.jsonl",
-        done=done("train", "{domain}", "{arm}", "{seed}"),
+        **outputs("train"),
     log:
-        f"{R}/logs/train.{{domain}}.{{arm}}.{{seed}}.log",
+        log_of("train"),
     benchmark:
-        f"{R}/benchmarks/train.{{domain}}.{{arm}}.{{seed}}.tsv"
+        benchmark_of("train")
     wildcard_constraints:
-        arm="|".join(TRAINED) or "none",
+        arm=arms_of("train"),
     conda:
         ENVIRONMENT
     resources:
@@ -75,18 +64,13 @@ rule train:
 rule derive:
     """An adapter made from a trained one: an average of two checkpoints (WiSE-FT), or the adapter scaled."""
     input:
-        stamp=stamp("derive", "{domain}", "{arm}", "{seed}"),
-        above=above("derive"),
-        adapter=source_run("adapter"),
-        record=source_run("run.json"),
+        unpack(inputs("derive")),
     output:
-        adapter=directory(f"{R}/{{domain}}/{{arm}}/seed-{{seed}}/adapter"),
-        record=f"{R}/{{domain}}/{{arm}}/seed-{{seed}}/run.json",
-        done=done("derive", "{domain}", "{arm}", "{seed}"),
+        **outputs("derive"),
     log:
-        f"{R}/logs/derive.{{domain}}.{{arm}}.{{seed}}.log",
+        log_of("derive"),
     wildcard_constraints:
-        arm="|".join(DERIVED) or "none",
+        arm=arms_of("derive"),
     conda:
         ENVIRONMENT
     message:

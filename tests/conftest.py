@@ -75,7 +75,8 @@ def toy_study(tmp_path_factory):
     """The results folder of a simulated study with ablations, and some of its figures. Copy it to change it."""
     from study_fixture import make_study
 
-    from polychromic.paper.figures import FIGURES, save
+    from polychromic.paper.figures import FIGURES
+    from polychromic.paper.figures.style import save
     from polychromic.paper.results import read_results
 
     folder = make_study(tmp_path_factory.mktemp("results") / "toy", ablations=True, prompts=12)

@@ -85,7 +85,7 @@ def command(
     """`snakemake` on the tiny study."""
     files = ["tiny.yaml", *overlays]
     snakemake = [str(Path(sys.executable).with_name("snakemake")), *(["--profile", profile] if profile else [])]
-    return [*snakemake, "--configfile", *files, *options, "--", *targets]
+    return [*snakemake, "--configfile", *files, *options, "--quiet", "reason", "--", *targets]
 
 
 # In the environment of every run, to be found nowhere afterwards.

@@ -81,10 +81,15 @@ JOB = """
 import runpy, sys
 from types import SimpleNamespace as Of
 sys.path.insert(0, "workflow_scripts")
+class Named(dict):
+    # as Snakemake's: iterates over the values
+    __getattr__ = dict.__getitem__
+    def __iter__(self):
+        return iter(self.values())
 arm = {"wise_ft": "wise_ft", "scale": "scaled"}[sys.argv[1]]
 job = Of(
-    input=Of(stamp="stamp.json", adapter="source", record="source/run.json"),
-    output=Of(adapter="out", record="run.json", done="done.json"),
+    input=Named(stamp=".stamps/stamp.json", adapter="source", record="source/run.json"),
+    output=Named(adapter="out", record="run.json", done="done.json"),
     log=["log.txt"], resources={}, wildcards=Of(arm=arm),
 )
 runpy.run_path(sys.argv[2], init_globals={"snakemake": job})
@@ -98,13 +103,14 @@ def test_the_job_leaves_a_card_a_record_and_an_adapter_for_plain_peft(method, sa
     shutil.copytree(save_adapter("early", 1), source / "early")
     (source / "run.json").write_text(json.dumps({**RECORD, "arm": "lora"}))
     settings = {"kind": "derived", "method": method, "source": "lora", "share": 0.25}
-    (tmp_path / "stamp.json").write_text(
+    (tmp_path / ".stamps").mkdir()
+    (tmp_path / ".stamps/stamp.json").write_text(
         json.dumps(
             {
                 "key": "x",
                 "upstream": {},
                 "params": settings,
-                "aside": {},
+                "aside": {"plugins": []},
                 "code": {f"polychromic/method/{name}.py": "x" for name in ("__init__", "adapter_merging")},
             }
         )

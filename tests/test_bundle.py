@@ -8,11 +8,10 @@ import tarfile
 
 import pytest
 
-from polychromic.config.study import load_study
+from polychromic.config.loading import load_study
 from polychromic.errors import StudyError
 from polychromic.workflow import bundle
-from polychromic.workflow.stages import plan
-from polychromic.workflow.stamps import digest
+from polychromic.workflow.plan import plan_hash
 
 
 @pytest.fixture
@@ -25,7 +24,7 @@ def results(tmp_path, study):
     """A finished study's folder, in little."""
     folder = tmp_path / "demo"
     texts = {
-        "statistics/verdict.json": json.dumps({"plan_sha256": digest(plan(study))}),
+        "statistics/verdict.json": json.dumps({"plan_sha256": plan_hash(study)}),
         "tables/main.csv": "domain,metric\n",
         "qa/lora/seed-42/run.json": "{}",
         "qa/lora/seed-42/samples.parquet": "a person's words",

@@ -8,16 +8,17 @@ from pathlib import Path
 import pytest
 
 from polychromic.config import reference
-from polychromic.config.study import load_study, merge, parse_study, read_yaml
+from polychromic.config.loading import load_study, merge, parse_study, read_yaml
 from polychromic.errors import StudyError
 
 ROOT = Path(__file__).resolve().parent.parent
+PUBLISHED = read_yaml(ROOT / "config.yaml")
 
 
 def changed(*path_and_value):
     """The published study with one setting changed."""
     *path, value = path_and_value
-    settings = copy.deepcopy(reference.STUDY)
+    settings = copy.deepcopy(PUBLISHED)
     place = settings
     for key in path[:-1]:
         place = place.setdefault(key, {})
@@ -34,7 +35,6 @@ def test_generated_files_are_up_to_date(file):
 
 def test_config_yaml_is_the_published_study():
     study = load_study(ROOT / "config.yaml")
-    assert study == parse_study(reference.STUDY)
     assert (study.model.name, study.model.precision) == ("Qwen/Qwen3-8B", "nf4")
     assert (study.training.rank, study.training.alpha, study.seeds) == (16, 16, (42, 123, 456))
     assert study.objective_of("polychromic", "qa").weight == 0.3
@@ -93,6 +93,18 @@ def test_overlays_of_the_demo_are_valid(overlay):
         (changed("study", "../elsewhere"), ["study", "pattern"]),
         (changed("arms", "averaged", {"kind": "derived", "method": "wise_ft", "source": "loar"}),
          ["averaged", "'lora'"]),
+        (changed("arms", "averaged", {"kind": "derived", "method": "wise_ft", "source": "zero_shot"}),
+         ["averaged", "'zero_shot'", "Known: lora"]),
+        (changed("metrics", "k", [1, 5, 5, 10]), ["metrics.k", "repeats 5", "once"]),
+        (changed("sampling", "test_prompts", 1), ["sampling.test_prompts", "2"]),
+        (changed("seeds", [True]), ["seeds", "True"]),
+        (changed("arms", "polychromic", "objective", {"weight": 0.0}),
+         ["plan.primary", "'polychromic'", "arms.polychromic.objective.weight"]),
+        (changed("sampling", "frontier", [0.7, 1.0]), ["sampling.frontier", "0.7", "sampling.temperature"]),
+        (changed("domains", "figures", changed("study", "x")["domains"]["qa"]), ["domains.figures", "another"]),
+        (changed("arms", "data", {"kind": "prompt"}), ["arms.data", "another"]),
+        (changed("domains", "qa", "sources", [{"format": "squad", "path": "{results}/raw/qa.train.jsonl"}]),
+         ["domains.qa.sources.0.path", "world", "null"]),
     ],
 )  # fmt: skip
 def test_a_bad_setting_is_named_with_its_remedy(settings, expected):
@@ -136,14 +148,32 @@ def test_a_null_in_an_overlay_removes(tmp_path):
     assert list(study.domains) == ["code", "creative", "qa"]
 
 
+def test_a_null_that_removes_nothing_is_refused(tmp_path):
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text("arms: {polychromic_litteral: null}\n")
+    with pytest.raises(StudyError) as caught:
+        load_study(ROOT / "config.yaml", overlay)
+    for part in (str(overlay), "arms.polychromic_litteral", "'polychromic_literal'"):
+        assert part in str(caught.value)
+
+
+def test_an_overlay_of_comments_changes_nothing(tmp_path):
+    overlay = tmp_path / "overlay.yaml"
+    for text in ("", "# nothing yet\n"):
+        overlay.write_text(text)
+        assert load_study(ROOT / "config.yaml", overlay) == load_study(ROOT / "config.yaml")
+
+
 def test_yaml_mistakes_are_named(tmp_path):
     file = tmp_path / "study.yaml"
     for text, expected in [
         ("a: 1\na: 2\n", "stands twice"),
         ("a: [1\n", "not valid YAML"),
         ("- a\n", "found list"),
+        ("a: 1\n\tb: 2\n", "line 2"),
+        ("a: 1\nb: caf\xe9\n", "line 2: not UTF-8"),
     ]:
-        file.write_text(text)
+        file.write_bytes(text.encode("latin-1"))
         with pytest.raises(StudyError, match=expected):
             read_yaml(file)
     with pytest.raises(StudyError, match="no such file"):
@@ -183,7 +213,7 @@ def test_the_demo_scores_a_step_at_once(overlay):
 
 
 def test_a_domain_fills_in_its_own_diversity():
-    study = parse_study(reference.STUDY)
+    study = parse_study(PUBLISHED)
     assert study.objective_of("polychromic", "code").diversity == "behaviour"
     assert study.objective_of("polychromic", "qa").gate is True
     literal = study.objective_of("polychromic_literal", "code")

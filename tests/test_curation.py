@@ -5,24 +5,28 @@ from __future__ import annotations
 import csv
 import json
 import re
+import subprocess
+import sys
 import textwrap
 from dataclasses import asdict
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from polychromic.config import reference
-from polychromic.config.study import merge, parse_study
+from polychromic.config.loading import merge, parse_study, read_yaml
 from polychromic.data.curation import curate, draw
-from polychromic.data.filters.steps import AnyFilter, identify
+from polychromic.data.filters import FILTERS, make_filter
+from polychromic.data.filters.base import Rejection, TextFilter
+from polychromic.data.filters.language import identify
 from polychromic.data.near_duplicates import NearDuplicates, jaccard, near_pairs, normal, shingles
-from polychromic.data.readers import BadRow
-from polychromic.data.sources import Source, read_source
+from polychromic.data.rows import BadRow
+from polychromic.data.sources import SOURCES, make_source
+from polychromic.data.sources.base import BaseSource, read_source
 from polychromic.errors import StudyError
 from polychromic.records import Record, write_jsonl
 
@@ -32,7 +36,7 @@ GOOD = Record("good", POST, REPLY, (REPLY,), meta={"likes": 150, "tag": "WP", "r
 
 
 def steps(*filters):
-    return TypeAdapter(list[AnyFilter]).validate_python(filters)
+    return [make_filter(step) for step in filters]
 
 
 def run(records, *filters, **settings):
@@ -156,45 +160,6 @@ def test_text_is_repaired_but_code_is_left_alone():
     assert result.funnel["steps"][-1]["changed"] == 1
 
 
-@pytest.mark.parametrize(
-    ("text", "masked"),
-    [
-        ("ask @Ada_Moe or ＠bo now", "ask @user or @user now"),
-        ("write to ada.moe+x@mail.example.org!", "write to <email>!"),
-        ("call +49 (0) 171 123-4567 today", "call <phone> today"),
-        ("call (555) 123-4567.", "call <phone>."),
-        (
-            "between 1905-1911 and 2024-05-01, 10 000 000 people",
-            "between 1905-1911 and 2024-05-01, 10 000 000 people",
-        ),
-        ("it cost $1.234.567,89 or 12.345.678 dollars", "it cost $1.234.567,89 or 12.345.678 dollars"),
-        ("اتصل ب @ada", "اتصل ب @user"),
-    ],
-)
-def test_personal_data_is_masked(text, masked):
-    [record] = run([changed(target=text)], {"filter": "mask_personal_data"}).kept
-    assert record.target == masked
-
-
-def test_nothing_unmasked_is_written_wherever_the_mask_stands(tmp_path):
-    secret = "@ada_moe or ada@example.org or +1 555 123 4567"
-    records = [
-        changed(id="a", target=f"Ask {secret}", references=(secret,), meta={"mismatched": [secret]}),
-        changed(id="b", prompt=f"{secret} " * 9),
-        changed(id="c", target=f"{REPLY} www.x.org/@ada_moe"),
-    ]
-    result = run(
-        records,
-        {"filter": "length", "text": "prompt", "max": 100},
-        {"filter": "urls"},
-        {"filter": "mask_personal_data"},
-    )
-    write_jsonl(tmp_path / "all.jsonl", [*map(asdict, result.kept), *result.rejected])
-    written = (tmp_path / "all.jsonl").read_text()
-    assert len(result.rejected) == 2
-    assert not any(part in written for part in ("ada_moe", "ada@", "555"))
-
-
 def test_leading_mentions_are_an_address_not_text():
     [record] = run([changed(target="@ada @bo: " + REPLY)], {"filter": "mentions"}).kept
     assert record.target == REPLY
@@ -278,12 +243,15 @@ def test_progress_is_told():
     [
         {"filter": "lenght"},
         {"filter": "length", "minimum": 3},
+        {"filter": "length", "min": 50, "max": 3},
+        {"filter": "bounds", "key": "likes", "min": 50, "max": 3},
+        {"filter": "mask_personal_data", "region": "Germany"},
         {"filter": "bounds", "key": "likes"},
         {"filter": "generic", "max": 2},
     ],
 )
 def test_a_filter_that_cannot_be_meant_is_refused(step):
-    with pytest.raises(ValidationError):
+    with pytest.raises((ValidationError, StudyError)):
         steps(step)
 
 
@@ -369,9 +337,7 @@ def test_no_row_is_lost_whatever_the_file_holds(tmp_path, lines, size):
         "part": "part",
         "meta": ["likes", "junk"],
     }
-    source = TypeAdapter(Source).validate_python(
-        {"format": "table", "path": "mess.jsonl", "fields": fields, "max_bad_share": 1}
-    )
+    source = make_source({"format": "table", "path": "mess.jsonl", "fields": fields, "max_bad_share": 1})
     rows = list(read_source(source, tmp_path))
     assert len(rows) == 1 + sum(bool(line.decode("utf-8", "replace").strip()) for line in lines)
     result = curate(rows, STEPS, seed=0, target_size=size)
@@ -400,7 +366,7 @@ def test_the_five_minutes_of_the_documentation(tmp_path):
     """Its example, on a CSV as it describes one: valid as a study, and every filter has its say."""
     text = (Path(__file__).parents[1] / "docs" / "data.md").read_text(encoding="utf-8")
     example = yaml.safe_load(textwrap.dedent(text.split("```yaml\n")[1].split("```")[0]))
-    tickets = parse_study(merge(reference.STUDY, example)).domains["support"]
+    tickets = parse_study(merge(read_yaml("config.yaml"), example)).domains["support"]
     path = tmp_path / tickets.sources[0].path
     path.parent.mkdir(parents=True)
     with path.open("w", newline="") as file:
@@ -419,7 +385,50 @@ def test_the_five_minutes_of_the_documentation(tmp_path):
 
 def test_the_documentation_knows_every_format_and_filter():
     text = (Path(__file__).parents[1] / "docs" / "data.md").read_text(encoding="utf-8")
-    named = {row.split("`")[1] for row in text.splitlines() if row.startswith("| `")}
-    for union, key in ((AnyFilter, "filter"), (Source, "format")):
-        for model in get_args(get_args(union)[0]):
-            assert get_args(model.model_fields[key].annotation)[0] in named
+    for registry, key in ((FILTERS, "filter"), (SOURCES, "format")):
+        table = text.split(f"\n| `{key}` |")[1].split("\n\n")[0].splitlines()[2:]
+        rows = {row.split("`")[1]: row for row in table}
+        assert list(rows) == list(registry)
+        for name, row in rows.items():
+            settings = registry[name].model_fields.keys() - BaseSource.model_fields.keys() - {key, "fields"}
+            if key == "filter":
+                assert {setting for setting in settings if f"`{setting}`" not in row} == set(), name
+
+
+def test_every_choice_is_declared_under_its_name_in_the_module_of_the_registry():
+    for registry, key in ((FILTERS, "filter"), (SOURCES, "format")):
+        for name, choice in registry.items():
+            assert get_args(choice.model_fields[key].annotation) == (name,)
+            assert choice.__module__ == registry.module_of(name)
+            assert choice.__doc__
+
+
+@pytest.mark.parametrize("filters", [["fix_text", "length"], ["exact_duplicates"]])
+def test_a_filter_loads_no_other_filters_code(filters):
+    """A job's stamp knows the code of the filters that it uses, and no more."""
+    program = (
+        "import sys; from polychromic.data.filters import make_filter; import polychromic.data.curation;"
+        f"[make_filter({{'filter': name}}) for name in {filters}];"
+        "print(*(name for name in sys.modules if name.startswith('polychromic')))"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded = set(run.stdout.split())
+    others = {FILTERS.module_of(name) for name in FILTERS} - {FILTERS.module_of(name) for name in filters}
+    assert not loaded & {*others, "polychromic.verifiers.code", "polychromic.embedding", "polychromic.config"}
+
+
+def test_a_filter_from_outside_the_package_may_be_asked_for(monkeypatch):
+    monkeypatch.setattr(FILTERS, "_modules", dict(FILTERS._modules))
+    monkeypatch.setattr(FILTERS, "_found", dict(FILTERS._found))
+
+    @FILTERS.register("no_vowels")
+    class NoVowels(TextFilter):
+        """Texts with a vowel."""
+
+        filter: Literal["no_vowels"]
+
+        def problem(self, text):
+            return Rejection("a vowel", "none") if set(text.lower()) & set("aeiou") else None
+
+    step = make_filter({"filter": "no_vowels"})
+    assert len(curate([GOOD, changed(target="Hmm!")], [step], seed=0).rejected) == 1

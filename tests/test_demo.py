@@ -114,7 +114,7 @@ def test_evaluation_rows_bring_references_and_mismatched_answers(domain):
 
 @pytest.mark.parametrize("domain", raw.DOMAINS)
 def test_text_is_english_to_the_language_filter(domain):
-    from polychromic.data.filters.steps import identify
+    from polychromic.data.filters.language import identify
 
     texts = [scene.prompt for scene in some_scenes(domain, 40)]
     if domain in OPEN_TEXT:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from polychromic.errors import StudyError
-from polychromic.statistics.front import at_chosen_temperature, best_temperature, frontier_gain, height
+from polychromic.statistics.front import frontier_gain, height
 
 # Pass@1 and Pass@10 of a control at T = 0.7, 0.85, 1.0, 1.15, 1.3: the last two fold back
 X = np.array([0.201, 0.194, 0.184, 0.155, 0.117])
@@ -81,9 +81,9 @@ def test_false_positives_of_the_gain_on_planted_data():
     assert np.mean(found) < 0.06
 
 
-def test_temperature_is_chosen_on_validation_alone():
-    flat = np.zeros((4, 1))
-    assert best_temperature({1.0: flat, 0.7: flat}) == 0.7
-    arm = {0.7: flat, 1.0: flat + 1}
-    own, other, found = at_chosen_temperature(arm, arm, {0.7: flat + 1, 1.0: flat}, {0.7: flat, 1.0: flat + 1})
-    assert (own, other, found.difference) == (0.7, 1.0, -1)
+def test_the_control_may_lose_the_margin_too():
+    rng = np.random.default_rng(3)
+    control = {0.7: planted(rng, -0.7, 2.5), 1.0: planted(rng, -1.8, 1.5)}
+    arm = planted(rng, -0.9, 0.8)
+    gains = [frontier_gain(arm, control, margin=margin).difference for margin in (0.0, 0.05)]
+    assert gains[1] <= gains[0]

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from project import copy_project, run
-from pydantic import TypeAdapter
-from test_splitting import record
+from test_splitting import record, run_script
 
 from polychromic.data import funnel
 from polychromic.data.curation import curate
-from polychromic.data.filters.steps import AnyFilter
+from polychromic.data.filters import FILTERS, make_filter
 from polychromic.data.review import DECISIONS, Decision, apply_decisions
+from polychromic.data.sources import SOURCES
 from polychromic.data.splitting import Split, split
 
-FILTERS = TypeAdapter(list[AnyFilter]).validate_python([{"filter": "exact_duplicates"}])
+STEPS = [make_filter({"filter": "exact_duplicates"})]
 
 
 @settings(max_examples=40, deadline=None)
@@ -34,7 +35,7 @@ def test_kept_and_rejected_are_what_was_read_through_every_step(drawn, seed):
         for n, (_, decision) in enumerate(drawn)
         if decision
     ]
-    curated = curate(rows, FILTERS, seed=seed)
+    curated = curate(rows, STEPS, seed=seed)
     reviewed = apply_decisions(curated.kept, decisions)
     parted = split(reviewed.kept, Split(), seed=seed)
     steps = [
@@ -79,3 +80,38 @@ def test_decisions_are_in_the_funnel_and_only_what_depends_on_them_runs_again(tm
     assert (after["read"], after["kept"], after["rejected"]) == (80, before["kept"] - 1, before["rejected"] + 1)
     [dropped] = [json.loads(line) for line in (data / "split_rejected.jsonl").read_text().splitlines()]
     assert (dropped["id"], dropped["filter"], dropped["value"]) == (kept[0]["id"], "review", "dull")
+
+
+def curate_job(folder, min_rows):
+    sources = [{"format": "nq_open", "path": "rows.jsonl"}]
+    limits = {"min_rows": min_rows, "max_rows": 99, "allow_fewer": False}
+    curation = {"filters": [{"filter": "length", "text": "prompt", "min": 3}], **limits}
+    return run_script(
+        folder,
+        "curate",
+        {
+            "params": {"seed": 0, "sources": sources, "curation": curation},
+            "upstream": {},
+            "chosen": [SOURCES.module_of("nq_open"), FILTERS.module_of("length")],
+        },
+        output={name: f"data/{name}.jsonl" for name in ("curated", "rejected", "account")},
+        params={"results": "results"},
+    )
+
+
+def test_rejected_rows_outlive_a_curation_that_leaves_too_few(tmp_path):
+    """Snakemake deletes the outputs of a job that failed."""
+    rows = [{"question": "q" * n, "answer": ["a"]} for n in range(1, 9)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "data").mkdir()
+    failed = curate_job(tmp_path, min_rows=7)
+    assert failed.returncode == 1
+    [named] = re.findall(r"Read (\S+),", failed.stderr)
+    assert len((tmp_path / named).read_text().splitlines()) == 2
+    assert not (tmp_path / "data/rejected.jsonl").exists()
+    done = curate_job(tmp_path, min_rows=6)
+    assert done.returncode == 0, done.stderr
+    assert len((tmp_path / "data/rejected.jsonl").read_text().splitlines()) == 2
+    assert not (tmp_path / named).exists(), "it would speak of another curation"
+    table = {line.split()[0]: line.split()[-1] for line in done.stderr.splitlines() if line.startswith("  ")}
+    assert (table["read"], table["length"]) == ("8", "6"), "the console shows the funnel"

@@ -18,10 +18,11 @@ import torch
 from datasets.exceptions import DatasetGenerationError
 from huggingface_hub.utils._http import default_client_factory
 from project import REPOSITORY
-from pydantic import TypeAdapter
 from test_splitting import run_script
 
-from polychromic.data.filters.steps import AnyFilter
+from polychromic import hub_lock
+from polychromic.data.filters import FILTERS, make_filter
+from polychromic.data.sources import SOURCES
 from polychromic.embedding import Encoder
 from polychromic.errors import StudyError
 from polychromic.hub_lock import hold_to_checksums, hub_rows, locked_model, locked_revision
@@ -55,6 +56,14 @@ def test_a_model_is_locked_at_first_use(cached, tmp_path):
     before = lock.read_bytes()
     assert locked_model(lock, "them/tiny") == cached
     assert lock.read_bytes() == before
+
+
+def test_weights_are_hashed_once_a_machine(cached, tmp_path, monkeypatch):
+    lock, hashed = tmp_path / "lock.json", []
+    monkeypatch.setattr(hub_lock, "file_digest", lambda path: hashed.append(path.name) or sha256(path))
+    for _ in range(2):
+        locked_model(lock, "them/tiny")
+    assert hashed.count("model.safetensors") == 1
 
 
 @pytest.mark.parametrize("file", ["model.safetensors", "config.json"])
@@ -96,6 +105,14 @@ def test_the_rows_of_a_data_set_are_held_to_their_checksum(tmp_path):
     data.write_text('{"question": "another"}\n')
     with pytest.raises(StudyError, match="default/train of .* is not what it was"):
         list(hub_rows(name, None, "train", None, lock))
+
+
+def test_a_lock_that_was_cut_short_is_named(tmp_path):
+    lock = tmp_path / "lock.json"
+    lock.write_text('{"model:them/tiny": {"asked": nu')
+    with pytest.raises(StudyError, match=f"{lock}: not readable as JSON .*Restore it"):
+        locked_revision(lock, "them/tiny", resolve=lambda *_: "c0ffee")
+    assert lock.read_text().endswith("nu"), "left for the person to look at"
 
 
 def test_parts_are_locked_one_by_one(tmp_path):
@@ -205,7 +222,7 @@ def test_a_filter_without_a_model_of_the_hub_has_nothing_to_lock(tmp_path):
         {"filter": "toxicity", "model": str(tmp_path)},
         {"filter": "semantic_duplicates", "model": str(tmp_path)},
     ]
-    steps = TypeAdapter(list[AnyFilter]).validate_python(listed)
+    steps = [make_filter(step) for step in listed]
     assert [step.locked(tmp_path / "lock.json") for step in steps] == steps
     assert not (tmp_path / "lock.json").exists()
 
@@ -223,7 +240,11 @@ def test_curation_holds_the_models_of_its_filters_to_the_lock(cached, tmp_path):
         return run_script(
             tmp_path,
             "curate",
-            {"params": {"seed": 0, "sources": sources, "curation": {"filters": filters, **limits}}, "upstream": {}},
+            {
+                "params": {"seed": 0, "sources": sources, "curation": {"filters": filters, **limits}},
+                "upstream": {},
+                "chosen": [SOURCES.module_of("nq_open"), *(FILTERS.module_of(step["filter"]) for step in filters)],
+            },
             env={"HF_HUB_CACHE": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1"},
             output={name: f"{name}.jsonl" for name in ("curated", "rejected", "account")},
             params={"results": "results"},

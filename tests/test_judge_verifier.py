@@ -10,13 +10,14 @@ import pytest
 from project import copy_project, environment, run
 from test_judge import KEY, Server
 
-from polychromic.config.study import load_study
+from polychromic.config.loading import load_study
 from polychromic.errors import StudyError
 from polychromic.metrics.judge import ModelJudge
 from polychromic.metrics.judge_clients import Client
 from polychromic.records import Record
 from polychromic.verifiers import make_verifier
-from polychromic.workflow import stages
+from polychromic.workflow import graph
+from polychromic.workflow.staleness import Stamps
 
 JUDGED = """
 domains: {{qa: {{verifier: {{kind: judge, threshold: 0.6, min_words: 1}}, quality_metric: rouge_l}}}}
@@ -56,7 +57,7 @@ def fabricate_samples(project: Path, overlay: str) -> None:
     study = load_study(*(project / file for file in ("config.yaml", "tiny.yaml", overlay)))
     for rule in ("train", "generate"):
         job = (rule, {"domain": "qa", "arm": "lora", "seed": "42"})
-        (project / stages.done_file(study, job)).write_text((project / stages.stamp_file(study, job)).read_text())
+        (project / graph.done_file(study, job)).write_text((project / graph.stamp_file(study, job)).read_text())
 
 
 def test_a_judge_calibrates_and_verifies(server, tmp_path):
@@ -87,7 +88,9 @@ def test_a_judge_calibrates_and_verifies(server, tmp_path):
     assert frame["passed"].sum() == (frame["sample"] == 0).sum()
     audit = json.loads((project / "results/tiny/qa/lora/audit.json").read_text())
     assert audit["unjudged"] == len(frame) / 4 > 0
-    assert len(server.answered) == len(set(server.answered)) > asked
+    readable = [prompt for prompt in server.answered if grade(prompt) != "nonsense"]  # the others were asked for twice
+    assert len(readable) == len(set(readable))
+    assert len(server.answered) > asked
 
     written = [path for path in project.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]
     assert written == []
@@ -118,8 +121,8 @@ def test_the_judge_is_part_of_what_makes_verdicts_stale(tmp_path):
         (tmp_path / "study.yaml").write_text(text)
         root = Path(__file__).parent.parent
         study = load_study(root / "config.yaml", tmp_path / "study.yaml")
-        stamps = stages.Stamps(study, root / "workflow_scripts", root / "requirements.lock")
-        return {stages.job_name(job): stamps.of(job) for job in stages.all_jobs(study)}
+        stamps = Stamps(study, root / "workflow_scripts", root / "requirements.lock")
+        return {graph.job_name(job): stamps.of(job) for job in graph.all_jobs(study)}
 
     judged = JUDGED.format(url="http://localhost")
     before = keys(judged)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 
 import pytest
 from project import REPOSITORY
 
-from polychromic.config import reference
-from polychromic.config.study import merge, parse_study
-from polychromic.data.readers import MAX_ROW_BYTES, BadRow, files_of, read_rows
+from polychromic.config.loading import merge, parse_study, read_yaml
+from polychromic.data.readers import files_of, read_rows
+from polychromic.data.rows import MAX_ROW_BYTES, BadRow
 from polychromic.errors import StudyError
-from polychromic.workflow import stages
+from polychromic.workflow.stages import STAGES
+from polychromic.workflow.staleness import Stamps
 
 GOOD = b'{"prompt": "a", "target": "b"}\n'
 
@@ -69,7 +71,11 @@ def test_texts_in_any_script_come_through(tmp_path):
         ("x.json", b"\xff\xfe{\x00", "cannot be read as UTF-8"),
         ("x.jsonl", GOOD.decode().encode("utf-16"), "UTF-16"),
         ("x.jsonl.gz", gzip.compress(GOOD * 500)[:-20], "ends early"),
-        ("x.jsonl.gz", GOOD, "damaged"),
+        ("x.json", b'[{"a": 1}, {"b": "cu', "ends too early: fetch it again"),
+        ("x.json", b'[{"a": 1},\n', "ends too early: fetch it again"),
+        ("x.json", GOOD * 2, "One object a line is .jsonl"),
+        ("x.csv", b"PAR1", "is Parquet: end its name in .parquet"),
+        ("x.jsonl", b"PK\x03\x04", "save the sheet as CSV"),
         ("x.csv", b"a,a\n1,2\n", "occur twice"),
         ("x.csv", b'a,b\n1,"never closed\n2,3\n', "never closed"),
         ("x.csv", b"a,b\r1,2\n3,4\n", "line 1: broken CSV .* End every line the same way"),
@@ -87,6 +93,27 @@ def test_a_file_that_cannot_be_trusted_stops_the_run(tmp_path, name, data, messa
 def test_a_missing_file_says_what_to_do(tmp_path):
     with pytest.raises(StudyError, match=r"data/raw/x.jsonl: no such file. Put the data there"):
         list(read_rows(tmp_path / "x.jsonl", "data/raw/x.jsonl"))
+
+
+def test_what_is_no_file_is_told_for_what_it_is(tmp_path):
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "loop.csv").symlink_to("loop.csv")
+    (tmp_path / "gone.csv").symlink_to("nowhere.csv")
+    os.mkfifo(tmp_path / "pipe.csv")
+    for name, said in (
+        ("folder", "a folder"),
+        ("loop", "symbolic link"),
+        ("gone", "symbolic link"),
+        ("pipe", "a pipe"),
+    ):
+        with pytest.raises(StudyError, match=said) as caught:
+            list(read_rows(tmp_path / f"{name}.csv"))
+        assert f"{name}.csv" in str(caught.value)
+
+
+def test_gzip_is_known_by_its_content_not_by_its_name(tmp_path):
+    for name, data in (("x.csv", gzip.compress(b"a,b\n1,2\n")), ("y.csv.gz", b"a,b\n1,2\n")):
+        assert [row for _, row in rows_of(tmp_path, name, data)] == [{"a": "1", "b": "2"}]
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
@@ -136,7 +163,7 @@ def test_a_parquet_file_that_may_not_be_read_is_no_damaged_one(tmp_path, monkeyp
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(pyarrow.parquet, "ParquetFile", refuse)
-    with pytest.raises(PermissionError):
+    with pytest.raises(StudyError, match=r"x.parquet: the file may not be read. .*chmod"):
         rows_of(tmp_path, "x.parquet", b"PAR1")
 
 
@@ -180,12 +207,12 @@ def test_the_stories_of_writingprompts_count_as_raw_rows_too(name, tmp_path, mon
     monkeypatch.chdir(tmp_path)
     target = name.replace("source", "target")
     sources = [{"format": "writingprompts", "path": name}, {"format": "nq_open", "path": "x.jsonl"}]
-    study = parse_study(merge(reference.STUDY, {"domains": {"creative": {"sources": sources}}}))
+    study = parse_study(merge(read_yaml(REPOSITORY / "config.yaml"), {"domains": {"creative": {"sources": sources}}}))
     job = ("curate", {"domain": "creative"})
-    assert [str(file) for file in stages.raw_files(study, job)] == [name, target, "x.jsonl"]
+    assert [str(file) for file in STAGES["curate"].user_files(study, **job[1])] == [name, target, "x.jsonl"]
     assert files_of(tmp_path / "x.jsonl") == [tmp_path / "x.jsonl"]
     stamps = []
     for stories in ("one\n", "another\n"):
         (tmp_path / target).write_text(stories)
-        stamps.append(stages.Stamps(study, REPOSITORY / "workflow_scripts", REPOSITORY / "requirements.lock").of(job))
+        stamps.append(Stamps(study, REPOSITORY / "workflow_scripts", REPOSITORY / "requirements.lock").of(job))
     assert stamps[0]["key"] != stamps[1]["key"]

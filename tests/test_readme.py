@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from polychromic.config.study import load_study, parse_study, read_yaml
+from polychromic.config.loading import load_study, parse_study, read_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

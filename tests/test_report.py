@@ -15,8 +15,8 @@ from browser import measure
 from study_fixture import ARMS
 
 from polychromic.errors import StudyError
-from polychromic.paper.caveats import claims, fine_tuning_cost, null_control, remarks
-from polychromic.paper.report import headline, inline_svg, read_samples, render, write_report
+from polychromic.paper.caveats import claims, fine_tuning_cost, null_control, remarks, training_cost
+from polychromic.paper.report import headline, inline_svg, read_samples, render, render_costs, write_report
 from polychromic.paper.results import Results, read_results
 
 
@@ -29,7 +29,8 @@ def test_the_page_is_one_file_that_asks_nothing_of_the_network(page):
     html = page.read_text()
     assert html.index('id="headline"') < html.index('id="table-main"') < html.index('id="figures"')
     assert "default-src 'none'" in html
-    assert not re.search(r'(?:src|href)="(?!#|data:)', html), "no address but anchors in the page"
+    addresses = re.findall(r'(?:src|href)="(?!#|data:)([^"]*)', html)
+    assert addresses == ["costs.html"], "no address but anchors, and the page beside it"
 
 
 @pytest.mark.parametrize("width", [390, 1280])
@@ -185,12 +186,37 @@ def test_robustness_is_that_of_the_ablation_study_where_the_study_has_none(toy_s
 
 def test_the_claim_on_cost_tells_time_and_money(toy_study):
     results = read_results(toy_study)
-    assert "One training took 3." in claims(results)["cost_in_use"]["sentence"]
-    assert "dollars" not in claims(results)["cost_in_use"]["sentence"], "nothing was paid"
+    assert "One training took 3." in training_cost(results)
+    assert "dollars" not in training_cost(results), "nothing was paid"
     paid = replace(
         results, runs=[run | {"dollars": 9.0 if run["arm"] == "polychromic" else 3.0} for run in results.runs]
     )
-    assert "9.00 against 3.00 dollars" in claims(paid)["cost_in_use"]["sentence"]
+    assert "9.00 against 3.00 dollars" in training_cost(paid)
+    assert "9.00 against 3.00 dollars" in render_costs(paid)
+
+
+def test_runs_that_differ_in_times_and_costs_alone_give_the_same_report(toy_study, tmp_path):
+    other = shutil.copytree(toy_study, tmp_path / toy_study.name)
+    for file in other.glob("*/*/seed-*/run.json"):
+        run = json.loads(file.read_text())
+        spent = {name: 1.7 * seconds for name, seconds in run["seconds"].items()}
+        file.write_text(json.dumps(run | {"seconds": spent, "gpu_hours": 2.5, "dollars": 3.25}))
+    for file in other.glob("*/*/seed-*/train_log.jsonl"):
+        file.write_text(file.read_text().replace('"seconds_sample": 0.4', '"seconds_sample": 0.9'))
+    for ending in ("svg", "caption.md"):
+        shutil.copyfile(other / "figures" / f"forest.{ending}", other / "figures" / f"cost_gain.{ending}")
+    pages = [write_report(folder) for folder in (toy_study, other)]
+    assert pages[0].read_bytes() == pages[1].read_bytes()
+    costs = [page.with_name("costs.html").read_text() for page in pages]
+    assert costs[0] != costs[1]
+    for told in ('id="table-cost"', 'id="figure-cost_gain"', "seed-42/run.json", "One training took"):
+        assert told in costs[1]
+
+
+def test_times_and_costs_fit_a_phone(page):
+    seen = measure(page.with_name("costs.html"), 390, "return {}")
+    assert seen["scroll"] <= 390
+    assert (seen["requests"], seen["blocked"], seen["errors"]) == (0, 0, [])
 
 
 def test_every_reading_of_a_domain_is_a_line_of_its_card(page, toy_study):

@@ -11,9 +11,14 @@ import subprocess
 
 import pytest
 
+from polychromic.data.curation import curate
+from polychromic.data.filters import make_filter
+from polychromic.data.rejected_page import write_rejected_page
 from polychromic.data.review import COLUMNS, apply_decisions, read_decisions, write_page, write_sheet
+from polychromic.data.rows import BadRow
 from polychromic.errors import StudyError
-from polychromic.records import Record
+from polychromic.files import write_json
+from polychromic.records import Record, write_jsonl
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ROWS = [
@@ -153,3 +158,19 @@ def test_the_page_in_a_browser(tmp_path):
     assert "3 of 4 decided" in dom
     assert "<b>bold</b>" not in dom  # texts are shown, never run
     assert "or: Hello" in dom
+
+
+def test_the_page_of_rejected_rows_shows_each_step_its_rows_and_their_reasons(tmp_path):
+    rows = [Record(f"r{n}", f"<b>prompt</b> {n}", "x" * n, meta={"origin": f"a.csv, line {n}"}) for n in range(80)]
+    result = curate([*rows, BadRow("a.csv, line 99", "broken")], [make_filter({"filter": "length", "min": 60})], seed=0)
+    write_jsonl(tmp_path / "rejected.jsonl", result.rejected)
+    write_json(tmp_path / "curation.json", result.funnel)
+    write_rejected_page(tmp_path / "rejected.jsonl", tmp_path / "curation.json", tmp_path / "page.html", "Rejected: qa")
+    page = (tmp_path / "page.html").read_text()
+    assert "unusable: 1" in page
+    assert "length: 60" in page
+    assert "a.csv, line 7<" in page
+    assert "broken" in page
+    assert "&gt;= 60" in page
+    assert "<b>prompt" not in page
+    assert page.count("&lt;b&gt;prompt") == 50

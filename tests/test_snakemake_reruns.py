@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from project import copy_project, environment, run
 
-from polychromic.config.study import load_study
-from polychromic.workflow import stages
+from polychromic.config.loading import load_study
+from polychromic.workflow import graph
+from polychromic.workflow.stages import STAGES
 
 DEMO = "profiles/demo/study.yaml"
 
@@ -109,7 +110,7 @@ def test_a_plan_does_not_change_a_run_under_way(project):
     assert to_run(project) == set(), "the same settings harm nothing"
     refused = run(project, "all", overlays=("lambda.yaml",), options=("-n",))
     assert refused.returncode != 0
-    assert "a run of this study is under way here" in refused.stdout
+    assert "a run of this study is under way" in refused.stdout
     assert "snakemake --unlock" in refused.stdout
     assert stamps == {file: file.read_bytes() for file in project.glob("results/tiny/.stamps/*")}
     assert run(project, "all", overlays=("lambda.yaml",), options=("--unlock",)).returncode == 0
@@ -177,7 +178,7 @@ def test_the_plan_is_in_the_order_of_the_files(project):
     planned(project, "arms.yaml")
     study = load_study(*(project / file for file in ("config.yaml", "tiny.yaml", "arms.yaml")))
     written = json.loads((project / "results/tiny/.stamps/power.json").read_text())
-    assert written["params"] == json.loads(json.dumps(stages.params(study, ("power", {}))))
+    assert written["params"] == json.loads(json.dumps(STAGES["power"].settings(study)))
 
 
 def test_a_job_that_never_finished(project):
@@ -205,14 +206,13 @@ def closure(edges: dict[str, set[str]]) -> dict[str, set[str]]:
 
 
 def test_stamps_know_the_dependencies_that_snakemake_has(tmp_path):
-    """Keys travel along `stages.upstream`: were a rule to read more than that, a change could go unseen."""
+    """Keys travel along `graph.upstream`: were a rule to read more than that, a change could go unseen."""
     project = copy_project(tmp_path / "project")
     (project / "derived.yaml").write_text("arms: {half: {kind: derived, method: wise_ft, source: lora}}\n")
     plan = planned(project, "derived.yaml", study=DEMO, targets="all,data,paper,review")
     study = load_study(*(project / file for file in ("config.yaml", DEMO, "derived.yaml")))
     of_stamps = {
-        stages.job_name(job): {stages.job_name(up) for up in stages.upstream(study, job)}
-        for job in stages.all_jobs(study)
+        graph.job_name(job): {graph.job_name(up) for up in graph.upstream(study, job)} for job in graph.all_jobs(study)
     }
     of_snakemake = {name: set(job["needs"]) for name, job in plan.items()}
     assert set(of_snakemake) == set(of_stamps)

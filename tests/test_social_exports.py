@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from pydantic import TypeAdapter
 
-from polychromic.data.readers import BadRow
-from polychromic.data.sources import Source, read_source
+from polychromic.data.rows import BadRow
+from polychromic.data.sources import make_source
+from polychromic.data.sources.base import read_source
 
 POST, REPLY = "My bus broke down again.", "@ada Walk with me then, it is sunny."
 FLAT = {
@@ -136,7 +136,7 @@ ARCHIVE = [{"tweet": post} for post in API_V1]
 
 def read(tmp_path, rows, **settings):
     (tmp_path / "x.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    source = TypeAdapter(Source).validate_python({"format": "tweets", "path": "x.jsonl", **settings})
+    source = make_source({"format": "tweets", "path": "x.jsonl", **settings})
     return list(read_source(source, tmp_path))
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 
 import pytest
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from polychromic.data.readers import BadRow
-from polychromic.data.sources import Source, cut, read_source
+from polychromic.data.rows import BadRow
+from polychromic.data.sources import make_source
+from polychromic.data.sources.base import read_source
+from polychromic.data.sources.stories import cut
 from polychromic.errors import StudyError
 from polychromic.hub_lock import locked_revision
-from polychromic.records import Record, read_records, write_records
+from polychromic.records import Record, read_records, write_jsonl, write_records
 
 
 def read(tmp_path, rows, name="x.jsonl", **settings):
@@ -21,7 +23,7 @@ def read(tmp_path, rows, name="x.jsonl", **settings):
     else:
         name = "x.json"
         (tmp_path / name).write_text(json.dumps(rows))
-    source = TypeAdapter(Source).validate_python({"path": name, "max_bad_share": 1, **settings})
+    source = make_source({"path": name, "max_bad_share": 1, **settings})
     return list(read_source(source, tmp_path))
 
 
@@ -248,6 +250,7 @@ def test_table_by_field_map(tmp_path):
         ({"target": None}, "'out' is null, not a text"),
         ({"target": 5}, "'out' is int, not a text"),
         ({"target": " "}, "'out' is empty"),
+        ({"target": [{"role": "user", "content": "hi"}]}, "`format: chat`"),
         ({"drop": "out"}, "no column 'out'"),
         ({"also": [1]}, "'references' is not a list of texts"),
         ({"cut": "holdout"}, "'cut' is 'holdout', not one of train, val, test, evaluation"),
@@ -301,11 +304,56 @@ def test_whole_numbers_that_pandas_made_floats_of_are_ids_and_groups(tmp_path):
     columns = {"p": ["a", "b", "c"], "t": ["d", "e", "f"], "who": [17.0, float("nan"), None], "no": [1.0, 2.0, 3.0]}
     pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "x.parquet")
     fields = {"prompt": "p", "target": "t", "group": "who", "id": "no"}
-    source = TypeAdapter(Source).validate_python({"format": "table", "path": "x.parquet", "fields": fields})
+    source = make_source({"format": "table", "path": "x.parquet", "fields": fields})
     first, second, third = read_source(source, tmp_path)
     assert [row.id for row in (first, second, third)] == ["1", "2", "3"]
     assert first.group == "17"
     assert len({first.group, second.group, third.group}) == 3, "without a group, by prompt"
+
+
+def test_a_failed_write_leaves_nothing_behind(tmp_path):
+    def rows():
+        yield {"id": 1}
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        write_jsonl(tmp_path / "out.jsonl", rows())
+    assert list(tmp_path.iterdir()) == []
+
+
+USER, ANSWER = {"role": "user", "content": "Name a fruit."}, {"role": "assistant", "content": "A pear."}
+
+
+def test_a_chat_of_messages_or_of_sharegpt(tmp_path):
+    turns = [{"role": "system", "content": "Be short."}, USER, ANSWER, {"role": "user", "content": "Another?"}]
+    last = {"role": "assistant", "content": "A plum."}
+    shared = [{"from": {"user": "human", "assistant": "gpt"}.get(t["role"], t["role"]), "value": t["content"]}
+              for t in [*turns, last, USER]]  # fmt: skip
+    rows = [{"messages": [*turns, last], "id": 7}, {"conversations": shared}, {"messages": json.dumps([USER, ANSWER])}]
+    first, second, third = read(tmp_path, rows, format="chat")
+    assert (first.id, first.target, first.references) == ("7", "A plum.", ("A plum.",))
+    assert first.meta["turns"] == second.meta["turns"] == turns
+    assert first.prompt == "System: Be short.\n\nUser: Name a fruit.\n\nAssistant: A pear.\n\nUser: Another?"
+    assert (third.prompt, third.target) == ("Name a fruit.", "A pear.")
+    assert first.group == second.group == third.group, "they share their first question"
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"chat": []}, "no column 'messages' or 'conversations'"),
+        ({"messages": [USER]}, "no turn of the assistant"),
+        ({"messages": [ANSWER]}, "the last answer follows no turn of the user"),
+        ({"messages": [USER, ANSWER, ANSWER]}, "the last answer follows no turn of the user"),
+        ({"messages": "hello"}, "not JSON"),
+        ({"messages": [USER, {"role": "tool", "content": "3"}, ANSWER]}, "turn 2: a turn of 'tool'"),
+        ({"messages": [USER, {"role": "assistant", "content": None}]}, "turn 2: no text"),
+        ({"messages": [{"role": "user", "content": [{"type": "image"}]}, ANSWER]}, "turn 1: more than text"),
+    ],
+)
+def test_a_chat_that_cannot_be_used_says_why(tmp_path, row, reason):
+    [bad] = read(tmp_path, [row], format="chat")
+    assert reason in bad.reason
 
 
 def test_a_missing_column_lists_what_is_there(tmp_path):
@@ -339,8 +387,8 @@ def test_rows_left_out_on_purpose_are_no_fault(tmp_path):
     ],
 )
 def test_a_source_that_cannot_be_meant_is_refused(settings):
-    with pytest.raises(ValidationError):
-        TypeAdapter(Source).validate_python(settings)
+    with pytest.raises((ValidationError, StudyError)):
+        make_source(settings)
 
 
 def test_records_of_parquet_values_can_be_written(tmp_path):
@@ -356,7 +404,7 @@ def test_records_of_parquet_values_can_be_written(tmp_path):
         "path": "x.parquet",
         "fields": {"prompt": "p", "target": "t", "meta": ["day", "score"]},
     }
-    [record] = read_source(TypeAdapter(Source).validate_python(settings), tmp_path)
+    [record] = read_source(make_source(settings), tmp_path)
     assert isinstance(record, Record)
     write_records(tmp_path / "out.jsonl", [record])
     assert read_records(tmp_path / "out.jsonl") == [record]
@@ -386,7 +434,7 @@ def test_a_hub_data_set_is_read_by_row(tmp_path):
     folder = tmp_path / "set"
     folder.mkdir()
     (folder / "train.jsonl").write_text(json.dumps({"question": "q", "answer": ["a"]}) + "\n")
-    source = TypeAdapter(Source).validate_python({"format": "nq_open", "hub": str(folder)})
+    source = make_source({"format": "nq_open", "hub": str(folder)})
     [record] = read_source(source)
     assert (record.prompt, record.target) == ("q", "a")
     assert record.meta["origin"] == f"{folder} [train], row 1"

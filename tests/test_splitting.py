@@ -39,9 +39,13 @@ from polychromic.workflow.stamps import ROOT, make_stamp
 
 class Named(dict):
     __getattr__ = dict.__getitem__
+    __iter__ = lambda self: iter(self.values())
 
 script, given = Path(sys.argv[1]), {key: Named(value) for key, value in json.loads(sys.argv[2]).items()}
-stamp = make_stamp(script.stem, {}, **given.pop("stamp"), script=script, lock=ROOT / "requirements.lock")
+used = {"aside": {"plugins": []}, **dict.copy(given.pop("stamp"))}
+used["chosen"] = frozenset(used.pop("chosen", ()))
+stamp = make_stamp(script.stem, {}, **used, script=script, lock=ROOT / "requirements.lock")
+Path(given["input"].stamp).parent.mkdir(exist_ok=True)
 Path(given["input"].stamp).write_text(json.dumps(stamp))
 sys.path.insert(0, str(script.parent))
 runpy.run_path(str(script), init_globals={"snakemake": SimpleNamespace(resources={}, log=["log.txt"], **given)})
@@ -49,15 +53,23 @@ runpy.run_path(str(script), init_globals={"snakemake": SimpleNamespace(resources
 
 
 def run_script(folder, rule, stamp, env=(), **given):
-    """Run a rule's script in a folder, with the names that Snakemake would give to it; returns the finished process."""
+    """Run a rule's script in a folder, with the names that Snakemake would give to it; returns the finished process.
+
+    stamp: arguments of `make_stamp`; its `chosen` are the modules that the settings choose.
+    """
     given = {"stamp": stamp, "input": {}, "output": {}, "wildcards": {"domain": "qa"}, **given}
-    given["input"] = {"stamp": "stamp.json", **given["input"]}
+    given["input"] = {"stamp": ".stamps/stamp.json", **given["input"]}
     given["output"] = {"done": "done.json", **given["output"]}
     script = REPOSITORY / "workflow_scripts" / f"{rule}.py"
+    path = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
     return subprocess.run(
         [sys.executable, "-c", RUN, str(script), json.dumps(given)],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY), **dict(env)},
+        env={
+            **os.environ,
+            "PYTHONPATH": path,
+            **dict(env),
+        },
         capture_output=True,
         text=True,
     )
@@ -178,10 +190,30 @@ def test_rows_never_move_whatever_is_added_and_nothing_leaks(drawn, seed, data):
 
 
 def test_an_empty_part_and_odd_shares_are_refused():
-    with pytest.raises(StudyError, match=r"no rows in val and test \(20 records in 1 groups"):
+    with pytest.raises(StudyError, match=r"val has 0 .*, test has 0 .*20 records in 1 groups.*smaller"):
         split([record(n, group="one") for n in range(20)], LOOSE, seed=1)
     with pytest.raises(ValidationError, match=r"add up to 1"):
         Split(train=0.8, val=0.1, test=0.2)
+
+
+def test_parts_that_are_too_small_for_the_study_stop_the_split():
+    """Not the analysis, after everything has been trained. Rows of one prompt count once."""
+    rows = [record(n, part="train") for n in range(40)]
+    rows += [record(n, part="test", prompt="the same?") for n in range(100, 103)]
+    rows += [record(n, part="val") for n in range(200, 203)]
+    with pytest.raises(StudyError, match="test has 1 different prompts and needs 2 .*Add a source with `part: test`"):
+        split(rows, LOOSE, seed=1, needs={"test": 2, "val": 3})
+    rows.append(record(103, part="test"))
+    assert split(rows, LOOSE, seed=1, needs={"test": 2, "val": 3}).parts["test"]
+    with pytest.raises(StudyError, match="val has 3 different prompts and needs 4"):
+        split(rows, LOOSE, seed=1, needs={"test": 2, "val": 4})
+    with pytest.raises(StudyError, match=r"test has \d+ different prompts and needs 50.*sampling.test_prompts"):
+        split([record(n) for n in range(90)], LOOSE, seed=1, needs={"test": 50})
+
+
+def test_rows_that_are_all_of_one_part_are_told_so():
+    with pytest.raises(StudyError, match=r"All rows have a part of their own \(train 20\).*`part: evaluation`"):
+        split([record(n, part="train") for n in range(20)], LOOSE, seed=1)
 
 
 def test_prompts_are_chosen_by_hash_and_share_their_references():

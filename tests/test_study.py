@@ -14,7 +14,7 @@ import pytest
 from project import SECRETS, copy_project, environment
 
 from benchmarks.kills import checksums, differing
-from polychromic import labels
+from polychromic.paper.figures import FIGURES
 
 SMALL = """
 study: small
@@ -136,7 +136,7 @@ def test_snakemakes_own_report_shows_each_figure_in_its_section_with_its_caption
     sections = {section: {Path(file).stem for file in found} for section, found in categories["Figures"].items()}
     assert set.union(*sections.values()) == drawn >= {"passk_curves", "calibration", "judge"}
     for section, figures in sections.items():
-        assert figures <= set(labels.FIGURE_SECTIONS[section])
+        assert figures <= {name for name in FIGURES if FIGURES[name].section == section}
     assert {f"{name}.png" for name in drawn} | {"report.html"} <= files
     for name in drawn:
         caption = (project / f"results/small/figures/{name}.caption.md").read_text()

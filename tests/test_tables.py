@@ -8,10 +8,12 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from polychromic import labels
 from polychromic.errors import StudyError
-from polychromic.paper import table_formats, tables
+from polychromic.paper import table_formats
+from polychromic.paper.latex import latex
 from polychromic.paper.results import Results, is_ablation, read_results
+from polychromic.paper.tables import TABLES
+from polychromic.paper.tables.main import best_arm
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +22,7 @@ def results(toy_study) -> Results:
 
 
 def test_main_csv_has_the_agreed_header_and_every_cell(results, tmp_path):
-    path = table_formats.save(tables.main(results), tmp_path / "main")[0]
+    path = table_formats.save(TABLES["main"](results), tmp_path / "main")[0]
     lines = path.read_text().splitlines()
     assert lines[0] == "domain,metric,arm,value,low,high,n,signature"
     rows = list(csv.DictReader(lines))
@@ -29,22 +31,22 @@ def test_main_csv_has_the_agreed_header_and_every_cell(results, tmp_path):
     n = {(row["domain"] == "pooled", row["metric"]): int(row["n"]) for row in rows}
     assert (n[False, "pass_at_10"], n[True, "pass_at_10"]) == (36, 144), "prompts x seeds, pooled over four domains"
     assert n[False, "distinct_2"] == 30, "undefined for two prompts"
-    assert "10 prompts" in tables.main(results).caption
+    assert "10 prompts" in TABLES["main"](results).caption
 
 
 def test_every_row_of_every_csv_has_its_n_and_signature(results):
-    for name, make in tables.TABLES.items():
+    for name, make in TABLES.items():
         data = make(results).data
         assert (data["n"] > 0).all(), name
         assert data["signature"].str.len().gt(5).all(), name
 
 
 def test_both_readings_of_the_frontier_are_tabulated(results):
-    frontier = tables.frontier(results)
+    frontier = TABLES["frontier"](results)
     cells = frontier.cells.assign(domain=frontier.groups)
     assert set(cells[cells["Arm"] == "Zero-shot"]["T"]) == {"0.7"}, "prompt arms have one temperature"
     assert set(cells[cells["Arm"] == "LoRA"]["Above the frontier by"]) == {"–"}
-    chosen = tables.chosen_temperature(results)
+    chosen = TABLES["chosen_temperature"](results)
     assert set(chosen.cells["Arm"]) == {"Polychromic", "Polychromic, literal"}
     row = results.hypotheses.query(
         "hypothesis == 'chosen_temperature' and domain == 'code' and arm == 'polychromic' and metric == 'pass_at_10'"
@@ -53,11 +55,11 @@ def test_both_readings_of_the_frontier_are_tabulated(results):
     assert cell["T for k = 10"] == f"{row['temperature']:g} / {row['control_temperature']:g}"
     assert cell["Δ Pass@10"] == table_formats.with_interval(row["difference"], row["low"], row["high"], sign=True)
     none = results.hypotheses[results.hypotheses["hypothesis"] != "chosen_temperature"]
-    assert tables.chosen_temperature(replace(results, hypotheses=none)) is None
+    assert TABLES["chosen_temperature"](replace(results, hypotheses=none)) is None
 
 
 def test_the_judge_table_counts_and_controls_for_length(results):
-    table = tables.judge(results)
+    table = TABLES["judge"](results)
     rows = table.data.set_index(["domain", "arm", "metric"])["value"]
     judged = results.judge.query("domain == 'qa' and arm == 'polychromic'")
     assert rows["qa", "polychromic", "judge_ties"] == (judged["winner"] == "tie").mean()
@@ -66,14 +68,14 @@ def test_the_judge_table_counts_and_controls_for_length(results):
     )
     assert 0 < rows["qa", "polychromic", "judge_win_rate_length_controlled"] < 1
     unread = results.judge.assign(winner=None, parse_failures=2)
-    all_unread = tables.judge(replace(results, judge=unread)).cells
+    all_unread = TABLES["judge"](replace(results, judge=unread)).cells
     assert (all_unread["Comparisons"] == "0").all()
     assert (all_unread["Unread replies"] == "100.0%").all()
-    assert tables.judge(replace(results, judge=pd.DataFrame())) is None
+    assert TABLES["judge"](replace(results, judge=pd.DataFrame())) is None
 
 
 def test_numbers_of_the_csv_are_those_of_the_summary(results):
-    data = tables.main(results).data.set_index(["domain", "metric", "arm"])
+    data = TABLES["main"](results).data.set_index(["domain", "metric", "arm"])
     summary = results.summary[results.summary["temperature"] == 0.7].set_index(["domain", "metric", "arm"])
     for column in ("value", "low", "high"):
         pd.testing.assert_series_equal(data[column], summary.loc[data.index, column])
@@ -88,7 +90,7 @@ def two_arms(first: float, second: float, p_holm: float, metric: str = "pass_at_
         [("code", metric, "polychromic", "lora", 0.7, p_holm)],
         columns=["domain", "metric", "arm", "control", "temperature", "p_holm"],
     )
-    return tables.best_arm(summary, pairwise, "code", metric, ["lora", "polychromic"], alpha=0.05)
+    return best_arm(summary, pairwise, "code", metric, ["lora", "polychromic"], alpha=0.05)
 
 
 @pytest.mark.parametrize(
@@ -106,16 +108,15 @@ def test_best_is_marked_only_where_the_test_supports_it(first, second, p_holm, m
 
 
 def test_bold_reaches_both_renderings(results):
-    table = tables.main(results)
+    table = TABLES["main"](results)
     marked = replace(table, best={(3, "Pass@10")})
     text = table.cells["Pass@10"].iloc[3]
     assert f"**{text}**" in table_formats.markdown(marked)
-    assert rf"\textbf{{{labels.latex(text)}}}" in table_formats.latex(marked)
+    assert rf"\textbf{{{latex(text)}}}" in table_formats.latex(marked)
 
 
 def test_every_row_of_the_tabular_has_its_columns(results):
-    assert set(tables.TITLES) == set(tables.TABLES)
-    for make in tables.TABLES.values():
+    for make in TABLES.values():
         table = make(results)
         for line in table_formats.latex(table).splitlines():
             if line.endswith(r"\\") and "multicolumn" not in line:
@@ -127,12 +128,12 @@ def test_undefined_is_a_dash_not_a_zero(results):
     summary = results.summary.copy()
     first = (summary["metric"] == "pass_at_10") & (summary["arm"] == "lora") & (summary["domain"] == "code")
     summary.loc[first, ["value", "low", "high"]] = float("nan")
-    cells = tables.main(replace(results, summary=summary)).cells
+    cells = TABLES["main"](replace(results, summary=summary)).cells
     assert (cells["Pass@10"] == "– [–, –]").sum() == 1
 
 
 def test_ablations_change_one_setting_and_what_changes_more_stands_last(results):
-    table = tables.ablations(results)
+    table = TABLES["ablations"](results)
     settings = [s for s, group in zip(table.cells["Setting"], table.groups, strict=True) if group == "Code"]
     levels = ["λ = 0.1", "λ = 0.3", "λ = 0.5", "N = 2", "N = 3", "rank = 8", "rank = 16"]
     assert settings == [*levels, "LoRA, r8"]
@@ -144,7 +145,7 @@ def test_ablations_change_one_setting_and_what_changes_more_stands_last(results)
 
 
 def test_cost_sums_every_training(results):
-    table = tables.cost(results)
+    table = TABLES["cost"](results)
     assert len(table.data) == len(results.runs)
     hours = sum(run["seconds"]["total"] for run in results.runs) / 3600
     assert f"{hours:.2f} hours" in table.caption
@@ -152,11 +153,11 @@ def test_cost_sums_every_training(results):
 
 def test_what_is_missing_is_said(results):
     with pytest.raises(StudyError, match=r"statistics/pairwise\.parquet"):
-        tables.main(Results(study="x", summary=results.summary))
+        TABLES["main"](Results(study="x", summary=results.summary))
     main_arms = results.pairwise[~results.pairwise["arm"].map(is_ablation)]
-    assert tables.ablations(replace(results, pairwise=main_arms, runs=[])) is None
-    assert tables.cost(replace(results, runs=[])) is None
+    assert TABLES["ablations"](replace(results, pairwise=main_arms, runs=[])) is None
+    assert TABLES["cost"](replace(results, runs=[])) is None
 
 
 def test_latex_escapes_what_pdflatex_would_choke_on():
-    assert labels.latex("5 % of λ_x & −.02 {a}") == r"5 \% of $\lambda$\_x \& $-$.02 \{a\}"
+    assert latex("5 % of λ_x & −.02 {a}") == r"5 \% of $\lambda$\_x \& $-$.02 \{a\}"

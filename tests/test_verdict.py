@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 
-import pandas as pd
 import pytest
 from test_analysis import make_plan, make_tables
 
 from polychromic.statistics.analysis import analyse
-from polychromic.statistics.verdict import _gain, verdict
+from polychromic.statistics.verdict import verdict
 
 DOORS = {"superior", "noninferior", "above_frontier", "supported", "difference", "low", "high", "p_holm"}
+GAINED = {"tuned_control", "placebos", "pooled", "replication", "peers"}
 TRAINED = {"weight": 0.0, "samples": 4, "quality": "ce", "rank": 16}
 
 
@@ -46,6 +45,7 @@ def test_schema(gain):
     assert gain["primary_arm"] == "polychromic"
     assert gain["plan_sha256"] == make_plan()["plan_sha256"]
     assert set(gain["claims"]) == {"generality", "cost_in_use", "trade_off", "robustness"}
+    assert set(gain) >= GAINED
     assert json.loads(json.dumps(gain)) == gain
 
 
@@ -100,25 +100,12 @@ def test_without_a_frontier_it_says_so():
     assert "validation" not in found["sentence"]
 
 
-def test_below_is_said_by_the_adjusted_test_alone():
-    gain = pd.Series({"metric": "pass_at_10", "control": "lora", "difference": -0.09, "low": -0.18, "high": -0.006})
-    harmed = {"superior": False, "harmed": True}  # in Pass@1
-    assert "is not shown to differ from" in _gain(harmed, {**gain, "p_holm": 0.151}, lower=False)
-    assert "is below" in _gain(harmed, {**gain, "p_holm": 0.03}, lower=True)
-
-
-def test_the_second_reading_is_said(gain):
-    for domain in gain["domains"].values():
-        said = r"With T chosen for each arm on 80 validation prompts \([\d.]+; LoRA: [\d.]+\), Pass@10 differs by "
-        assert re.search(said, domain["sentence"])
-
-
 def test_that_fine_tuning_itself_cost_pass_at_k_is_said():
     arms = ("zero_shot", "lora", "polychromic")
     wide, narrow = (0.0, 0.5), (-1.2, 3.0)
     found = decide({"zero_shot": wide, "lora": narrow, "polychromic": (-0.9, 2.0)}, arms=arms)["domains"]["code"]
     assert found["untrained_above"] == ["zero_shot"]
-    assert "Zero-shot, untrained, has a higher Pass@10 than LoRA: +0." in found["sentence"]
+    assert "Zero-shot, untrained, has a higher Pass@10 than LoRA at T = 0.7: +0." in found["sentence"]
     assert "fine-tuning itself cost Pass@10 here; Polychromic is below Zero-shot: −0." in found["sentence"]
     # The order of the arms in the plan does not turn the sign.
     turned = decide({"zero_shot": wide, "lora": narrow, "polychromic": (-0.9, 2.0)}, arms=(*arms[1:], "zero_shot"))

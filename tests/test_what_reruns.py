@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from polychromic.config.study import load_study
-from polychromic.workflow import stages, stamps
+from polychromic.config.loading import load_study
+from polychromic.workflow import code, graph, stamps
+from polychromic.workflow.staleness import Stamps
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 COPIED = (
@@ -280,9 +281,10 @@ def pristine(tmp_path_factory) -> Path:
 
 def keys(project: Path, monkeypatch) -> dict[str, str]:
     """{job: key} of the embedded study in this copy of the project."""
-    monkeypatch.setattr(stamps, "ROOT", project)
+    for module in (code, stamps):
+        monkeypatch.setattr(module, "ROOT", project)
     monkeypatch.chdir(project)
-    for function in (stamps._imports, stamps.code_of, stamps.libraries_of, stamps.locked_versions):
+    for function in (code._imports, code.code_of, code.libraries_of, code.locked_versions):
         function.cache_clear()
     files = [
         "config.yaml",
@@ -290,8 +292,8 @@ def keys(project: Path, monkeypatch) -> dict[str, str]:
         *(["overlay.yaml"] if Path("overlay.yaml").exists() else []),
     ]
     study = load_study(*files)
-    made = stages.Stamps(study, project / "workflow_scripts", project / "requirements.lock")
-    return {stages.job_name(job): made.of(job)["key"] for job in stages.all_jobs(study)}
+    made = Stamps(study, project / "workflow_scripts", project / "requirements.lock")
+    return {graph.job_name(job): made.of(job)["key"] for job in graph.all_jobs(study)}
 
 
 @pytest.fixture(scope="module")

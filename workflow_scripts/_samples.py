@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from polychromic.data.splitting import evaluation_prompts
 from polychromic.metrics.sample_tables import stack_samples
+from polychromic.parquet import read_parquet
 from polychromic.records import Record, read_records
 
 
@@ -20,15 +20,8 @@ def read_prompts(file: str) -> list[Record]:
 
 def read_per_seed(files: list[str]) -> dict[int, pd.DataFrame]:
     """{training seed: frame}, by the folder seed-<s> that each file stands in."""
-    return {int(Path(file).parent.name.removeprefix("seed-")): pd.read_parquet(file) for file in files}
+    return {int(Path(file).parent.name.removeprefix("seed-")): read_parquet(file) for file in files}
 
 
 def stacked(files: list[str]) -> pd.DataFrame:
     return stack_samples(read_per_seed(files))
-
-
-def write_parquet(frame: pd.DataFrame, target: Any) -> None:
-    """By atomic rename."""
-    partial = Path(f"{target}.partial")
-    frame.to_parquet(partial, index=False)
-    partial.replace(target)

@@ -1,13 +1,11 @@
 """Intervals, tests, frontier and the verdict, from the cached tables alone."""
 
-import json
 from pathlib import Path
 
-import pandas as pd
 from _job import job, progress
-from _samples import write_parquet
 
-from polychromic.files import write_json
+from polychromic.files import read_json, write_json
+from polychromic.parquet import read_parquet, write_parquet
 from polychromic.statistics.analysis import analyse
 from polychromic.statistics.verdict import verdict
 
@@ -17,7 +15,7 @@ with job(snakemake) as p:
     tables = {
         domain: {
             arm: {
-                name: pd.read_parquet(file)
+                name: read_parquet(file)
                 for name in names
                 if (file := results / domain / arm / f"{name}.parquet").is_file()
             }
@@ -25,11 +23,16 @@ with job(snakemake) as p:
         }
         for domain in p["domains"]
     }
-    analysis = analyse(tables, p, encoder=p["encoder"])
+    analysis = analyse(tables, p)
     for name in ("summary", "pairwise", "hypotheses", "frontier"):
-        write_parquet(getattr(analysis, name), snakemake.output[name])
-    registered = json.loads(Path(snakemake.input.power).read_text(encoding="utf-8"))["plan_sha256"]
-    decided = verdict(analysis, p, registered=registered)
+        write_parquet(snakemake.output[name], getattr(analysis, name))
+    registered = read_json(snakemake.input.power)["plan_sha256"]
+    replications = {}
+    for name in p["plan"]["replications"]:
+        file = results.parent / name / "statistics" / "verdict.json"
+        replications[name] = read_json(file) if file.is_file() else None
+    decided = verdict(analysis, p, registered=registered, replications=replications)
     write_json(snakemake.output.verdict, decided)
+    progress(decided["pooled"]["sentence"])
     for domain, found in decided["domains"].items():
         progress(f"{domain}: {found['sentence']}")

@@ -1,5 +1,7 @@
 """How often the verifier of a domain is right, on validation prompts; for open text, its threshold."""
 
+from importlib import import_module
+
 import _fork
 from _encoder import load_encoder
 from _job import job, progress
@@ -16,8 +18,7 @@ with job(snakemake) as p:
     encoder = load_encoder(snakemake, p["encoder"])
     grades = None
     if "judge" in VERIFIERS[settings["kind"]].needs:
-        from _judge import model_judge
-
+        model_judge = import_module("_judge").model_judge  # by name, as the stamp counts it where it is chosen
         grades = model_judge(p, snakemake.params.cache).grades
     result = calibrate_verifier(make_verifier(**settings, encode=encoder.encode, grades=grades), val)
     write_json(snakemake.output.calibration, {"kind": settings["kind"], **result})

@@ -3,7 +3,8 @@
 from _job import job, progress
 
 from polychromic.files import appearing
-from polychromic.paper.figures import FIGURES, save
+from polychromic.paper.figures import FIGURES
+from polychromic.paper.figures.style import save
 from polychromic.paper.results import read_results
 
 with job(snakemake) as p:

@@ -41,6 +41,7 @@ def generate(p):
             examples=pick_examples(train, record.id, p["shots"], seed=int(wildcards.seed)) if p["shots"] else (),
             output=p["output"],
             tokenizer=tokenizer if p["model"]["chat"] else None,
+            turns=record.meta.get("turns", ()),
             **p["prompting"],
         )
         return encode_prompt(tokenizer, text)

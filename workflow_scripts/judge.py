@@ -2,9 +2,10 @@
 
 import _fork
 from _job import job, progress
-from _samples import read_prompts, stacked, write_parquet
+from _samples import read_prompts, stacked
 
 from polychromic.metrics.judge import ReferenceSimilarity, judge_arm
+from polychromic.parquet import write_parquet
 
 with job(snakemake) as p:
     if p["provider"] == "offline":
@@ -26,5 +27,5 @@ with job(snakemake) as p:
         prompts=p["prompts"],
     )
     table = table.assign(arm=snakemake.wildcards.arm, control=p["control"])
-    write_parquet(table, snakemake.output.table)
+    write_parquet(snakemake.output.table, table)
     progress(f"{len(table)} comparisons by {judge.name}")

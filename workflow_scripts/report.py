@@ -6,6 +6,6 @@ from polychromic.files import appearing
 from polychromic.paper.report import write_report
 
 with job(snakemake) as p:
-    with appearing(snakemake.output.page) as page:
-        write_report(snakemake.params.results, page, title=p["title"])
+    with appearing(snakemake.output.page) as page, appearing(snakemake.output.costs) as costs:
+        write_report(snakemake.params.results, page, costs, title=p["title"])
     progress(f"open {snakemake.output.page}")

@@ -31,7 +31,7 @@ with job(snakemake) as p:
         progress(f"review decisions of {decisions}: {reviewed.counts}")
         for gone in reviewed.gone:
             progress(f"WARNING: {gone}")
-    result = split(records, Split.model_validate(p["split"]), seed=p["seed"])
+    result = split(records, Split.model_validate(p["split"]), seed=p["seed"], needs=p.get("needs"))
     steps.append(funnel.step("split", len(records), len(records) - len(result.rejected)))
     curation = json.loads(Path(snakemake.input.curation).read_text(encoding="utf-8"))
     whole = funnel.extended(curation, steps, result.leakage["rows"])

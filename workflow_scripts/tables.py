@@ -1,9 +1,8 @@
 """Write every table that the study has data for."""
 
-from pathlib import Path
-
 from _job import job, progress
 
+from polychromic.files import appearing
 from polychromic.paper.results import read_results
 from polychromic.paper.table_formats import save
 from polychromic.paper.tables import TABLES
@@ -11,8 +10,9 @@ from polychromic.paper.tables import TABLES
 with job(snakemake) as p:
     results = read_results(snakemake.params.results)
     written = []
-    for name, make in TABLES.items():
-        if table := make(results):
-            save(table, Path(snakemake.output.main).with_name(name))
-            written.append(name)
+    with appearing(snakemake.output.folder) as folder:
+        for name, make in TABLES.items():
+            if table := make(results):
+                save(table, folder / name)
+                written.append(name)
     progress(f"{len(written)} tables: {', '.join(written)}")

@@ -1,30 +1,30 @@
 """Which samples pass; and an audit of what can be wrong with samples."""
 
-import json
-from pathlib import Path
+from importlib import import_module
 
 import _fork
 import pandas as pd
 from _job import job, progress
-from _samples import read_prompts, stacked, write_parquet
+from _samples import read_prompts, stacked
 
 from polychromic.embedding import Embeddings
-from polychromic.files import write_json
+from polychromic.files import read_json, write_json
 from polychromic.metrics.audit import audit_samples
+from polychromic.metrics.signed_tables import sign, verdict_signature
+from polychromic.parquet import write_parquet
 from polychromic.verifiers import VERIFIERS, make_verifier, verify_all
 
 COLUMNS = ["seed", "prompt_id", "temperature", "sample", "passed", "status", "score", "label"]
 
 with job(snakemake) as p:
     settings = p["verifier"]
-    needs, given = VERIFIERS[settings["kind"]].needs, {}
+    needs, given, encoder = VERIFIERS[settings["kind"]].needs, {}, ""
     if "calibration" in needs:
-        calibration, *embeddings = snakemake.input.similarity
-        given["encode"] = Embeddings(*embeddings).encode
-        given["threshold"] = json.loads(Path(calibration).read_text(encoding="utf-8"))["threshold"]
+        vectors = Embeddings(*snakemake.input.embeddings)
+        given["encode"], encoder = vectors.encode, vectors.made_by
+        given["threshold"] = read_json(snakemake.input.calibration)["threshold"]
     if "judge" in needs:
-        from _judge import model_judge
-
+        model_judge = import_module("_judge").model_judge  # by name, as the stamp counts it where it is chosen
         given["grades"] = model_judge(p, snakemake.params.cache).grades
     verifier = make_verifier(**settings, **given)
 
@@ -43,7 +43,7 @@ with job(snakemake) as p:
         files = snakemake.input.samples if part == "test" else snakemake.input.samples_val
         samples, records = stacked(files), read_prompts(snakemake.input[part])
         passes = verify(samples, records)
-        write_parquet(passes, target)
+        write_parquet(target, sign(passes, {"pass_at": verdict_signature(settings["kind"], encoder)}))
         if part == "test":
             audit = audit_samples(samples, records, passes)
             write_json(snakemake.output.audit, audit)

@@ -1,27 +1,27 @@
 """The study as typed settings: what `config.yaml` may say, checked before any job starts.
 
-The commented default, the JSON schema that editors complete from and the configuration page of the docs are
-generated from these models (`python -m polychromic.config.reference`); a test shows the difference when they drift.
+The configuration page of the docs and the JSON schema that editors complete from are generated from these models
+(`python -m polychromic.config.reference`); a test shows the difference when they drift.
 """
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from polychromic.data.filters.steps import AnyFilter
-from polychromic.data.sources import Source
+from polychromic.data.filters import FILTERS
+from polychromic.data.sources import SOURCES
 from polychromic.data.splitting import Split
-from polychromic.errors import StudyError, closest
-from polychromic.settings import Settings
-from polychromic.verifiers import any_verifier
+from polychromic.errors import nearest
+from polychromic.settings import OneOf, Settings
+from polychromic.verifiers import VERIFIERS
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Share = Annotated[float, Field(ge=0, le=1)]
+AnyFilter = Annotated[Any, OneOf(FILTERS, "filter")]
+Source = Annotated[Any, OneOf(SOURCES, "format")]
+Verifier = Annotated[Any, OneOf(VERIFIERS, "kind")]
 
 
 class Model(Settings):
@@ -78,9 +78,6 @@ class Curation(Settings):
         if self.min_rows > self.max_rows:
             raise ValueError(f"min_rows {self.min_rows} is above max_rows {self.max_rows}: swap or widen them")
         return self
-
-
-Verifier = any_verifier()
 
 
 class Diversity(Settings):
@@ -150,6 +147,8 @@ class Training(Settings):
     gradient_checkpointing: bool = True
     early_stopping: int | None = Field(None, ge=1)
     """Patience, in evaluations of plain cross-entropy on a held-back slice of train. The same rule for every arm."""
+    seed_offset: int = Field(0, ge=0)
+    """Added to each training seed: the same settings trained again with other seeds, for a placebo."""
     checkpoint_every: int = Field(50, ge=1)
     """Optimiser steps between the checkpoints that a killed job resumes from."""
 
@@ -184,13 +183,14 @@ Arm = Annotated[PromptArm | TrainArm | DerivedArm, Field(discriminator="kind")]
 class Sampling(Settings):
     samples: int = Field(10, ge=1)
     temperature: float = Field(0.7, gt=0)
-    """The primary reading."""
-    frontier: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = (0.5, 1.0, 1.3)
-    """Further temperatures at which trained arms are sampled."""
+    """Of the published reading, of untrained arms and of metrics beside Pass@k."""
+    frontier: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = (0.5, 1.0, 1.3, 1.6, 2.0)
+    """Further temperatures at which trained arms are sampled. Each arm is read at its best one, so the grid must go on
+    until Pass@k falls."""
     top_p: float = Field(1.0, gt=0, le=1)
-    test_prompts: int = Field(100, ge=1)
-    validation_prompts: int = Field(50, ge=0)
-    """Validation prompts sampled for the choice of T per k."""
+    test_prompts: int = Field(200, ge=2)
+    validation_prompts: int = Field(100, ge=0)
+    """Validation prompts sampled for the choice of the tuned control."""
     batch_size: int = Field(64, ge=1)
     """Sequences decoded together."""
 
@@ -227,9 +227,23 @@ class Plan(Settings):
     primary: Name = "polychromic"
     control: Name = "lora"
     literal: Name = "polychromic_literal"
+    controls: tuple[Name, ...] = ()
+    """The family of the tuned control: arms without a diversity term (other learning rates, a scaled adapter, WiSE-FT).
+    In each domain the best member on validation prompts is what the primary arm must beat. `control` belongs to it."""
+    placebos: tuple[Name, ...] = ()
+    """Further arms that must not win, e.g. the control trained again with other seeds. The control at each temperature
+    and the members of `controls` are placebos anyway."""
+    tries: int = Field(1, ge=1)
+    """Settings of the primary arm that were tried on validation prompts. The verdict warns where these are more than
+    `controls` has members."""
+    replications: tuple[str, ...] = ()
+    """Names of studies that repeat this one on another base; their gains stand beside, with an interval over bases."""
     alpha: float = Field(0.05, gt=0, lt=1)
     margin: float = Field(0.05, gt=0, lt=1)
-    """Absolute loss of Pass@1 and of the quality metric that still counts as not worse."""
+    """Absolute loss of best Pass@1 and best quality metric that still counts as not worse. Capped at half of what the
+    control gains over the best untrained arm."""
+    prior_df: float = Field(4.0, gt=0)
+    """Sensitivity reading: how many degrees of freedom the mean seed variance over the domains counts for."""
     replicates: int = Field(2000, ge=100)
     seed: int = 0
 
@@ -245,7 +259,7 @@ class Study(Settings):
     study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "qwen3-8b"
     """Name of the study; everything derived lives under results/<study>/."""
     title: str = ""
-    seeds: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...] = Field((42, 123, 456), min_length=1)
+    seeds: tuple[Annotated[int, Field(ge=0, lt=2**32, strict=True)], ...] = Field((42, 123, 456), min_length=1)
     """Training seeds; for arms that are only prompted, sampling seeds."""
     data_seed: int = 0
     """Of the draw after curation, of the split, and of the choice of evaluation prompts."""
@@ -264,63 +278,13 @@ class Study(Settings):
     cost: Cost = Cost()
     gpus_per_job: int = Field(0, ge=0)
     """Graphics cards of a training or generation job; 0 runs on the CPU."""
+    plugins: tuple[str, ...] = ()
+    """Python files that register verifiers, diversity measures, metrics, filters or sources of the study's own."""
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Study:
-        if len(set(self.seeds)) != len(self.seeds):
-            raise ValueError(f"seeds {list(self.seeds)} repeat: each seed once")
-        if 1 not in self.metrics.k:
-            raise ValueError(f"metrics.k {list(self.metrics.k)} has no 1: Pass@1 is half of the claim. Add it")
-        if max(self.metrics.k) > self.sampling.samples:
-            raise ValueError(
-                f"metrics.k asks pass@{max(self.metrics.k)} but sampling.samples is {self.sampling.samples}: "
-                f"pass@k is undefined for n < k. Draw at least {max(self.metrics.k)} samples"
-            )
-        if len(set(self.sampling.frontier)) != len(self.sampling.frontier):
-            raise ValueError(f"sampling.frontier {list(self.sampling.frontier)} repeats: each temperature once")
-        if self.plan.primary == self.plan.control:
-            raise ValueError(f"plan.primary and plan.control are both {self.plan.control!r}: an arm against itself")
-        for role in ("primary", "control"):
-            arm = getattr(self.plan, role)
-            if arm not in self.arms:
-                raise ValueError(f"plan.{role} is {arm!r}, which is no arm{_nearest(arm, self.arms)}")
-        for name, arm in self.arms.items():
-            if isinstance(arm, DerivedArm) and not isinstance(self.arms.get(arm.source), TrainArm):
-                raise ValueError(
-                    f"arms.{name}.source is {arm.source!r}, which is no trained arm{_nearest(arm.source, self.arms)}"
-                )
-            if isinstance(arm, TrainArm):
-                self.training_of(name)
-                for domain in self.domains:
-                    self._check_behaviour(name, domain)
-        for name, domain in self.domains.items():
-            if domain.verifier.kind == "judge" and self.judge.provider == "offline":
-                raise ValueError(
-                    f"domains.{name}.verifier is a judge, but judge.provider is offline, which cannot grade an answer: "
-                    "set judge.provider (anthropic or openai) and judge.model, or take verifier kind similarity"
-                )
-            self._check_quality_metric(name, domain)
-        if (self.model.name == "embedded") != (self.world is not None):
-            raise ValueError("model.name `embedded` and a `world` section go together: add or remove one of them")
-        return self
-
-    def _check_quality_metric(self, name: str, domain: Domain) -> None:
-        metric, kind = domain.quality_metric, domain.verifier.kind
-        if metric in ("exact_match", "token_f1") and kind != "answer":
-            raise ValueError(
-                f"domains.{name}.quality_metric is {metric}, which only verifier kind answer measures (here {kind}): "
-                "choose rouge_l or bertscore"
-            )
-        if metric == "bertscore" and not self.metrics.bertscore:
-            raise ValueError(f"domains.{name}.quality_metric is bertscore, but metrics.bertscore is false: measure it")
-
-    def _check_behaviour(self, arm: str, domain: str) -> None:
-        objective = self.objective_of(arm, domain)
-        if objective.weight > 0 and objective.diversity == "behaviour" and self.domains[domain].verifier.kind != "code":
-            raise ValueError(
-                f"arm {arm!r} asks D = behaviour in domain {domain!r}, whose answers are not code: choose "
-                "semantic or answer there"
-            )
+    def temperatures_of(self, arm: str) -> tuple[float, ...]:
+        """The temperatures at which an arm is sampled. A prompt arm has no frontier: nothing was trained."""
+        prompted = isinstance(self.arms[arm], PromptArm)
+        return (self.sampling.temperature,) if prompted else self.sampling.temperatures
 
     def training_of(self, arm: str) -> Training:
         """The study's training settings with the arm's own on top."""
@@ -345,7 +309,7 @@ def _overlaid(settings: Any, overrides: dict[str, Any], where: str) -> Any:
     model = type(settings)
     for key in overrides:
         if key not in model.model_fields:
-            raise ValueError(f"{where}.{key}: unknown key{_nearest(key, model.model_fields)}")
+            raise ValueError(f"{where}.{key}: unknown key{nearest(key, model.model_fields)}")
     try:
         return model.model_validate({**settings.model_dump(), **overrides})
     except ValidationError as error:
@@ -353,131 +317,7 @@ def _overlaid(settings: Any, overrides: dict[str, Any], where: str) -> Any:
         raise ValueError(f"{where}.{problem['loc'][0]}: {problem['msg']} (is {problem['input']!r})") from None
 
 
-def _nearest(word: str, known: Any) -> str:
-    match = closest(word, known)
-    return f". Did you mean {match!r}?" if match else f". Known: {', '.join(sorted(known))}"
-
-
-def merge(base: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
-    """Lay an overlay over a config, key by key, as Snakemake does; lists are replaced."""
-    merged = dict(base)
-    for key, value in overlay.items():
-        if isinstance(value, dict) and isinstance(merged.get(key), dict):
-            merged[key] = merge(merged[key], value)
-        else:
-            merged[key] = value
-    return merged
-
-
-def read_yaml(path: str | Path) -> dict[str, Any]:
-    """Read a YAML mapping.
-
-    Raises:
-        StudyError: if the file is missing, is not YAML, or repeats a key.
-    """
-    try:
-        loaded = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
-    except FileNotFoundError as error:
-        raise StudyError(f"{path}: no such file. Give the path of a study's YAML file.") from error
-    except yaml.YAMLError as error:
-        raise StudyError(f"{path}: not valid YAML: {error}") from error
-    if not isinstance(loaded, dict):
-        raise StudyError(f"{path}: expected `key: value` lines, found {type(loaded).__name__}.")
-    return loaded
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML lets a later key silently win over an earlier one; a study must not."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        merged = "tag:yaml.org,2002:merge"  # `<<: *name`, whose keys the mapping's own may repeat
-        keys = [self.construct_object(key, deep=deep) for key, _ in node.value if key.tag != merged]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-def load_study(*paths: str | Path) -> Study:
-    """Read a study: the first file, with each further file laid over it.
-
-    Raises:
-        StudyError: naming file, key, value and remedy.
-    """
-    settings: dict[str, Any] = {}
-    for path in paths:
-        settings = merge(settings, read_yaml(path))
-    return parse_study(settings, origin=" + ".join(map(str, paths)))
-
-
-def parse_study(settings: dict[str, Any], origin: str = "config") -> Study:
-    """Check settings against the typed study.
-
-    Raises:
-        StudyError: listing every problem with key, value and remedy.
-    """
-    settings = _without_nulls(settings)
-    try:
-        return Study.model_validate(settings)
-    except ValidationError as error:
-        problems = [_explain(problem, settings) for problem in error.errors(include_url=False)]
-        raise StudyError(f"{origin}: {len(problems)} problem(s)\n  - " + "\n  - ".join(problems)) from None
-
-
-def _without_nulls(value: Any) -> Any:
-    """A null takes a key away, so that an overlay can remove an arm or a domain, or go back to a default."""
-    if isinstance(value, dict):
-        return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
-    return [_without_nulls(inner) for inner in value] if isinstance(value, (list, tuple)) else value
-
-
-def _explain(problem: dict[str, Any], settings: dict[str, Any]) -> str:
-    # Discriminated unions put the tag into the location; only keys that stand in the file are of use.
-    keys, value = [], settings
-    for part in problem["loc"]:
-        if (isinstance(value, dict) and part in value) or (
-            isinstance(value, (list, tuple)) and isinstance(part, int) and part < len(value)
-        ):
-            value = value[part]
-        elif problem["type"] == "missing" and part == problem["loc"][-1]:
-            pass
-        else:
-            continue
-        keys.append(str(part))
-    where = ".".join(keys) or "the study"
-    if problem["type"] == "extra_forbidden":
-        known = _known_keys(problem["loc"])
-        if keys[-1] in known:  # of another kind of the same thing
-            return f"{where}: not a setting of this kind. Set it to null if it comes from a file below"
-        return f"{where}: unknown key{_nearest(keys[-1], known)}"
-    if problem["type"] == "missing":
-        return f"{where}: missing. Add it"
-    message = re.sub(r"^Value error, ", "", problem["msg"])
-    shown = repr(problem["input"])
-    at = f" (is {shown})" if len(shown) < 80 and problem["type"] != "value_error" else ""
-    return f"{where}: {message}{at}"
-
-
-def _known_keys(location: tuple[Any, ...]) -> list[str]:
-    """The keys allowed beside the unknown one, found by walking the schema."""
-    schema = Study.model_json_schema()
-    nodes = [schema]
-
-    def expand(node: dict[str, Any]) -> list[dict[str, Any]]:
-        if "$ref" in node:
-            return expand(schema["$defs"][node["$ref"].rsplit("/", 1)[-1]])
-        options = node.get("anyOf", []) + node.get("oneOf", [])
-        return [found for option in options for found in expand(option)] or [node]
-
-    for part in location[:-1]:
-        following = []
-        for node in nodes:
-            if part in node.get("properties", {}):
-                following += expand(node["properties"][part])
-            elif "patternProperties" in node:  # names of domains and arms
-                following += [found for inner in node["patternProperties"].values() for found in expand(inner)]
-            elif isinstance(part, int) and isinstance(node.get("items"), dict):
-                following += expand(node["items"])
-        # A tag of a discriminated union selects among the options already there.
-        nodes = following or [n for n in nodes if part in str(n.get("properties", {}))] or nodes
-    return sorted({key for node in nodes for key in node.get("properties", {})})
+def rebuild() -> None:
+    """Take in what plugins have registered since."""
+    for model in (Curation, Domain, Study):
+        model.model_rebuild(force=True)

@@ -9,8 +9,8 @@ from typing import Any
 
 from polychromic.data import funnel
 from polychromic.data.filters.base import Filter, Rejection
-from polychromic.data.filters.steps import MaskPersonalData
-from polychromic.data.readers import BadRow
+from polychromic.data.pseudonyms import Pseudonyms
+from polychromic.data.rows import BadRow
 from polychromic.records import Record
 from polychromic.seeds import derive_seed
 
@@ -35,42 +35,37 @@ def curate(
     seed: int,
     target_size: int | None = None,
     on_progress: Progress | None = None,
+    pseudonym: Callable[[str], str] | None = None,
 ) -> CurationResult:
     """Apply the filters in order, then draw `target_size` records where more survive.
 
     The draw goes by a seeded hash of the id, within each of the source's own parts: `target_size` rows that
     may train and as many to evaluate on. Everything that is left out is in `rejected` with the step that did
-    it.
+    it. Where a filter hides personal data, all that is returned has gone through it, whatever its place in the list;
+    an id or a group that holds such data becomes its `pseudonym`.
     """
-    mask = next((step for step in filters if isinstance(step, MaskPersonalData)), None)
+    mask = next((step for step in filters if step.hides), None)
+    hidden = mask.hidden if mask else lambda value: value
+    pseudonym = pseudonym or Pseudonyms()
     on_progress = on_progress or (lambda step, done: None)
     rejected: list[dict[str, Any]] = []
     steps: list[dict[str, Any]] = []
 
     def reject(record: Record, step: str, reason: Rejection) -> None:
-        # What is written is masked, whatever the place of the mask among the filters.
         masked = mask.masked(record) if mask else record
-        value = mask.change(reason.value) if mask and isinstance(reason.value, str) else reason.value
-        rejected.append(funnel.rejection(masked, step, value, reason.bound))
+        rejected.append(funnel.rejection(masked, step, hidden(reason.value), hidden(reason.bound)))
 
     # Reading: rows that gave no record, and ids that came before.
     records: list[Record] = []
     first: dict[str, str] = {}
     read, unread = 0, Counter()
     for read, row in enumerate(rows, start=1):
+        if mask and not isinstance(row, BadRow):
+            row = mask.named(row, pseudonym)
         if isinstance(row, BadRow):
             step = "excluded" if row.excluded else "unusable"
             unread[step] += 1
-            rejected.append(
-                {
-                    "id": None,
-                    "where": row.where,
-                    "filter": step,
-                    "value": row.reason,
-                    "bound": None,
-                    "record": None,
-                }
-            )
+            rejected.append(funnel.unread(hidden(row.where), step, hidden(row.reason)))
         elif row.id in first:
             unread["duplicate_id"] += 1
             reject(row, "duplicate_id", Rejection(row.id, f"first at {first[row.id] or 'an earlier row'}"))
@@ -127,6 +122,6 @@ def draw(records: Sequence[Record], size: int, seed: int) -> list[Record]:
 
 
 def label(step: Filter) -> str:
-    """The step's name with what tells it from its like: "bounds likes", "near_duplicates target"."""
-    told = [getattr(step, name) for name in ("key", "text") if name in step.model_fields_set]
-    return " ".join([step.filter, *told])
+    """A label for the step in the funnel: its name, and what it looks at: "bounds likes", "near_duplicates target"."""
+    looks_at = [getattr(step, name) for name in ("key", "text") if name in step.model_fields_set]
+    return " ".join([step.filter, *looks_at])

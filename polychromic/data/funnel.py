@@ -18,10 +18,29 @@ def step(name: str, before: int, after: int, changed: int = 0) -> dict[str, Any]
     return {"filter": name, "in": before, "out": after, "rejected": before - after, "changed": changed}
 
 
+def shown(funnel: Mapping[str, Any]) -> str:
+    """The funnel as a table for the console: a line for each step that did something."""
+    steps = [step for step in funnel["steps"] if step["rejected"] or step["changed"]]
+    width = max([len("rejected"), *(len(step["filter"]) for step in steps)])
+    lines = [f"  {'step':<{width}}  {'rejected':>9}  {'changed':>9}  {'left':>9}"]
+    lines.append(f"  {'read':<{width}}  {'':>9}  {'':>9}  {funnel['read']:>9,}")
+    for step in steps:
+        counts = [f"{step[key]:>9,}" if step[key] else f"{'':>9}" for key in ("rejected", "changed")]
+        lines.append(f"  {step['filter']:<{width}}  {'  '.join(counts)}  {step['out']:>9,}")
+    idle = [step["filter"] for step in funnel["steps"] if not step["rejected"] and not step["changed"]]
+    lines.append(f"  kept {funnel['kept']:,}, rejected {funnel['rejected']:,}")
+    return "\n".join(lines + ([f"  without effect: {', '.join(idle)}"] if idle else []))
+
+
 def rejection(record: Record, name: str, value: Any, bound: Any) -> dict[str, Any]:
     """A rejected row as it is written: which step rejected it, the value that did, and the bound it broke."""
     where = record.meta.get("origin", "")
     return {"id": record.id, "where": where, "filter": name, "value": value, "bound": bound, "record": asdict(record)}
+
+
+def unread(where: str, name: str, reason: str) -> dict[str, Any]:
+    """A row that gave no record, as it is written."""
+    return {"id": None, "where": where, "filter": name, "value": reason, "bound": None, "record": None}
 
 
 def extended(funnel: Mapping[str, Any], steps: Sequence[dict[str, Any]], parts: Mapping[str, int]) -> dict[str, Any]:

@@ -1,43 +1,22 @@
 """Rows out of the files people have: JSONL, JSON, CSV, Parquet, plain or gzipped.
 
-A row that cannot be read becomes a `BadRow` that says where and why; a file that cannot be trusted as a whole
-(missing, empty, cut short) raises. Nothing is skipped silently; only blank lines are not rows.
+A row that cannot be read becomes a `BadRow` that says where and why. A file that cannot be trusted as a whole
+(missing, empty, cut short) raises. Only blank lines are not rows.
 """
 
 from __future__ import annotations
 
-import csv
 import gzip
 import io
 import json
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from polychromic.data.csv_rows import csv_rows
+from polychromic.data.rows import MAX_ROW_BYTES, BadRow, Row
 from polychromic.errors import StudyError
-
-MAX_ROW_BYTES = 8 * 2**20
-"""A longer line is no prompt with its answer; it would only fill the memory."""
-DELIMITERS = ",;\t|"
-
-
-@dataclass(frozen=True)
-class BadRow:
-    """A row that did not become a record.
-
-    where: file and row; reason: what is wrong with it; excluded: left out by a declared setting (an
-    unanswerable question, say), so no fault of the file and not counted against `max_bad_share`.
-    """
-
-    where: str
-    reason: str
-    excluded: bool = False
-
-
-Row = tuple[str, dict[str, Any]]
-"""Where a row stands ("tweets.csv, line 12") and its columns."""
 
 
 def files_of(path: Path) -> list[Path]:
@@ -52,46 +31,78 @@ def _ending(path: Path) -> str:
 
 
 def read_rows(path: Path, name: str | None = None, may_be_empty: bool = False) -> Iterator[Row | BadRow]:
-    """Rows of `path` (.jsonl, .json, .csv, .tsv, .parquet, .wp_source, each but Parquet also .gz), in file
+    """Rows of `path` (.jsonl, .json, .csv, .tsv, .parquet, .wp_source; gzipped or not, whatever the name), in file
     order.
 
     name: what to call the file in messages. may_be_empty: a file without rows is no error.
 
     Raises:
-        StudyError: the file is missing, empty, not UTF-8 as a whole, cut short, or of another kind.
+        StudyError: the file is missing or no file, may not be read, is empty, not UTF-8 as a whole, cut short, or of
+            another kind.
     """
     name = name or str(path)
-    if not path.is_file():
-        raise StudyError(f"{name}: no such file. Put the data there, or correct `path` of this source.")
-    kind = _ending(path)
+    _check_file(path, name)
+    kind = _ending(path).lower()
     readers = {".jsonl": _jsonl, ".ndjson": _jsonl, ".json": _json, ".csv": _csv, ".tsv": _csv,
                ".parquet": _parquet, ".wp_source": _line_pairs}  # fmt: skip
-    if kind.lower() not in readers:
+    if kind not in readers:
         raise StudyError(f"{name}: unknown file ending {kind!r}; known: {', '.join(readers)} (and .gz of them).")
     empty = True
     try:
-        for row in readers[kind.lower()](path, name):
+        _check_content(path, name, kind)
+        for row in readers[kind](path, name):
             empty = False
             yield row
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise StudyError(f"{name}: the gzip stream is damaged or ends early ({error}). Fetch it again.") from error
+    except PermissionError as error:
+        raise StudyError(f"{name}: the file may not be read. Give yourself the right to (chmod u+r).") from error
     if empty and not may_be_empty:
         raise StudyError(f"{name}: the file holds no rows.")
 
 
+def _check_file(path: Path, name: str) -> None:
+    """Raises StudyError where there is no file to read, and says what there is instead."""
+    if path.is_file():
+        return
+    if path.is_dir():
+        raise StudyError(f"{name}: this is a folder. Give the path of a file in it; several files are several sources.")
+    if path.is_symlink() and not path.exists():
+        raise StudyError(f"{name}: a symbolic link that leads to no file. Make it point to the data.")
+    if path.exists():
+        raise StudyError(f"{name}: a pipe or a device, not a file. Save the rows to a file and give its path.")
+    raise StudyError(f"{name}: no such file. Put the data there, or correct `path` of this source.")
+
+
+_OTHER_KINDS = {b"PAR1": "Parquet: end its name in .parquet", b"PK\x03\x04": "a zip archive or an Excel workbook: "
+                "unpack it, or save the sheet as CSV UTF-8", b"\xd0\xcf\x11\xe0": "an old Excel workbook: save the "
+                "sheet as CSV UTF-8", b"\x28\xb5\x2f\xfd": "compressed by zstd: unpack it",
+                b"BZh": "compressed by bzip2: unpack it", b"\xfd7zXZ": "compressed by xz: unpack it"}  # fmt: skip
+
+
+def _check_content(path: Path, name: str, kind: str) -> None:
+    """Raises StudyError where the first bytes are those of another kind of file than the name says."""
+    if kind == ".parquet":
+        return
+    with _open(path) as file:
+        start = file.read(8)
+    for magic, found in _OTHER_KINDS.items():
+        if start.startswith(magic):
+            raise StudyError(f"{name}: the name ends in {kind}, but the file is {found}.")
+
+
 def _open(path: Path) -> io.BufferedIOBase:
-    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
+    """The file's bytes, unpacked if they are gzipped, whatever the name says."""
+    with path.open("rb") as file:
+        gzipped = file.read(2) == b"\x1f\x8b"
+    return gzip.open(path) if gzipped else path.open("rb")
 
 
-def _lines(path: Path, name: str, of_csv: bool = False) -> Iterator[tuple[str, str] | BadRow]:
-    """(where, text) of every line that is not blank; of a CSV also of blank ones, which may stand in a cell."""
+def _lines(path: Path, name: str) -> Iterator[tuple[str, str] | BadRow]:
+    """(where, text) of every line that is not blank."""
     with _open(path) as file:
         number = 0
         while raw := file.readline(MAX_ROW_BYTES + 1):
-            if of_csv and number == 0 and b"\r" in raw and not raw.endswith(b"\n"):
-                # Its lines end with \r alone: "CSV (Macintosh)" of a spreadsheet.
-                file = io.BytesIO((raw + file.read()).replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
-                raw = file.readline(MAX_ROW_BYTES + 1)
             number += 1
             where = f"{name}, line {number}"
             if number == 1 and raw.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -107,7 +118,7 @@ def _lines(path: Path, name: str, of_csv: bool = False) -> Iterator[tuple[str, s
             except UnicodeDecodeError as error:
                 yield BadRow(where, f"not UTF-8 at byte {error.start}. Save the file as UTF-8")
                 continue
-            if of_csv or text.strip():
+            if text.strip():
                 yield where, text
 
 
@@ -140,11 +151,16 @@ def _json(path: Path, name: str) -> Iterator[Row | BadRow]:
     with _open(path) as file:
         data = file.read()
     try:
-        value = _loads(data.decode("utf-8-sig")) if data.strip() else []
+        text = data.decode("utf-8-sig")
+        value = _loads(text) if text.strip() else []
     except json.JSONDecodeError as error:
-        raise StudyError(
-            f"{name}, line {error.lineno}: broken JSON ({error.msg}). One object a line is .jsonl."
-        ) from error
+        if error.msg == "Extra data":
+            remedy = "One object a line is .jsonl: end the file's name so"
+        elif error.msg.startswith("Unterminated") or not text[error.pos :].strip():
+            remedy = "The file ends too early: fetch it again"
+        else:
+            remedy = "Correct this line"
+        raise StudyError(f"{name}, line {error.lineno}: broken JSON ({error.msg}). {remedy}.") from error
     except (ValueError, RecursionError) as error:
         raise StudyError(f"{name}: the file cannot be read as UTF-8 JSON ({error}).") from error
     for number, row in enumerate(value if isinstance(value, list) else [value], start=1):
@@ -153,53 +169,8 @@ def _json(path: Path, name: str) -> Iterator[Row | BadRow]:
 
 
 def _csv(path: Path, name: str) -> Iterator[Row | BadRow]:
-    """Columns by header. The delimiter is the one of , ; tab | that the header holds most often."""
-    bad: list[BadRow] = []
-    last = 0  # the line that the reader was fed last: quoted cells may span lines
-
-    def texts() -> Iterator[str]:
-        nonlocal last
-        for line in _lines(path, name, of_csv=True):
-            if isinstance(line, BadRow):
-                bad.append(line)
-            else:
-                last = int(line[0].rpartition(" ")[2])
-                yield line[1]
-
-    lines = texts()
-    first = next(lines, "")
-    delimiter = max(DELIMITERS, key=first.count)
-    try:
-        header = [column.strip() for column in next(csv.reader([first], delimiter=delimiter), [])]
-    except csv.Error as error:
-        raise StudyError(
-            f"{name}, line 1: broken CSV ({error}). End every line the same way and save it again."
-        ) from error
-    if twice := {column for column in header if header.count(column) > 1}:
-        raise StudyError(f"{name}, line 1: the columns {sorted(twice)} occur twice. Rename one.")
-    csv.field_size_limit(MAX_ROW_BYTES)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    while True:
-        start, cells, error = last + 1, None, None
-        try:
-            cells = next(reader)
-        except csv.Error as problem:
-            error = problem
-        except StopIteration:
-            pass
-        yield from bad
-        bad.clear()
-        where = f"{name}, line {start}" if last <= start else f"{name}, lines {start} to {last}"
-        if error is not None:
-            if "unexpected end" in str(error):
-                raise StudyError(f"{where}: a quote that is opened here is never closed. Close it.") from error
-            yield BadRow(where, f"broken CSV ({error})")
-        elif cells is None:
-            return
-        elif cells and len(cells) != len(header):
-            yield BadRow(where, f"{len(cells)} cells under {len(header)} columns")
-        elif cells:
-            yield where, dict(zip(header, cells, strict=True))
+    with _open(path) as file:
+        yield from csv_rows(file, name)
 
 
 def _parquet(path: Path, name: str) -> Iterator[Row | BadRow]:
@@ -214,7 +185,7 @@ def _parquet(path: Path, name: str) -> Iterator[Row | BadRow]:
                 number += 1
                 yield f"{name}, row {number}", row
     except (pyarrow.ArrowException, ValueError, OverflowError, OSError) as error:  # a damaged page gives any of them
-        if isinstance(error, OSError) and error.errno is not None:  # the system's, say a file that may not be read
+        if isinstance(error, OSError) and error.errno is not None:  # the system's: no fault of the file's content
             raise
         found = " ".join(str(error).split())
         raise StudyError(f"{name}: not a readable Parquet file ({found}). Fetch it again.") from error

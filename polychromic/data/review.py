@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from polychromic.data.funnel import rejection
-from polychromic.data.readers import BadRow, read_rows
+from polychromic.data.readers import read_rows
+from polychromic.data.rows import BadRow
 from polychromic.errors import StudyError
 from polychromic.records import Record
 
@@ -143,6 +144,9 @@ def apply_decisions(records: Sequence[Record], decisions: Sequence[Decision]) ->
 
 
 def _edited(record: Record, decision: Decision) -> Record:
-    """New texts; a reference that was the old target becomes the new one."""
+    """New texts; a reference that was the old target becomes the new one. A chat whose prompt is edited is one turn."""
     references = tuple(decision.target if text == record.target else text for text in record.references)
-    return replace(record, prompt=decision.prompt, target=decision.target, references=references)
+    meta = record.meta
+    if decision.prompt != record.prompt:
+        meta = {key: value for key, value in meta.items() if key != "turns"}
+    return replace(record, prompt=decision.prompt, target=decision.target, references=references, meta=meta)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from polychromic.data.readers import BadRow, Row
+from polychromic.data.rows import BadRow, Row
 
 SPELLINGS = {
     "id": ("id", "pair_id", "reply_id", "tweet_id", "id_str"),

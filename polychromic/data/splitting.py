@@ -8,7 +8,8 @@ later in the order of the sources: list first what must stay complete, a benchma
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -55,11 +56,15 @@ class SplitResult:
     leakage: dict[str, Any]
 
 
-def split(records: Sequence[Record], settings: Split, *, seed: int) -> SplitResult:
+def split(
+    records: Sequence[Record], settings: Split, *, seed: int, needs: Mapping[str, int] | None = None
+) -> SplitResult:
     """Part the records. kept + rejected = all of them.
 
+    needs: the prompts that the study needs at least of a part.
+
     Raises:
-        StudyError: a part that should have rows is empty.
+        StudyError: a part that should have rows is empty, or has fewer different prompts than the study needs.
     """
     placed = [replace(record, part=part_of(record, settings, seed)) for record in records]
     ties = find_ties(placed, settings)
@@ -76,16 +81,35 @@ def split(records: Sequence[Record], settings: Split, *, seed: int) -> SplitResu
         rejected.append(rejection(record, "split", f"{why} ({value:.3f}) as {kept[other].id}", bound))
     parts = {name: [record for record in kept.values() if record.part == name] for name in NAMES}
     wanted = {"train": settings.train, "val": settings.val, "test": settings.test}
-    if empty := [name for name in NAMES if wanted[name] > 0 and not parts[name]]:
+    least = {name: max(int(wanted[name] > 0), (needs or {}).get(name, 0)) for name in NAMES}
+    prompts = {name: len({record.prompt for record in parts[name]}) for name in NAMES}
+    if few := [name for name in NAMES if prompts[name] < least[name]]:
+        counted = ", ".join(f"{name} has {prompts[name]} different prompts and needs {least[name]}" for name in few)
         raise StudyError(
-            f"split: no rows in {' and '.join(empty)} ({len(records)} records in "
-            f"{len({record.group for record in records})} groups, {len(rejected)} rejected as leaks). "
-            "Bring more rows, choose smaller groups, or change the shares."
+            f"split: {counted} ({len(records)} records in {len({record.group for record in records})} groups, "
+            f"{len(rejected)} rejected as leaks). {_remedy(records, few)}"
         )
     leakage = measure_leakage(parts, settings, rejected=len(rejected))
     if leakage["leaks"]:
         raise AssertionError(f"split: leaks are left, {leakage['pairs_across_parts']}")
     return SplitResult(parts, rejected, leakage)
+
+
+def _remedy(records: Sequence[Record], few: Sequence[str]) -> str:
+    """What helps where these parts have too few rows."""
+    own = Counter(record.part for record in records)
+    if own[None] == 0 and own["evaluation"] == 0:
+        given = ", ".join(f"{part} {count}" for part, count in sorted(own.items()))
+        return (
+            f"All rows have a part of their own ({given}), so that none is divided. Add a source with `part: "
+            f"{few[-1]}` or `part: evaluation`, or leave `part` out, so that the shares divide the rows."
+        )
+    if len({record.group for record in records}) < 10 * len(NAMES):
+        return "The groups are few, and a group never parts: choose smaller ones (`group`), or bring more rows."
+    return (
+        "Bring more rows, raise the shares of these parts (`split`), or ask for fewer prompts "
+        "(`sampling.test_prompts`, `sampling.validation_prompts`)."
+    )
 
 
 def part_of(record: Record, settings: Split, seed: int) -> str:

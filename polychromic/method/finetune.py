@@ -57,7 +57,9 @@ def training_rows(
     """
     return [
         {
-            "prompt": render(record.prompt, output=output, tokenizer=tokenizer, **prompting),
+            "prompt": render(
+                record.prompt, output=output, tokenizer=tokenizer, turns=record.meta.get("turns", ()), **prompting
+            ),
             "completion": record.target,
             "record": record,
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from polychromic.errors import StudyError
@@ -50,27 +50,31 @@ def render(
     few_shot: str = "",
     examples: Sequence[Record] = (),
     tokenizer: Any = None,
+    turns: Sequence[Mapping[str, str]] = (),
 ) -> str:
     """The full text before the completion.
 
     Zero-shot is the template alone; with examples each is a line, then the prompt. With a tokenizer given, the
-    text becomes the user turn of its chat template, thinking off.
+    text becomes the user turn of its chat template, thinking off. turns: of a chat, {"role", "content"}, the last being
+    the user's: with a tokenizer those before it stand before the user turn, in which the last one is the input;
+    without one, `prompt` holds them all.
 
     Raises:
         StudyError: if the tokenizer has no chat template.
     """
+    earlier, last = (turns[:-1], turns[-1]["content"]) if turns and tokenizer is not None else ((), prompt)
     if examples:
         lines = [
             fill(example, number=number, input=record.prompt, target=record.target, output=output)
             for number, record in enumerate(examples, start=1)
         ]
-        text = "".join(lines) + fill(few_shot, input=prompt, output=output)
+        text = "".join(lines) + fill(few_shot, input=last, output=output)
     else:
-        text = fill(zero_shot, input=prompt, output=output)
+        text = fill(zero_shot, input=last, output=output)
     if tokenizer is None:
         return text
     if not getattr(tokenizer, "chat_template", None):
         raise StudyError("model.chat is true but the tokenizer has no chat template: set `model: {chat: false}`.")
     return tokenizer.apply_chat_template(
-        [{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True, enable_thinking=False
+        [*earlier, {"role": "user", "content": text}], tokenize=False, add_generation_prompt=True, enable_thinking=False
     )

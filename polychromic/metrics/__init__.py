@@ -1,6 +1,7 @@
 """Metrics of a prompt's samples: pass@k, diversity, quality. docs/evaluation.md describes each.
 
-Names are resolved on first use: importing this package loads neither torch nor transformers nor pandas.
+Names are resolved on first use: importing this package loads neither torch nor transformers nor pandas. To add a
+metric, see `polychromic.metric_registry`.
 """
 
 from __future__ import annotations
@@ -31,13 +32,18 @@ _MODULE_OF = {
     "bertscore_table": "bertscore",
     "diversity_table": "per_prompt_diversity",
     "quality_table": "per_prompt_quality",
+    "DiversityMetric": "kinds",
+    "QualityMetric": "kinds",
+    "SampleSet": "kinds",
+    "METRICS": ".metric_registry",
+    "Metric": ".metric_registry",
 }
 __all__ = sorted(_MODULE_OF)
 
 
 def __getattr__(name: str) -> Any:
     if name in _MODULE_OF:
-        return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+        return getattr(import_module(f".{_MODULE_OF[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

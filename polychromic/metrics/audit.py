@@ -1,6 +1,4 @@
-"""What can be wrong with an arm's samples before any metric is read: drawn twice, cut off, empty, copied,
-without a program.
-"""
+"""Checks of an arm's samples before any metric is read: drawn twice, truncated, empty, copied, without a program."""
 
 from __future__ import annotations
 
@@ -11,23 +9,23 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from polychromic.errors import StudyError
+from polychromic.metrics.text_checks import copies, repeats
 from polychromic.records import Record
-from polychromic.verifiers.text import copies, repeats
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MIN_PROMPTS = 5  # fewer can be answered alike by chance
-MAX_CHANCE = 1e-9  # of two independent streams being equal: above it, equal streams of two arms say nothing
+MAX_CHANCE = 1e-9  # of two independent streams being equal; above it equal streams prove nothing
 
 Stream = tuple[int, float, int]
-"""(training seed, temperature, sample): what one seed wrote as its n-th sample at one temperature."""
+"""(training seed, temperature, sample): the n-th samples of all prompts, of one seed and temperature."""
 
 
 def audit_samples(
     stacked: pd.DataFrame, records: Sequence[Record], passes: pd.DataFrame | None = None
 ) -> dict[str, Any]:
-    """Counts over an arm's samples, and warnings about what should never happen.
+    """Counts over an arm's samples, and warnings of what should never happen.
 
     Args:
         stacked: as `metrics.stack_samples` gives: seed (of the training), prompt_id, temperature, sample,
@@ -36,10 +34,10 @@ def audit_samples(
         passes: the arm's verdicts; `statuses`, `extraction_failures` and `unjudged` are counted from them.
 
     Returns:
-        {"samples", "empty", "truncated", "copied", "repetitive", "extraction_failures", "unjudged" (a judge's
-        reply could not be read), "duplicate_streams" (streams that repeat another one text for text over all
-        prompts), "shared_draw_seeds" (draws whose random seed another draw had), "statuses" (samples by
-        verdict), "warnings", "streams" ({stream: digest}, for `repeated_between`)}.
+        {"samples", "empty", "truncated", "copied", "repetitive", "extraction_failures", "unjudged" (the judge's
+        reply could not be read), "duplicate_streams" (streams equal to an earlier one on all prompts),
+        "shared_draw_seeds" (draws with a random seed used before), "statuses" (samples by verdict), "warnings",
+        "streams" ({stream: digest}, for `repeated_between`)}.
 
     Raises:
         StudyError: a sample of a prompt that is not among the records.
@@ -50,7 +48,7 @@ def audit_samples(
         raise StudyError(f"samples of prompt {min(unknown)!r}, not one of the test part. Delete them and re-run.")
     digests, chance = stream_digests(stacked), chance_of_equality(stacked)
     different = Counter((seed, temperature) for seed, temperature, _ in {v: k for k, v in digests.items()}.values())
-    # Of sure answers two streams may be alike by chance, but hardly all.
+    # Two streams of near-certain answers may be equal by chance, but hardly all of them.
     telling = {cell for cell, value in chance.items() if value < MAX_CHANCE or different[cell] <= 1}
     twins = [(a, b) for a, b in duplicate_streams(digests) if b[:2] in telling]
     shared = int(stacked["draw_seed"].duplicated().sum())
@@ -76,7 +74,7 @@ def audit_samples(
 
 
 def stream_digests(stacked: pd.DataFrame) -> dict[Stream, str]:
-    """A digest of the texts of every stream over all prompts. Of fewer than MIN_PROMPTS prompts: none."""
+    """A digest of every stream's texts over all prompts; {} for fewer than MIN_PROMPTS prompts."""
     if stacked["prompt_id"].nunique() < MIN_PROMPTS:
         return {}
     found = {}
@@ -90,17 +88,16 @@ def stream_digests(stacked: pd.DataFrame) -> dict[Stream, str]:
 
 
 def duplicate_streams(digests: Mapping[Stream, str]) -> list[tuple[Stream, Stream]]:
-    """(first, repetition) of the streams of an arm that repeat an earlier one: they were not drawn
-    independently, or the arm has one answer to everything."""
+    """(earlier stream, repetition) of an arm: not drawn independently, or the arm has one answer to everything."""
     first: dict[str, Stream] = {}
     return [(first[value], stream) for stream, value in digests.items() if first.setdefault(value, stream) != stream]
 
 
 def chance_of_equality(stacked: pd.DataFrame) -> dict[tuple[int, float], float]:
-    """How probable it is that two independent streams of a (seed, temperature) are equal on every prompt.
+    """Probability that two independent streams of a (seed, temperature) are equal on every prompt.
 
-    The product over prompts of (equal pairs + 1) / (pairs + 1) among the prompt's samples: of short or certain
-    answers it is large.
+    The product over prompts of (equal pairs + 1) / (pairs + 1) among the prompt's samples; large for short or
+    near-certain answers.
     """
     chance: dict[tuple[int, float], float] = {}
     for (seed, temperature, _), texts in stacked.groupby(["seed", "temperature", "prompt_id"], sort=True)["text"]:
@@ -113,9 +110,8 @@ def chance_of_equality(stacked: pd.DataFrame) -> dict[tuple[int, float], float]:
 def repeated_between(arms: Mapping[str, Mapping[str, str]]) -> dict[tuple[str, str], list[tuple[str, str]]]:
     """Streams of an arm that repeat one of an earlier arm: {(earlier arm, arm): [(its stream, the arm's)]}.
 
-    Every arm draws with random seeds of its own, so even arms of equal weights differ.
-
-    arms: per arm the "streams" of its audit.
+    Every arm draws with its own random seeds, so even arms of equal weights differ. arms: the "streams" of each
+    arm's audit.
     """
     first: dict[str, tuple[str, str]] = {}
     found: dict[tuple[str, str], list[tuple[str, str]]] = {}

@@ -1,4 +1,4 @@
-"""BERTScore. It needs a model, unlike the other metrics, and so is computed beside the embeddings."""
+"""BERTScore. Unlike most metrics it needs a model, so it is computed together with the embeddings."""
 
 from __future__ import annotations
 
@@ -12,8 +12,22 @@ import pandas as pd
 
 from polychromic.embedding import MINILM, Encoder, text_key, well_formed_unicode
 from polychromic.errors import StudyError
+from polychromic.metric_registry import METRICS
+from polychromic.metrics.kinds import QualityMetric
 from polychromic.metrics.sample_tables import references_of
+from polychromic.metrics.signatures import signature
+from polychromic.metrics.signed_tables import sign
 from polychromic.records import Record
+
+
+@METRICS.register("bertscore")
+class BertScore(QualityMetric):
+    """F1 of the mean best cosines of tokens, both ways; no idf, not rescaled; at the primary temperature."""
+
+    label = "BERTScore"
+    signature = "f1|refs:best|idf:no|rescaled:no|model:{encoder}|version:bert-score-{bert-score}"
+    bounds = (-1.0, 1.0)
+    needs = frozenset({"bertscore"})
 
 
 def bertscore_table(
@@ -24,9 +38,8 @@ def bertscore_table(
 ) -> pd.DataFrame:
     """BERTScore of every different (prompt, temperature, text) at the given temperatures.
 
-    Columns prompt_id, temperature, key (`embedding.text_key`) and bertscore. This needs a model and the
-    tables do not, so it is made beside the embeddings: called before `save_embeddings` with the same
-    encoder as model, it leaves the vectors of these texts there.
+    Columns prompt_id, temperature, key (`embedding.text_key`) and bertscore. Called before `save_embeddings` with
+    the same encoder as model, it leaves the vectors of these texts in the encoder.
     """
     references = references_of(samples, records)
     columns = ["prompt_id", "temperature", "text"]
@@ -35,7 +48,9 @@ def bertscore_table(
     accepted = [references[key] for key in wanted["prompt_id"]]
     wanted["bertscore"] = bert_score(wanted["text"].tolist(), accepted, model)
     wanted["key"] = [text_key(text) for text in wanted["text"]]
-    return wanted[["prompt_id", "temperature", "key", "bertscore"]]
+    name = model.model if isinstance(model, Encoder) else model
+    table = wanted[["prompt_id", "temperature", "key", "bertscore"]]
+    return sign(table, {"bertscore": signature("bertscore", model=name)})
 
 
 def bert_score(

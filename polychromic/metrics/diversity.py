@@ -1,7 +1,7 @@
-"""Diversity of the samples of one prompt. Their order never matters; NaN where nothing can be said.
+"""Diversity of the samples of one prompt. The order of the samples never matters; NaN means undefined.
 
-Surface metrics take texts and are cut into words by `tokens.bleu_tokens`; semantic ones take unit vectors
-(see `polychromic.embedding`) with any leading dimensions, so that all prompts are computed at once.
+Surface metrics take texts and split them into words by `words.bleu_tokens`; semantic ones take unit vectors
+(see `polychromic.embedding`) with any leading dimensions.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def self_bleu(texts: Sequence[str]) -> float:
 
 @lru_cache(maxsize=64)  # a prompt's set often equals its passing or its cut one
 def self_bleu_of_words(rows: tuple[Words, ...]) -> float:
-    """`self_bleu` of texts that are already cut into words, in sorted order.
+    """`self_bleu` of texts that are already split into words, in sorted order.
 
     Equal, digit for digit, to calling sacreBLEU with the siblings as references, in time linear in the
     number of texts instead of quadratic: the clipping count of an n-gram for text i is its largest count
@@ -81,7 +81,7 @@ def distinct_n(texts: Sequence[str], n: int) -> float:
 
 
 def distinct_n_of_words(rows: Sequence[Words], n: int) -> float:
-    """`distinct_n` of texts that are already cut into words."""
+    """`distinct_n` of texts that are already split into words."""
     total = sum(max(len(words) - n + 1, 0) for words in rows)
     different = {words[i : i + n] for words in set(rows) for i in range(len(words) - n + 1)}
     return len(different) / total if total else math.nan
@@ -94,7 +94,12 @@ def ead(texts: Sequence[str]) -> float:
     different ones, V = EAD_VOCABULARY. In (0, 1] for C well below V; higher is more diverse; corrects
     distinct-1's fall with length in part only, as real words are not drawn evenly. NaN without words.
     """
-    words = [word for text in texts for word in bleu_tokens(text)]
+    return ead_of_words([bleu_tokens(text) for text in texts])
+
+
+def ead_of_words(rows: Sequence[Words]) -> float:
+    """`ead` of texts that are already split into words."""
+    words = [word for row in rows for word in row]
     expected = EAD_VOCABULARY * -math.expm1(len(words) * math.log1p(-1 / EAD_VOCABULARY))
     return len(set(words)) / expected if words else math.nan
 

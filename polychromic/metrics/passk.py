@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from polychromic.errors import StudyError
+from polychromic.metric_registry import METRICS, Metric
 
 
 def pass_at_k(num_samples: ArrayLike, num_correct: ArrayLike, k: int) -> float | np.ndarray:
@@ -47,3 +48,12 @@ def distinct_classes(labels: Iterable[Hashable | None], k: int | None = None) ->
     if n == 0 or (k is not None and n < k):
         return float("nan")
     return float(len(counts) if k is None else sum(pass_at_k(n, count, k) for count in counts.values()))
+
+
+@METRICS.register("pass_at")
+class PassAt(Metric):
+    """Probability that at least one of k samples passes, estimated without bias from n samples."""
+
+    table = "passes"
+    label = "Pass@{k}"
+    signature = "estimator:unbiased"

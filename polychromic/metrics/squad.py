@@ -13,14 +13,12 @@ _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
 def normalize_answer(text: str) -> str:
-    """The official SQuAD normalisation: lower case, no ASCII punctuation, no English articles, single
-    spaces."""
+    """The official SQuAD normalisation: lower case, no ASCII punctuation, no English articles, single spaces."""
     return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
 
 
 def exact_match(prediction: str, references: str | Sequence[str]) -> float:
-    """1.0 if the normalised prediction is one of the normalised references, else 0.0; NaN without
-    references."""
+    """1.0 if the normalised prediction is one of the normalised references, else 0.0; NaN without references."""
     references = [references] if isinstance(references, str) else references
     answer = normalize_answer(prediction)
     return max((float(answer == normalize_answer(reference)) for reference in references), default=math.nan)

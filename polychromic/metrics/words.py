@@ -1,9 +1,8 @@
 """Words of a text, for surface metrics.
 
-Both tokenizers below are the published ones (sacreBLEU's 13a, rouge-score's default) on text in scripts
-that put spaces between words. The published ones read a Chinese sentence as one word (13a) or as none
-(rouge-score), which turns every score of it into 0 without a word; here each character of a script written
-without spaces is a word of its own, as in sacreBLEU's `zh`.
+On text with spaces between words both tokenizers below equal the published ones (sacreBLEU's 13a, rouge-score's
+default). Those read a Chinese sentence as one word (13a) or as none (rouge-score), and every score of it becomes 0;
+here each character of a script written without spaces is a word, as in sacreBLEU's `zh`.
 """
 
 from __future__ import annotations
@@ -19,6 +18,8 @@ _UNSPACED = re.compile(
     "([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u2fff\u3005-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U000323af])"
 )
 _WORD = re.compile(r"[^\W_]+")
+WORDS = "case:mixed|tok:13a+unspaced|version:sacrebleu-{sacrebleu}"
+"""The part of a signature that says how `bleu_tokens` splits a text."""
 _tokenize_13a = BLEU().tokenizer
 
 

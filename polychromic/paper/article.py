@@ -1,4 +1,4 @@
-"""The paper: a LaTeX article whose every number comes from the study's files, ready as an arXiv upload."""
+"""The paper: a LaTeX article, ready for arXiv, with every number taken from the study's files."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import pandas as pd
 
 from polychromic import labels
 from polychromic.errors import StudyError
-from polychromic.paper import table_formats, tables
-from polychromic.paper.caveats import claims, fine_tuning_cost, null_control, plan_hashes, remarks
+from polychromic.paper import table_formats
+from polychromic.paper.caveats import claims, fine_tuning_cost, null_control, plan_hashes, remarks, training_cost
 from polychromic.paper.figures import FIGURES
+from polychromic.paper.latex import latex
 from polychromic.paper.results import Results, read_results
+from polychromic.paper.tables import TABLES
 
-BODY = ("passk_curves", "frontier", "forest", "diversity_quality")
-"""Figures of the paper's body; the others stand in its appendix."""
 BIBLIOGRAPHY = Path(__file__).resolve().parents[2] / "docs" / "references.bib"
 NO_TEX = (
     "No LaTeX was found, so no PDF was made. The folder is complete: compile main.tex elsewhere, or install one "
@@ -51,7 +50,7 @@ def write_paper(folder: str | Path, output: str | Path | None = None, *, bibliog
     drawn = [name for name in FIGURES if (folder / "figures" / f"{name}.pdf").is_file()]
     if not drawn:
         raise StudyError(f"{folder / 'figures'}: no figures. Run `snakemake figures` first.")
-    made = {name: table for name, make in tables.TABLES.items() if (table := make(results)) is not None}
+    made = {name: table for name, make in TABLES.items() if (table := make(results)) is not None}
     captions = {name: (folder / "figures" / f"{name}.caption.md").read_text(encoding="utf-8").strip() for name in drawn}
     text = article(results, made, captions)
     _check_citations(text, bibliography)
@@ -113,19 +112,20 @@ def article(results: Results, made: dict[str, table_formats.Table], captions: di
     return environment.get_template("paper.tex.j2").render(
         results=results,
         names=labels,
-        tex=labels.latex,
+        tex=latex,
         key=macro_key,
         strip=_without_domain,
         figure_of=_float,
         domains=results.domains(),
         deep=labels.metric(results.deepest),
         claims=claims(results),
+        training_cost=training_cost(results),
         untrained=fine_tuning_cost(results),
         null_control=null_control(results),
         tables=made,
         figures=[{"name": name, "caption": caption} for name, caption in captions.items()],
         drawn=list(captions),
-        body=BODY,
+        body=[name for name in captions if FIGURES[name].in_body],
         remarks=[remark for remark in remarks(results) if remark.topic != "power"],
         power=results.power.get("sentence", ""),
         temperatures=", ".join(f"$T = {t:g}$" for t in temperatures),
@@ -140,13 +140,13 @@ def numbers(results: Results) -> dict[str, str]:
     domains, verdict = results.domains(), results.verdict["domains"]
     rows = results.at_temperature(results.summary)
     rows = rows[rows["metric"].eq("pass_at_1") & rows["arm"].eq(results.primary) & rows["domain"].isin(domains)]
-    cost = tables.cost(results).data
+    cost = TABLES["cost"](results).data
     trained = cost[~cost["derived"]].sum(numeric_only=True)
     found = {
         "NumDomains": len(domains),
-        "NumPrompts": _span(rows["n_prompts"]),
-        "NumSeeds": _span(rows["n_seeds"]),
-        "NumSamples": _span(rows["n_samples"]),
+        "NumPrompts": labels.span(rows["n_prompts"]),
+        "NumSeeds": labels.span(rows["n_seeds"]),
+        "NumSamples": labels.span(rows["n_samples"]),
         "NumRuns": int((~cost["derived"]).sum()),
         "Temperature": f"{results.temperature:g}",
         "Margin": f"{results.plan['margin']:g}",
@@ -194,7 +194,7 @@ def _plain(setting: Any) -> str:
 
 def macros(values: dict[str, str]) -> str:
     """numbers.tex: one \\newcommand a number."""
-    lines = [rf"\newcommand{{\{name}}}{{{labels.latex(value)}}}" for name, value in values.items()]
+    lines = [rf"\newcommand{{\{name}}}{{{latex(value)}}}" for name, value in values.items()]
     return "% Generated from the study's files.\n" + "\n".join(lines) + "\n"
 
 
@@ -219,13 +219,8 @@ def _float(figure: dict[str, Any]) -> str:
     return (
         "\\begin{figure}[t]\n\\centering\n"
         f"\\includegraphics[width=\\columnwidth]{{{figure['name']}}}\n"
-        f"\\caption{{{labels.latex(figure['caption'])}}}\\label{{fig:{figure['name']}}}\n\\end{{figure}}"
+        f"\\caption{{{latex(figure['caption'])}}}\\label{{fig:{figure['name']}}}\n\\end{{figure}}"
     )
-
-
-def _span(counts: pd.Series) -> str:
-    low, high = int(counts.min()), int(counts.max())
-    return str(low) if low == high else f"{low} to {high}"
 
 
 def _for_bibtex(bibliography: str) -> str:

@@ -11,6 +11,7 @@ from math import nan
 
 from polychromic import labels
 from polychromic.metrics.audit import repeated_between
+from polychromic.paper import wording
 from polychromic.paper.results import Results
 from polychromic.verifiers.calibration import headroom_warnings
 
@@ -94,21 +95,20 @@ def null_control(results: Results) -> str:
 
 
 def claims(results: Results) -> dict[str, dict[str, str]]:
-    """The verdict's claims, with what it leaves to others: what training cost, from the run records, and robustness,
-    from the ablation study beside this one.
-    """
+    """The verdict's claims; robustness is taken from the ablation study beside this one where this study has none."""
     found = dict(results.verdict["claims"])
     if results.ablations and found.get("robustness", {}).get("status") == "not run":
         robust = results.ablations["claims"]["robustness"]
         places = ", ".join(map(labels.domain, results.ablations["domains"]))
         found["robustness"] = robust | {"sentence": f"In {results.study}-ablations ({places}): {robust['sentence']}"}
-    if "cost_in_use" in found and (cost := _cost_in_words(results)):
-        found["cost_in_use"] = found["cost_in_use"] | {"sentence": f"{found['cost_in_use']['sentence']} {cost}"}
     return found
 
 
-def _cost_in_words(results: Results) -> str:
-    """Time and money of one training of the primary arm against the control's, means over domains and seeds."""
+def training_cost(results: Results) -> str:
+    """Time and money of one training of the primary arm against the control's, means over domains and seeds.
+
+    Not among the claims, as it differs between two equal runs.
+    """
     spent = [
         (run["arm"], run["seconds"]["total"] / 3600, run["dollars"]) for run in results.runs if "derived" not in run
     ]
@@ -120,8 +120,8 @@ def _cost_in_words(results: Results) -> str:
     )
     money = f" and {dollars:.2f} against {dollars_control:.2f} dollars" if dollars or dollars_control else ""
     return (
-        f"One training took {hours / hours_control:.1f} times as long ({labels.hours(hours)} against "
-        f"{labels.hours(hours_control)} hours{money})."
+        f"One training took {hours / hours_control:.1f} times as long ({wording.hours(hours)} against "
+        f"{wording.hours(hours_control)} hours{money})."
     )
 
 

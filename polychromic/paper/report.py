@@ -1,4 +1,4 @@
-"""The report page: one self-contained HTML file that opens from disk and asks nothing of the network."""
+"""The report page: one self-contained HTML file that opens from disk and makes no network requests."""
 
 from __future__ import annotations
 
@@ -15,30 +15,38 @@ import pandas as pd
 
 from polychromic import labels
 from polychromic.files import file_digest
-from polychromic.paper import tables
-from polychromic.paper.caveats import claims, fine_tuning_cost, null_control, plan_hashes, remarks
+from polychromic.paper.caveats import claims, fine_tuning_cost, null_control, plan_hashes, remarks, training_cost
 from polychromic.paper.figures import FIGURES
 from polychromic.paper.results import (
     DOMAIN_ORDER,
     Results,
     ordered,
-    read_parquet,
     read_results,
 )
+from polychromic.paper.tables import TABLES
+from polychromic.paper.wording import machine
+from polychromic.parquet import read_parquet
 from polychromic.records import read_records
 from polychromic.seeds import derive_seed
 
+OF_TIMES = ("run.json", "train_log.jsonl")
+"""Files that hold times, and so differ between two equal runs."""
 PROMPTS_SHOWN = 40
 """Prompts a domain whose samples are shown, chosen by a hash of their id: more make the page heavy."""
 TITLE = "Polychromic LoRA"
 
 
-def write_report(folder: str | Path, output: str | Path | None = None, *, title: str = "") -> Path:
-    """Write the report page of a study and return its path.
+def write_report(
+    folder: str | Path, output: str | Path | None = None, costs: str | Path | None = None, *, title: str = ""
+) -> Path:
+    """Write the report page of a study and, beside it, the page of its times and costs. Returns the report's path.
+
+    Two equal runs give the same report, byte for byte: all that differs between them stands on the other page.
 
     Args:
         folder: results/<study>, with its statistics, and the figures that were drawn.
-        output: where to write, `<folder>/report.html` by default.
+        output: where to write the report, `<folder>/report.html` by default.
+        costs: where to write times and costs, by default `costs.html` beside the report.
         title: of the study, shown at the top.
 
     Raises:
@@ -46,44 +54,63 @@ def write_report(folder: str | Path, output: str | Path | None = None, *, title:
     """
     folder = Path(folder)
     output = Path(output) if output else folder / "report.html"
+    costs = Path(costs) if costs else output.with_name("costs.html")
     results = read_results(folder)
-    page = render(results, read_samples(folder, results.arms(), results.temperature), title=title)
-    # Model-written text may hold lone surrogates, which UTF-8 cannot.
-    output.write_text(page, encoding="utf-8", errors="replace", newline="\n")
+    pages = {
+        output: render(results, read_samples(folder, results.arms(), results.temperature), title=title),
+        costs: render_costs(results, title=title),
+    }
+    for path, page in pages.items():
+        # Model-written text may hold lone surrogates, which UTF-8 cannot.
+        path.write_text(page, encoding="utf-8", errors="replace", newline="\n")
     return output
 
 
 def render(results: Results, samples: dict[str, Any], *, title: str = "") -> str:
-    """The page as text. `samples` is what `read_samples` returns."""
+    """The report as text. `samples` is what `read_samples` returns."""
     results.require("verdict", "summary", "pairwise", "hypotheses")
     before, now = plan_hashes(results)
-    made = {name: make(results) for name, make in tables.TABLES.items()}
     return (
         _environment()
         .get_template("report.html.j2")
         .render(
-            title=title or TITLE,
-            results=results,
-            names=labels,
+            **_common(results, title, of_times=False),
             headline=headline(results),
             fine_tuning_cost=fine_tuning_cost(results),
             domains={domain: results.verdict["domains"][domain] for domain in results.domains()},
             claims=claims(results),
             null_control=null_control(results),
             remarks=remarks(results),
-            tables={name: table for name, table in made.items() if table is not None},
-            table_titles=tables.TITLES,
-            figures=read_figures(results.folder / "figures") if results.folder else [],
             samples=samples,
             samples_json=_inside_script(samples),
             arm_names={arm: labels.arm(arm) for shown in samples.values() for arm in shown["arms"]},
             temperature=f"{results.temperature:g}",
             audits=_audit_rows(results),
-            runs=results.runs,
             plan={"before": before, "now": now},
-            files=provenance(results),
         )
     )
+
+
+def render_costs(results: Results, *, title: str = "") -> str:
+    """The page of times and costs as text."""
+    page = _environment().get_template("costs.html.j2")
+    return page.render(**_common(results, title, of_times=True), spent=training_cost(results))
+
+
+def _common(results: Results, title: str, *, of_times: bool) -> dict[str, Any]:
+    """What the pages share: tables, figures and files, those that tell times and costs or the others."""
+    made = {name: make(results) for name, make in TABLES.items() if make.of_times == of_times}
+    return {
+        "title": title or TITLE,
+        "results": results,
+        "names": labels,
+        "machine": machine,
+        "tables": {name: table for name, table in made.items() if table is not None},
+        "table_titles": {name: make.title for name, make in TABLES.items()},
+        "figures": read_figures(results.folder / "figures", of_times=of_times) if results.folder else [],
+        "runs": results.runs,
+        "files": [file for file in provenance(results) if (Path(file["path"]).name in OF_TIMES) == of_times],
+    }
 
 
 def headline(results: Results) -> str:
@@ -106,16 +133,21 @@ def headline(results: Results) -> str:
     )
 
 
-def read_figures(folder: Path) -> list[dict[str, str]]:
-    """The drawn figures in reading order: name, section, SVG text with ids of its own, caption."""
+def read_figures(folder: Path, *, of_times: bool) -> list[dict[str, str]]:
+    """The drawn figures in reading order: name, section, SVG text with ids of its own, caption.
+
+    of_times: whether to read those that show times and costs, or the others.
+    """
     figures = []
-    for name in FIGURES:
+    for name, draw in FIGURES.items():
+        if draw.of_times != of_times:
+            continue
         svg, caption = folder / f"{name}.svg", folder / f"{name}.caption.md"
         if svg.is_file():
             figures.append(
                 {
                     "name": name,
-                    "section": labels.figure_section(name),
+                    "section": draw.section,
                     "svg": inline_svg(svg.read_text(encoding="utf-8"), name),
                     "caption": caption.read_text(encoding="utf-8").strip(),
                 }

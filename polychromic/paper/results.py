@@ -1,16 +1,15 @@
 """A study's results folder, read once into plain values for figures, tables, the report and the paper.
 
-Nothing here is computed and nothing is written. A file that is not there leaves its value empty; what
-*must* be there for a purpose is asked for by `require`, which names the missing file and the rule that
-makes it.
+Nothing is computed or written here. A missing file leaves its value empty; `require` raises for what a caller cannot do
+without, naming the file and the target that makes it.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
+from math import nan
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +17,8 @@ import numpy as np
 import pandas as pd
 
 from polychromic.errors import StudyError
+from polychromic.files import read_json
+from polychromic.parquet import read_parquet
 
 # The order in which arms are drawn and listed; arms that are not named here (ablations, new peers)
 # follow by name.
@@ -25,6 +26,8 @@ ARM_ORDER = (
     "zero_shot",
     "few_shot",
     "lora",
+    "lora_low_rate",
+    "lora_again",
     "polychromic",
     "polychromic_literal",
     "gem",
@@ -35,6 +38,8 @@ ARM_ORDER = (
     "scaled",
 )
 DOMAIN_ORDER = ("social", "code", "creative", "qa")
+# Values of JSON reports that are numbers, null where undefined.
+NUMBERS = ("true_pass", "false_pass", "difference", "low", "high", "p_holm")
 # Studies of the same name and an ending, whose verdicts are shown beside the study's.
 BESIDE = ("null", "ablations")
 
@@ -53,13 +58,23 @@ SOURCES = {
     "summary": Source(
         "statistics/summary.parquet", "statistics", (*_MEANS, "metric", "value", "low", "high", "n_samples")
     ),
-    "pairwise": Source("statistics/pairwise.parquet", "statistics", (*_TESTS, "rank_biserial", "d_pooled", "d_paired")),
+    "pairwise": Source("statistics/pairwise.parquet", "statistics", (*_TESTS, "reading", "d_pooled", "d_paired")),
     "hypotheses": Source(
         "statistics/hypotheses.parquet", "statistics", (*_TESTS, "hypothesis", "control_temperature", "holds")
     ),
     "frontier": Source("statistics/frontier.parquet", "statistics", (*_MEANS, "gain_over_control_frontier", "defined")),
-    "verdict": Source("statistics/verdict.json", "statistics", ("plan_sha256", "plan", "domains", "claims", "notes")),
-    **{name: Source(f"<study>-{name}/statistics/verdict.json", "statistics", ("domains", "claims")) for name in BESIDE},
+    "verdict": Source(
+        "statistics/verdict.json",
+        "statistics",
+        (
+            *("plan_sha256", "plan", "domains", "claims", "notes", "warnings"),
+            *("tuned_control", "placebos", "peers", "pooled", "replication"),
+        ),
+    ),
+    **{
+        name: Source(f"<study>-{name}/statistics/verdict.json", "statistics", ("domains", "claims", "pooled"))
+        for name in BESIDE
+    },
     "power": Source("statistics/power.json", "statistics", ("sentence", "plan_sha256")),
     "passes": Source(
         "<domain>/<arm>/passes.parquet", "metrics", ("seed", "prompt_id", "temperature", "sample", "passed")
@@ -148,17 +163,18 @@ class Results:
 
     @property
     def temperature(self) -> float:
-        """The sampling temperature of the primary reading."""
-        return float(self._superiority()["temperature"].iloc[0])
+        """The sampling temperature of the published reading and of all metrics but the deciding ones."""
+        return float(self._published()["temperature"].iloc[0])
 
     @property
     def deepest(self) -> str:
-        """The metric of the primary reading: Pass@k at the largest k, "pass_at_10"."""
-        return str(self._superiority()["metric"].iloc[0])
+        """Pass@k at the largest k, "pass_at_10"."""
+        return str(self._published()["metric"].iloc[0])
 
-    def _superiority(self) -> pd.DataFrame:
+    def _published(self) -> pd.DataFrame:
+        """The published readings; of each arm and domain that of Pass@k stands first."""
         self.require("verdict", "hypotheses")
-        return self.hypotheses[self.hypotheses["hypothesis"] == "superiority"]
+        return self.hypotheses[self.hypotheses["hypothesis"] == "published"]
 
     def at_temperature(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The rows of a frame at the primary temperature."""
@@ -259,7 +275,7 @@ def read_results(folder: str | Path) -> Results:
     def frames(name: str) -> pd.DataFrame:
         parts = []
         for path, of in found(name):
-            frame = pd.read_json(path, lines=True) if path.suffix == ".jsonl" else read_parquet(path)
+            frame = _read_log(path) if path.suffix == ".jsonl" else read_parquet(path)
             _check(path, SOURCES[name], frame.columns)
             parts.append(frame.assign(**of))
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
@@ -268,7 +284,7 @@ def read_results(folder: str | Path) -> Results:
         for path, of in found(name):
             value = read_json(path)
             _check(path, SOURCES[name], value)
-            yield tuple(of.values()), value
+            yield tuple(of.values()), _with_nan(value)
 
     def document(name: str) -> dict[str, Any]:
         return next((value for _, value in documents(name)), {})
@@ -290,27 +306,27 @@ def read_results(folder: str | Path) -> Results:
     )
 
 
+def _with_nan(value: Any) -> Any:
+    """NaN where a report holds null for a number: of the rates of a calibration and the effects of a verdict."""
+    if not isinstance(value, dict):
+        return value
+    return {key: nan if inner is None and key in NUMBERS else _with_nan(inner) for key, inner in value.items()}
+
+
+def _read_log(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_json(path, lines=True)
+    except ValueError as error:  # not JSON, or not UTF-8
+        raise StudyError(f"{path}: not JSON lines ({error}). Delete it and run `snakemake models`.") from error
+
+
 def _check(path: Path, source: Source, found: Container[str]) -> None:
     """Refuse a file of another version of the project."""
+    if not isinstance(found, (dict, pd.Index)):
+        raise StudyError(f"{path}: not a JSON object. Delete it and run `snakemake {source.target}`.")
     absent = [name for name in source.needs if name not in found]
     if absent:
         raise StudyError(
             f"{path} has no {absent[0]}: another version of the project wrote it. Read the study with that version, "
             f"or delete the file and run `snakemake {source.target}`."
         )
-
-
-def read_parquet(path: Path, **options: Any) -> pd.DataFrame:
-    """A parquet file as a frame; an unreadable one is named in the StudyError."""
-    try:
-        return pd.read_parquet(path, **options)
-    except (OSError, ValueError) as error:  # pyarrow's errors are subclasses of these two
-        raise StudyError(f"{path}: not a readable parquet file ({error}). Delete it and re-run its rule.") from error
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON file as a dict; an unreadable one is named in the StudyError."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise StudyError(f"{path}: not JSON ({error}). Delete it and re-run its rule.") from error

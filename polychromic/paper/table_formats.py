@@ -9,6 +9,7 @@ import pandas as pd
 
 from polychromic import labels
 from polychromic.files import write_atomic
+from polychromic.paper.latex import latex as escaped
 
 
 @dataclass(frozen=True)
@@ -55,18 +56,18 @@ def latex(table: Table) -> str:
     """The table as a booktabs tabular (no float: the paper places it)."""
     columns = list(table.cells.columns)
     align = "l" + "".join("l" if column in ("Arm", "Metric", "Setting") else "r" for column in columns[1:])
-    head = " & ".join(labels.latex(column) for column in columns)
+    head = " & ".join(escaped(column) for column in columns)
     lines = [rf"\begin{{tabular}}{{@{{}}{align}@{{}}}}", r"\toprule", head + r" \\"]
     previous = None
     for number, (group, row) in enumerate(zip(table.groups, table.cells.to_dict("records"), strict=True)):
         if group != previous:
             lines += [
                 r"\midrule",
-                rf"\multicolumn{{{len(columns)}}}{{@{{}}l}}{{\textit{{{labels.latex(group)}}}}} \\",
+                rf"\multicolumn{{{len(columns)}}}{{@{{}}l}}{{\textit{{{escaped(group)}}}}} \\",
             ]
             previous = group
         cells = [
-            rf"\textbf{{{labels.latex(text)}}}" if (number, column) in table.best else labels.latex(text)
+            rf"\textbf{{{escaped(text)}}}" if (number, column) in table.best else escaped(text)
             for column, text in row.items()
         ]
         lines.append(" & ".join(cells) + r" \\")
@@ -85,5 +86,6 @@ def with_interval(value: float, low: float, high: float, *, sign: bool = False) 
     return f"{number(value, sign=sign)} [{number(low, sign=sign)}, {number(high, sign=sign)}]"
 
 
-def p_value(value: float) -> str:
-    return "–" if pd.isna(value) else "< .001" if value < 0.001 else f"{value:.3f}".replace("0.", ".", 1)
+def p_cell(p: float) -> str:
+    """A p-value without its "p": ".021", "< .001"; "–" where undefined."""
+    return "–" if pd.isna(p) else labels.p_value(p).removeprefix("p ").removeprefix("= ").replace("0.", ".", 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
@@ -10,43 +10,45 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from polychromic.errors import StudyError
-from polychromic.metrics.signatures import signature
+from polychromic import labels
+from polychromic.metric_registry import column_of
+from polychromic.metrics.signatures import signature, with_details
+from polychromic.metrics.signed_tables import recorded
 from polychromic.statistics.arrays import JUDGE, Array, Key, Tables, Values, read_values
-from polychromic.statistics.front import at_chosen_temperature, frontier_gain
-from polychromic.statistics.inference import (
-    Comparison,
-    bonferroni_level,
-    crossed_bootstrap,
-    holm,
-    mann_whitney_u,
-    noninferior,
-    paired_effect,
-    pool,
-    pooled_effect,
-    two_way_t,
-)
+from polychromic.statistics.effect_sizes import mann_whitney_u, paired_effect, pooled_effect
+from polychromic.statistics.front import frontier_gain
+from polychromic.statistics.hypotheses import Signed, hypotheses
+from polychromic.statistics.inference import Comparison, crossed_bootstrap, holm, pool, two_way_t
+from polychromic.statistics.peers import censored, compare_peers, seed_warnings
+from polychromic.statistics.placebos import Placebo, run_placebos
+from polychromic.statistics.rule import Ruling, family, rule
 from polychromic.statistics.win_rate import length_controlled
 
 JUDGE_CONTROLLED = f"{JUDGE}_length_controlled"
 MEASURES = ("difference", "d_pooled", "d_paired")
-RANKS = ("u", "rank_biserial", "p_mwu")
-SIZES = ("n_prompts", "n_seeds", "signature")
-Signed = Callable[..., str]  # a metric's signature, with what is given beside its name
+RANKS = ("u", "p_mwu")
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """The tables of `results/<study>/statistics/`. notes: what a reader must be told about the data."""
+    """The tables of `results/<study>/statistics/`, and what the rule found.
+
+    rulings: by arm, of all arms but the control. peers: a row an arm, by domain. notes: what a reader must be told
+    about the data; warnings: what weakens the verdict itself.
+    """
 
     summary: pd.DataFrame
     pairwise: pd.DataFrame
     hypotheses: pd.DataFrame
     frontier: pd.DataFrame
+    rulings: dict[str, Ruling]
+    placebos: list[Placebo]
+    peers: dict[str, list[dict[str, Any]]]
     notes: list[str]
+    warnings: list[str]
 
 
-def analyse(tables: Tables, plan: Mapping[str, Any], *, encoder: str = "minilm") -> Analysis:
+def analyse(tables: Tables, plan: Mapping[str, Any]) -> Analysis:
     """All statistics of a study.
 
     Args:
@@ -54,23 +56,65 @@ def analyse(tables: Tables, plan: Mapping[str, Any], *, encoder: str = "minilm")
             and judge may be missing or empty.
         plan: the analysis plan: `arms`, `arm_kinds`, `seeds`, `domains` ({name: {"quality_metric"}}), `k`,
             `sampling` (samples, temperature, frontier) and `plan` (control, alpha, margin, replicates, seed).
-        encoder: for the signatures.
 
     Raises:
         StudyError: for tables that do not hold what the plan asks for, naming the file and what is wrong.
     """
     values = read_values(tables, plan)
-    signed = cache(partial(_signature, encoder, plan["sampling"]["samples"]))
+    lonely = values.of_one_seed()
+    controls = [arm for arm in plan["plan"].get("controls", ()) if arm not in lonely]
+    plan = {**plan, "plan": {**plan["plan"], "controls": controls}}
+    written = recorded(frame for arms in tables.values() for kinds in arms.values() for frame in kinds.values())
+    signed = cache(partial(_signature, written, plan["sampling"]["samples"]))
     means = arm_means(values, plan)
     pairwise = compare(values, plan, signed)
     frontier = frontier_table(values, means, plan, signed)
+    ruled = [arm for arm in plan["arms"] if arm != plan["plan"]["control"] and arm not in lonely]
+    rulings = {arm: rule(values, plan, arm) for arm in ruled}
+    peers = compare_peers(values, plan)
     return Analysis(
-        summarise(means | controlled_win_rates(tables, plan), plan, signed),
-        pairwise,
-        hypotheses(values, pairwise, frontier, plan, signed),
-        frontier,
-        [*_one_seed(plan), *values.notes()],
+        summary=summarise(means | controlled_win_rates(tables, plan), plan, signed),
+        pairwise=pairwise,
+        hypotheses=hypotheses(rulings, pairwise, frontier, plan, signed),
+        frontier=frontier,
+        rulings=rulings,
+        placebos=run_placebos(values, plan, rulings),
+        peers=peers,
+        notes=[
+            *_one_seed(plan),
+            *_several_versions(written),
+            *values.notes(),
+            *_bounds_of_the_rule(plan, rulings),
+        ],
+        warnings=[*censored(plan, peers), *seed_warnings(values, plan, peers)],
     )
+
+
+def _bounds_of_the_rule(plan: Mapping[str, Any], rulings: Mapping[str, Ruling]) -> list[str]:
+    """What the study does not hold, so that the rule is weaker than it could be, a sentence each."""
+    found, primary = [], rulings[plan["plan"]["primary"]]
+    if len(family(plan)) == 1:
+        found.append(
+            f"The family of controls has one member, {labels.arm(plan['plan']['control'])}: only its temperature is "
+            "tuned. Name more in plan.controls."
+        )
+    unvalidated = [labels.domain(d) for d, decision in primary.domains.items() if decision.tuned.chosen_on == "test"]
+    if unvalidated:
+        found.append(
+            f"{', '.join(unvalidated)}: no validation prompts, so the tuned control is the member that is best on test "
+            "prompts, which favours the control. Set sampling.validation_prompts."
+        )
+    if not plan["sampling"]["frontier"]:
+        found.append(
+            "The study samples at one temperature: no arm can choose its own, and no placebo at another temperature "
+            "was run. Name more in sampling.frontier."
+        )
+    if "prompt" not in {plan["arm_kinds"][arm] for arm in plan["arms"]}:
+        found.append(
+            "The study has no untrained arm (zero-shot or few-shot), so the margin is not capped by what fine-tuning "
+            "gained."
+        )
+    return found
 
 
 def arm_means(values: Values, plan: Mapping[str, Any]) -> dict[Key, Comparison]:
@@ -129,6 +173,7 @@ def summarise(means: Mapping[Key, Comparison], plan: Mapping[str, Any], signed: 
 def compare(values: Values, plan: Mapping[str, Any], signed: Signed) -> pd.DataFrame:
     """pairwise.parquet: all pairs of arms at the primary temperature, each arm and the control at the others.
 
+    reading: "published" for the plan's metrics against the control at the primary temperature, else "exploratory".
     The judge's rows are win rates against the control minus one half. p_holm adjusts over the domains of one
     (metric, temperature, arm, control); a pooled row is a single test.
     """
@@ -152,7 +197,17 @@ def compare(values: Values, plan: Mapping[str, Any], signed: Signed) -> pd.DataF
         family = [key for d in plan["domains"] if not np.isnan(adjusted.get(key := (d, *rest), np.nan))]
         adjusted |= zip(family, holm([adjusted[key] for key in family]), strict=True)
     frame = pd.DataFrame([_row(*key, tests, adjusted[key], signed) for key, tests in found.items()])
+    published = {(d, m) for d in plan["domains"] for m in _metrics_of_the_plan(plan, d)}
+    asked = [
+        row.control == control and row.temperature == primary and (row.domain, row.metric) in published
+        for row in frame.itertuples()
+    ]
+    frame["reading"] = np.where(asked, "published", "exploratory")
     return frame.sort_values(["domain", "metric", "temperature", "arm", "control"], ignore_index=True)
+
+
+def _metrics_of_the_plan(plan: Mapping[str, Any], domain: str) -> tuple[str, ...]:
+    return f"pass_at_{max(plan['k'])}", "pass_at_1", plan["domains"][domain]["quality_metric"]
 
 
 def frontier_table(
@@ -160,7 +215,8 @@ def frontier_table(
 ) -> pd.DataFrame:
     """frontier.parquet: Pass@k of each arm and temperature, and its gain over the control's frontier.
 
-    `defined` is False for the control itself and where the arm's Pass@1 is below the control's at any temperature.
+    The control may lose the plan's margin in Pass@1 too. `defined` is False for the control itself, for an arm of one
+    seed among several, and where the arm's Pass@1 is below the control's at any temperature.
     """
     control, options = plan["plan"]["control"], _options(plan)
     deepest = f"pass_at_{max(plan['k'])}"
@@ -175,8 +231,8 @@ def frontier_table(
         for arm in plan["arms"]:
             for temperature, point in points(domain, arm).items():
                 gain = None
-                if arm != control and len(line) > 1:
-                    gain = frontier_gain(point, line, **options)
+                if arm not in {control, *values.of_one_seed()} and len(line) > 1:
+                    gain = frontier_gain(point, line, margin=plan["plan"]["margin"], **options)
                 row: dict[str, Any] = {"domain": domain, "arm": arm, "temperature": temperature}
                 for k in plan["k"]:
                     mean = means[domain, arm, temperature, f"pass_at_{k}"]
@@ -196,107 +252,6 @@ def frontier_table(
     return pd.DataFrame(rows)
 
 
-def hypotheses(
-    values: Values, pairwise: pd.DataFrame, frontier: pd.DataFrame, plan: Mapping[str, Any], signed: Signed
-) -> pd.DataFrame:
-    """hypotheses.parquet: what the plan asks of every arm against the control, a row per domain and question.
-
-    hypothesis: superiority (Pass@k, Holm over domains), noninferiority (Pass@1 and the domain's quality
-    metric, at the margin), frontier, chosen_temperature (each k, T chosen on validation prompts; a second
-    reading, of arms with several temperatures). low_simultaneous, high_simultaneous: Bonferroni over the domains.
-    """
-    control, margin, temperature = (
-        plan["plan"]["control"],
-        plan["plan"]["margin"],
-        plan["sampling"]["temperature"],
-    )
-    alpha, level = plan["plan"]["alpha"], _level(plan)
-    deepest = f"pass_at_{max(plan['k'])}"
-    tested = pairwise.set_index(["domain", "metric", "temperature", "arm", "control"])
-    gains = frontier.set_index(["domain", "arm", "temperature"])
-    rows: list[dict[str, Any]] = []
-    for domain, settings in plan["domains"].items():
-        for arm in (a for a in plan["arms"] if a != control):
-            asked = [("superiority", deepest), ("noninferiority", "pass_at_1")]
-            asked += [("noninferiority", settings["quality_metric"])]
-            for hypothesis, metric in asked:
-                key = (domain, metric, temperature, arm, control)
-                if key not in tested.index:
-                    raise StudyError(
-                        f"{domain}/{arm}: the plan's metric {metric} was not measured at T = {temperature}; "
-                        "its column is missing or empty in quality.parquet."
-                    )
-                row = tested.loc[key]
-                x, y = _both_defined(*(values.test[domain, a, temperature, metric] for a in (arm, control)))
-                wide = two_way_t(x, y, level=bonferroni_level(level, len(plan["domains"])))
-                better = hypothesis == "superiority"
-                holds = row["p_holm"] < alpha and row["difference"] > 0 if better else noninferior(row, margin)
-                rows.append(
-                    {
-                        **_question(domain, hypothesis, arm, control, metric, temperature, temperature),
-                        **{name: row[name] for name in ("difference", "low", "high")},
-                        "low_simultaneous": wide.low,
-                        "high_simultaneous": wide.high,
-                        "margin": np.nan if better else margin,
-                        "p": row["p"],
-                        "p_holm": row["p_holm"],
-                        "holds": bool(holds),
-                        **{name: row[name] for name in SIZES},
-                    }
-                )
-            gain = gains.loc[domain, arm, temperature]
-            rows.append(
-                {
-                    **_question(domain, "frontier", arm, control, deepest, temperature, np.nan),
-                    "difference": gain["gain_over_control_frontier"],
-                    "low": gain["gain_low"],
-                    "high": gain["gain_high"],
-                    "p": gain["gain_p"],
-                    "holds": bool(gain["gain_low"] > 0) if gain["defined"] else None,
-                    **{name: gain[name] for name in SIZES},
-                }
-            )
-            rows += _second_reading(values, domain, arm, control, plan, level, signed)
-    return pd.DataFrame(rows)
-
-
-def _second_reading(
-    values: Values, domain: str, arm: str, control: str, plan: Mapping[str, Any], level: float, signed: Signed
-) -> list[dict[str, Any]]:
-    rows = []
-    for k in plan["k"]:
-        metric = f"pass_at_{k}"
-        chosen_on = [values.by_temperature(domain, a, metric, validation=True) for a in (arm, control)]
-        test = [values.by_temperature(domain, a, metric) for a in (arm, control)]
-        if not all(chosen_on) or min(map(len, test)) < 2:
-            continue
-        own, other, found = at_chosen_temperature(*test, *chosen_on, level=level)
-        rows.append(
-            {
-                **_question(domain, "chosen_temperature", arm, control, metric, own, other),
-                **{"difference": found.difference, "low": found.low, "high": found.high, "p": found.p},
-                "holds": bool(found.low > 0),
-                "n_prompts": found.n_prompts,
-                "n_seeds": found.n_seeds,
-                "signature": signed(metric, prompts=found.n_prompts, seeds=found.n_seeds),
-                "n_validation": len(next(iter(chosen_on[0].values()))),
-            }
-        )
-    return rows
-
-
-def _question(domain, hypothesis, arm, control, metric, temperature, control_temperature) -> dict[str, Any]:
-    return {
-        "domain": domain,
-        "hypothesis": hypothesis,
-        "arm": arm,
-        "control": control,
-        "metric": metric,
-        "temperature": temperature,
-        "control_temperature": control_temperature,
-    }
-
-
 def _both_defined(x: Array, y: Array) -> tuple[Array, Array]:
     both = ~(np.isnan(x).any(1) | np.isnan(y).any(1))
     return x[both], y[both]
@@ -304,8 +259,9 @@ def _both_defined(x: Array, y: Array) -> tuple[Array, Array]:
 
 def _pair(x: Array, y: Array, level: float) -> dict[str, Any]:
     """Every test of one pair, over the prompts on which both arms are defined."""
+    alone = min(x.shape[1], y.shape[1]) == 1 < max(x.shape[1], y.shape[1])  # one seed is not compared with several
     x, y = _both_defined(x, y)
-    if len(x) < 2:
+    if len(x) < 2 or alone:
         return {**dict.fromkeys(MEASURES, _nothing(len(x), y.shape[1])), "values": None}
     return {
         "difference": two_way_t(x, y, level=level),
@@ -333,10 +289,9 @@ def _row(domain, metric, temperature, arm, control, tests, p_holm, signed) -> di
     found = tests["difference"]
     row = {"domain": domain, "metric": metric, "temperature": temperature, "arm": arm, "control": control}
     row |= {name: getattr(found, name) for name in ("difference", "low", "high", "p")} | {"p_holm": p_holm}
-    ranks = (np.nan,) * 3
+    ranks = (np.nan,) * 2
     if tests["values"]:
-        u, p, rank_biserial = mann_whitney_u(*tests["values"])
-        ranks = u, rank_biserial, p
+        ranks = mann_whitney_u(*tests["values"])
     row |= dict(zip(RANKS, ranks, strict=True))
     for name in MEASURES[1:]:
         row |= {
@@ -354,15 +309,35 @@ def _nothing(n_prompts: int, n_seeds: int) -> Comparison:
     return Comparison(*(np.nan,) * 6, over="undefined", n_prompts=n_prompts, n_seeds=n_seeds)
 
 
-def _signature(encoder: str, samples: int, metric: str, **sizes: int) -> str:
-    return signature(metric, model=encoder, n=1 if metric.startswith(JUDGE) else samples, **sizes)
+def _signature(written: Mapping[str, list[str]], samples: int, metric: str, **sizes: int) -> str:
+    """A metric's signature as the tables hold it; pass@k and the win rates are made here, of signed verdicts."""
+    if metric.startswith("pass_at_"):
+        signatures = ["|".join([signature(metric), " or ".join(written.get("pass_at", ["verifier:unsigned"]))])]
+    elif metric.startswith(JUDGE):
+        signatures = [signature(metric)]
+    else:
+        signatures = written.get(metric, [f"{metric}|unsigned"])
+    return with_details(" or ".join(signatures), n=1 if metric.startswith(JUDGE) else samples, **sizes)
+
+
+def _several_versions(written: Mapping[str, list[str]]) -> list[str]:
+    """That tables of different versions are compared, by metric."""
+    mixed = [labels.metric(metric) for metric, found in written.items() if len(found) > 1 and metric != "pass_at"]
+    if not mixed:
+        return []
+    return [
+        f"{', '.join(mixed)}: the arms' values were made by different versions or models, which their signatures name. "
+        "Make them again before comparing them."
+    ]
 
 
 def _within_range(metric: str, mean: Comparison) -> Comparison:
-    """An interval of a rate ends at 0 and 1."""
-    if not metric.startswith(("pass_at_", JUDGE)):
+    """An interval of a metric ends at the metric's bounds."""
+    column = column_of(metric)
+    if column is None:
         return mean
-    return replace(mean, low=max(mean.low, 0.0), high=min(mean.high, 1.0))
+    least, most = column.metric.bounds
+    return replace(mean, low=max(mean.low, least), high=min(mean.high, most))
 
 
 def _one_seed(plan: Mapping[str, Any]) -> list[str]:

@@ -6,8 +6,8 @@ in silence.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import pandas as pd
 
 from polychromic import labels
 from polychromic.errors import StudyError
+from polychromic.metric_registry import column_of
 from polychromic.metrics.passk import pass_at_k
 from polychromic.statistics.win_rate import POINTS
 
@@ -32,12 +33,13 @@ class Values:
 
     test, validation: by (domain, arm, temperature, metric). A NaN is a value that is undefined by nature
     (distinct-2 of one-word answers, diversity among passing samples where none passed); undefined: in how many
-    of how many prompts.
+    of how many prompts. fewer_seeds: a sentence for each arm that lacks some of the plan's seeds.
     """
 
     test: dict[Key, Array] = field(default_factory=dict)
     validation: dict[Key, Array] = field(default_factory=dict)
     undefined: dict[Key, tuple[int, int]] = field(default_factory=dict)
+    fewer_seeds: list[str] = field(default_factory=list)
 
     def by_temperature(self, domain: str, arm: str, metric: str, *, validation: bool = False) -> dict[float, Array]:
         """The arm's arrays of one metric, by temperature in rising order."""
@@ -45,39 +47,52 @@ class Values:
         found = {t: array for (d, a, t, m), array in store.items() if (d, a, m) == (domain, arm, metric)}
         return dict(sorted(found.items()))
 
+    def split_off(self, arm: str, temperature: float, name: str) -> Values:
+        """The same values with one arm's at one temperature as an arm of its own, called `name`."""
+
+        def moved(store: dict[Key, Array]) -> dict[Key, Array]:
+            return {
+                (d, name if (a, t) == (arm, temperature) else a, t, m): array for (d, a, t, m), array in store.items()
+            }
+
+        return replace(self, test=moved(self.test), validation=moved(self.validation))
+
+    def of_one_seed(self) -> set[str]:
+        """Arms that have, in some domain, one seed where others have several: they are not compared."""
+        seeds: dict[str, int] = {}
+        for (_, arm, _, metric), array in self.test.items():
+            if metric == "pass_at_1":
+                seeds[arm] = min(seeds.get(arm, array.shape[1]), array.shape[1])
+        return {arm for arm, count in seeds.items() if count == 1 < max(seeds.values())}
+
     def notes(self) -> list[str]:
-        """What is undefined by nature, a sentence a kind; `n_prompts` of the tables counts what remains."""
+        """What is missing or undefined by nature, a sentence a kind; `n_prompts` of the tables counts what remains."""
         kinds: dict[str, list[Key]] = {}
         for key in self.undefined:
             kinds.setdefault(_why_undefined(key[3]), []).append(key)
-        return [self._note(why, keys) for why, keys in kinds.items()]
+        return [*self.fewer_seeds, *(self._note(why, keys) for why, keys in kinds.items())]
 
     def _note(self, why: str, keys: list[Key]) -> str:
         metrics = ", ".join(dict.fromkeys(labels.metric(key[3]) for key in keys))
         domains = ", ".join(dict.fromkeys(labels.domain(key[0]) for key in keys))
         holes, sizes = zip(*(self.undefined[key] for key in keys), strict=True)
         return (
-            f"{why}: {metrics}. In {domains}, {_span(holes)} of {_span(sizes)} prompts have no value ({len(keys)} "
-            f"combination{'s' if len(keys) > 1 else ''} of arm, temperature and metric) and are left out of its means "
-            "and comparisons."
+            f"{why}: {metrics}. In {domains}, {labels.span(holes)} of {labels.span(sizes)} prompts have no value "
+            f"({len(keys)} combination{'s' if len(keys) > 1 else ''} of arm, temperature and metric) and are left "
+            "out of its means and comparisons."
         )
 
 
-def _why_undefined(metric: str) -> str:
-    """By which rule a metric may have no value, in words."""
-    if metric.endswith("_passing"):
+def _why_undefined(name: str) -> str:
+    """When a metric may have no value, in words."""
+    if name.endswith("_passing"):
         return "Diversity among passing samples is undefined where too few of a prompt's samples pass"
-    if metric == JUDGE:
-        return "A comparison counts only where the judge's replies could be read"
-    if metric == "perplexity":
-        return "Perplexity is undefined where prompt and target do not fit into the model"
-    if metric == "rouge_2":
-        return "ROUGE-2 is undefined where no reference has two words"
-    return "Measures of words are undefined where a prompt's samples have too few of them"
+    return _declared_undefined(name) or f"{labels.metric(name)} has no value"
 
 
-def _span(counts: Sequence[int]) -> str:
-    return f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+def _declared_undefined(name: str) -> str:
+    column = column_of(name)
+    return column.metric.undefined if column else ""
 
 
 def read_values(tables: Tables, plan: Mapping[str, Any]) -> Values:
@@ -97,7 +112,9 @@ def read_values(tables: Tables, plan: Mapping[str, Any]) -> Values:
         prompts: dict[str, pd.Index] = {}  # of the control, which every arm must share
         for arm in [control, *(a for a in plan["arms"] if a != control)]:
             frames, where = tables[domain][arm], f"{domain}/{arm}"
-            _add_passes(values.test, frames, "passes", domain, arm, plan, prompts)
+            vital = arm in (control, plan["plan"]["primary"])
+            own = plan if vital else _with_its_seeds(values, plan, domain, arm, frames)
+            _add_passes(values.test, frames, "passes", domain, arm, own, prompts)
             prompted = plan["arm_kinds"][arm] == "prompt"
             for temperature in (primary, *(() if prompted else plan["sampling"]["frontier"])):
                 if (domain, arm, temperature, f"pass_at_{plan['k'][0]}") not in values.test:
@@ -106,10 +123,10 @@ def read_values(tables: Tables, plan: Mapping[str, Any]) -> Values:
                         "Delete the file and re-run."
                     )
             if len(frames.get("passes_val", ())):
-                _add_passes(values.validation, frames, "passes_val", domain, arm, plan, prompts)
+                _add_passes(values.validation, frames, "passes_val", domain, arm, own, prompts)
             for kind in ("diversity", "quality"):
                 file = f"{where}/{kind}.parquet"
-                for temperature, columns in _arrays(frames, kind, file, plan, prompts["passes"]).items():
+                for temperature, columns in _arrays(frames, kind, file, own, prompts["passes"]).items():
                     for metric, array in columns.items():
                         if metric not in COUNTS:
                             values.test[domain, arm, temperature, metric] = array
@@ -117,10 +134,26 @@ def read_values(tables: Tables, plan: Mapping[str, Any]) -> Values:
                 judged = frames["judge"].assign(temperature=primary)
                 judged[JUDGE] = judged["winner"].map(POINTS)
                 ids = pd.Index(sorted(judged["prompt_id"].unique()))  # a judge may see only some of the prompts
-                columns = _arrays({"judge": judged[[*CELL, JUDGE]]}, "judge", f"{where}/judge.parquet", plan, ids)
+                columns = _arrays({"judge": judged[[*CELL, JUDGE]]}, "judge", f"{where}/judge.parquet", own, ids)
                 values.test[domain, arm, primary, JUDGE] = columns[primary][JUDGE]
         _settle_undefined(values, domain, tables[domain])
     return values
+
+
+def _with_its_seeds(
+    values: Values, plan: Mapping[str, Any], domain: str, arm: str, frames: Mapping[str, pd.DataFrame]
+) -> Mapping[str, Any]:
+    """The plan with the seeds that an arm has, where training failed in some: read over the others, and said."""
+    found = set(frames["passes"]["seed"]) if "seed" in frames.get("passes", ()) else set()
+    lost = [seed for seed in plan["seeds"] if seed not in found]
+    left = [seed for seed in plan["seeds"] if seed in found]
+    if not lost or not left:
+        return plan
+    values.fewer_seeds.append(
+        f"{labels.domain(domain)}, {labels.arm(arm)}: no samples of seed {', '.join(map(str, lost))}; "
+        + ("one is left, which is not compared with several." if len(left) == 1 else f"read over {len(left)} seeds.")
+    )
+    return {**plan, "seeds": left}
 
 
 def _add_passes(store, frames, kind, domain, arm, plan, prompts) -> None:
@@ -169,10 +202,6 @@ def _arrays(frames, kind, file, plan, prompts: pd.Index) -> dict[float, dict[str
     return {t: {m: cube[i, ..., j] for j, m in enumerate(metrics)} for i, t in enumerate(temperatures)}
 
 
-# ROUGE-2 needs a reference of two words; a perplexity needs prompt and target to fit into the model.
-MAY_BE_UNDEFINED = ("rouge_2", "perplexity")
-
-
 def _settle_undefined(values: Values, domain: str, tables: Mapping[str, Mapping[str, pd.DataFrame]]) -> None:
     """Drop metrics that no arm has at a temperature; note undefined diversity, refuse holes in quality."""
     groups: dict[tuple[float, str], list[Key]] = {}
@@ -195,7 +224,7 @@ def _settle_undefined(values: Values, domain: str, tables: Mapping[str, Mapping[
             arm = key[1]
             if not hole.any():
                 continue
-            if metric in tables[arm]["quality"].columns and metric not in MAY_BE_UNDEFINED:
+            if metric in tables[arm]["quality"].columns and not _declared_undefined(metric):
                 _whole(values.test[key], f"{domain}/{arm}/quality.parquet, T = {temperature}", metric)
             values.undefined[key] = int(hole.any(1).sum()), len(hole)
 

@@ -1,7 +1,7 @@
-"""Is an arm better than the control at *any* temperature? Gains over the control's frontier.
+"""The gain of an arm at one temperature over the control's whole temperature frontier; it decides nothing.
 
-Sampling hotter already trades Pass@1 for Pass@10, so an arm is compared with the control's whole curve over
-T: its Pass@10 against what the control reaches, at some temperature, with the same Pass@1.
+Sampling hotter already trades Pass@1 for Pass@10, so the arm's Pass@10 is compared with what the control reaches, at
+some temperature, with the same Pass@1 (less the margin that the arm is given too).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from polychromic.errors import StudyError
-from polychromic.statistics.inference import Comparison, bootstrap_statistic, two_way_t
+from polychromic.statistics.inference import Comparison, bootstrap_statistic
 
 Array = np.ndarray
 
@@ -36,13 +36,20 @@ def height(x: Array, curve_x: Array, curve_y: Array) -> Array:
 
 
 def frontier_gain(
-    arm: Array, control: Mapping[float, Array], *, replicates: int = 2000, level: float = 0.95, seed: int = 0
+    arm: Array,
+    control: Mapping[float, Array],
+    *,
+    margin: float = 0.0,
+    replicates: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
 ) -> Comparison | None:
     """Pass@10 of an arm minus the control's frontier at the arm's Pass@1, by the crossed bootstrap.
 
     Args:
         arm: [prompts, seeds, 2]: Pass@1 and Pass@10 at one temperature.
         control: the same of the control by temperature; at least two.
+        margin: loss of Pass@1 that the control may take too, as the arm may by the plan.
 
     Returns:
         None where the arm's Pass@1 is lower than the control's at any temperature: there is no extrapolation.
@@ -57,34 +64,6 @@ def frontier_gain(
         return None
 
     def gain(own: Array, others: Array) -> Array:
-        return own[:, 1] - height(own[:, 0], others[:, 0::2], others[:, 1::2])
+        return own[..., 1] - height(own[..., 0] - margin, others[..., 0::2], others[..., 1::2])
 
     return bootstrap_statistic([arm, curve], gain, replicates=replicates, level=level, seed=seed)
-
-
-def best_temperature(validation: Mapping[float, Array]) -> float:
-    """The temperature of the highest mean validation score by temperature; ties: the lower."""
-    return max(sorted(validation), key=lambda t: validation[t].mean())
-
-
-def at_chosen_temperature(
-    arm: Mapping[float, Array],
-    control: Mapping[float, Array],
-    arm_validation: Mapping[float, Array],
-    control_validation: Mapping[float, Array],
-    *,
-    level: float = 0.95,
-) -> tuple[float, float, Comparison]:
-    """The second reading: each arm at the temperature that was best for it on validation prompts.
-
-    Args:
-        arm, control: test values of one metric by temperature, [prompts, seeds]; the other two: validation.
-
-    Returns:
-        the arm's temperature, the control's, and their difference on test.
-    """
-    own, other = (
-        best_temperature({t: values for t, values in validation.items() if t in test})
-        for test, validation in ((arm, arm_validation), (control, control_validation))
-    )
-    return own, other, two_way_t(arm[own], control[other], level=level)

@@ -1,4 +1,4 @@
-"""Which difference is real: inference over prompts and training seeds, effect sizes, multiplicity.
+"""Which difference is real: intervals and tests with prompts and training seeds both random, and multiplicity.
 
 Every array is shaped [prompts, seeds]: one value (Pass@k of a prompt's samples, a mean ROUGE-L, ...) per test
 prompt and training seed. Both are samples of a larger population, crossed with each other, so both count in
@@ -9,9 +9,9 @@ the error. With V_p the variance of the estimate from prompts, V_s from seeds an
 
 (Cameron, Gelbach & Miller 2011, on a mean; the floor is for small samples) and the interval is
 estimate +- t_df * sqrt(V), with df after Satterthwaite (1946). `two_way_t` computes it in closed form for
-differences of means and decides the verdict; `crossed_bootstrap` computes the same by resampling, for
-statistics that have no closed form (the frontier). docs/statistics.md says how that choice was made, by
-simulation.
+differences of means. `bootstrap_statistic` computes the same by resampling, for statistics that have no closed
+form: the best of several temperatures, which decides the verdict, and the front. docs/statistics.md has the
+simulations behind that choice.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -49,6 +48,59 @@ class Comparison:
     n_prompts: int
     n_seeds: int
 
+    def at(self, index: slice) -> Comparison:
+        """Some of several comparisons."""
+        names = ("difference", "low", "high", "p", "se", "df")
+        return replace(self, **{name: getattr(self, name)[index] for name in names})
+
+
+@dataclass(frozen=True)
+class Parts:
+    """An estimate with the parts of its variance, from which `interval` makes a Comparison.
+
+    seeds: (variance, degrees of freedom) of each arm; empty where the arms have one seed.
+    """
+
+    estimate: Array
+    prompts: Array
+    seeds: tuple[tuple[Array, float], ...]
+    residual: Array
+    residual_df: int
+    n_prompts: int
+    n_seeds: int
+
+    def interval(self, level: float = 0.95) -> Comparison:
+        """Two-way variance, Satterthwaite's degrees of freedom, t interval."""
+        of_seeds = sum((v for v, _ in self.seeds), 0.0)
+        variance = np.maximum(np.maximum(self.prompts + of_seeds - self.residual, self.prompts), of_seeds)
+        uncertainty = self.prompts**2 / (self.n_prompts - 1) + sum((v**2 / df for v, df in self.seeds), 0.0)
+        if self.residual_df:
+            uncertainty = uncertainty + self.residual**2 / self.residual_df
+        with np.errstate(divide="ignore", invalid="ignore"):
+            df = np.where(variance > 0, variance**2 / uncertainty, np.inf)
+        over = "prompts and seeds" if self.seeds else "prompts only"
+        return t_interval(self.estimate, variance, df, level, over, self.n_prompts, self.n_seeds)
+
+
+def shrink_seeds(domains: Sequence[Parts], prior_df: float) -> list[Parts]:
+    """The same estimates with each arm's seed variance drawn towards its mean over the domains.
+
+    Empirical Bayes (Smyth 2004): with d degrees of freedom in a domain and d0 = `prior_df`, fixed in the plan, a
+    variance becomes (d0 * mean + d * own) / (d0 + d) with d0 + d degrees of freedom. A sensitivity reading: three
+    seeds tell little about their spread, several domains together tell more.
+    """
+    means = [np.mean([part.seeds[i][0] for part in domains], axis=0) for i in range(len(domains[0].seeds))]
+    return [
+        replace(
+            part,
+            seeds=tuple(
+                ((prior_df * mean + df * own) / (prior_df + df), prior_df + df)
+                for mean, (own, df) in zip(means, part.seeds, strict=True)
+            ),
+        )
+        for part in domains
+    ]
+
 
 def two_way_t(
     treatment: Array, control: Array | None = None, *, level: float = 0.95, paired_seeds: bool = False
@@ -57,32 +109,40 @@ def two_way_t(
 
     Args:
         treatment: [..., prompts, seeds]; leading axes are independent comparisons.
-        control: the same prompts in the same order; its number of seeds may differ. None: the mean of
-            `treatment`.
+        control: the same prompts in the same order; its number of seeds may differ, but one seed is not compared
+            with several. None: the mean of `treatment`.
         level: coverage of the interval, two-sided.
         paired_seeds: True pairs seed j of both arms. Pairing is right only where a seed means the same data
             order and initialisation in both arms; not pairing is then still valid, only wider.
 
     Raises:
-        StudyError: not [prompts, seeds], different prompts, fewer than two prompts, NaN or infinite values.
+        StudyError: not [prompts, seeds], different prompts, fewer than two prompts, one seed against several, NaN
+        or infinite values.
     """
     arms = _arms(treatment, control, paired_seeds)
-    estimate = sum(sign * values.mean((-2, -1)) for sign, values in arms)
     n_prompts = arms[0][1].shape[-2]
     per_prompt = sum(sign * values.mean(-1) for sign, values in arms)
-    v_prompts = _square(_spread(per_prompt)) / n_prompts
-    v_seeds, v_residual, df_residual = [], [], 0
+    seeds, residuals, residual_df = [], [], 0
     for _, values in arms:
         n_seeds = values.shape[-1]
         if n_seeds == 1:
-            continue  # its residual is inside v_prompts
+            continue  # its residual is part of the prompts' variance
         of_prompt, of_seed = values.mean(-1, keepdims=True), values.mean(-2, keepdims=True)
         residual = values - of_prompt - of_seed + values.mean((-2, -1), keepdims=True)
         df = (n_prompts - 1) * (n_seeds - 1)
-        v_seeds.append((_square(_spread(of_seed[..., 0, :])) / n_seeds, n_seeds - 1))
-        v_residual.append((residual**2).sum((-2, -1)) / df / (n_prompts * n_seeds))
-        df_residual += df
-    return _interval(estimate, v_prompts, v_seeds, sum(v_residual, 0.0), df_residual, level, arms)
+        seeds.append((_square(_spread(of_seed[..., 0, :])) / n_seeds, n_seeds - 1))
+        residuals.append((residual**2).sum((-2, -1)) / df / (n_prompts * n_seeds))
+        residual_df += df
+    parts = Parts(
+        estimate=sum(sign * values.mean((-2, -1)) for sign, values in arms),
+        prompts=_square(_spread(per_prompt)) / n_prompts,
+        seeds=tuple(seeds),
+        residual=sum(residuals, 0.0),
+        residual_df=residual_df,
+        n_prompts=n_prompts,
+        n_seeds=max(values.shape[-1] for _, values in arms),
+    )
+    return parts.interval(level)
 
 
 def crossed_bootstrap(
@@ -96,26 +156,27 @@ def crossed_bootstrap(
 ) -> Comparison:
     """Mean difference between two arms by a bootstrap that resamples prompts and seeds.
 
-    Arguments and errors as in `two_way_t`, without leading axes; `seed` makes it reproducible. See
-    `bootstrap_statistic` for the resampling and for why it is not the percentile interval of doubly drawn
-    data.
+    Arguments and errors as in `two_way_t`; `seed` makes it reproducible. See `bootstrap_parts` for the resampling
+    and for why it is not the percentile interval of doubly drawn data.
     """
     arms = _arms(treatment, control, paired_seeds)
-    if arms[0][1].ndim != 2:
-        raise StudyError(f"crossed_bootstrap: one [prompts, seeds] array an arm, not {arms[0][1].ndim} axes.")
 
     def statistic(*means: Array) -> Array:
         return sum(sign * mean[..., 0] for (sign, _), mean in zip(arms, means, strict=True))
 
-    return bootstrap_statistic(
-        [values[..., None] for _, values in arms], statistic, replicates=replicates, level=level, seed=seed
-    )
+    columns = [values[..., None] for _, values in arms]
+    return bootstrap_statistic(columns, statistic, replicates=replicates, level=level, seed=seed)
 
 
 def bootstrap_statistic(
     arms: Sequence[Array], statistic: Statistic, *, replicates: int = 2000, level: float = 0.95, seed: int = 0
 ) -> Comparison:
-    """Interval of a smooth function of arm means, with prompts and seeds both resampled.
+    """Interval of a function of arm means, with prompts and seeds both resampled; see `bootstrap_parts`."""
+    return bootstrap_parts(arms, statistic, replicates=replicates, seed=seed).interval(level)
+
+
+def bootstrap_parts(arms: Sequence[Array], statistic: Statistic, *, replicates: int = 2000, seed: int = 0) -> Parts:
+    """A function of arm means, and the variance that prompts and seeds give it, by resampling.
 
     Prompts are shared by the arms and resampled together; each arm's seeds are resampled on their own.
     Resampling everything at once counts the residual three times (Owen 2007), and seeds drawn 3 of 3
@@ -123,43 +184,49 @@ def bootstrap_statistic(
     prompts alone, from each arm's seeds alone and from all at once are combined as in the module's formula.
 
     Args:
-        arms: one [prompts, seeds, columns] array an arm (columns: whatever the statistic needs the means of).
-        statistic: takes one [replicates, columns] array of means an arm, returns [replicates].
+        arms: one [..., prompts, seeds, columns] array an arm (columns: whatever the statistic needs the means of).
+        statistic: takes one [replicates, ..., columns] array of means an arm, returns [replicates, ...].
     """
     arms = [np.asarray(values, float) for values in arms]
     for values in arms:
-        _check(values[..., 0], "arm")
-    n_prompts = arms[0].shape[0]
+        check(values[..., 0], "arm")
+    _one_or_several([values.shape[-2] for values in arms])
+    n_prompts = arms[0].shape[-3]
     by_prompt = _draws(n_prompts, replicates, seed)
-    by_seed = [_draws(v.shape[1], replicates, seed + 1 + i) for i, v in enumerate(arms)]
+    by_seed = [_draws(v.shape[-2], replicates, seed + 1 + i) for i, v in enumerate(arms)]
 
     def means(values: Array, prompts: Array | None, seeds: Array | None) -> Array:
         if prompts is None and seeds is None:
-            return np.broadcast_to(values.mean((0, 1)), (replicates, values.shape[2]))
+            return values.mean((-3, -2))[None]
         if seeds is None:
-            return prompts @ values.mean(1)
+            return np.tensordot(prompts, values.mean(-2), axes=(1, -2))
         if prompts is None:
-            return seeds @ values.mean(0)
-        drawn = (prompts @ values.reshape(n_prompts, -1)).reshape(replicates, *values.shape[1:])
-        return np.einsum("bs,bsc->bc", seeds, drawn)
+            return np.tensordot(seeds, values.mean(-3), axes=(1, -2))
+        return np.einsum("bs,b...sc->b...c", seeds, np.tensordot(prompts, values, axes=(1, -3)))
 
-    def variance(resample_prompts: bool, resampled_seeds: Sequence[int]) -> float:
+    def variance(resample_prompts: bool, resampled_seeds: Sequence[int]) -> Array:
         drawn = [
             means(v, by_prompt if resample_prompts else None, by_seed[i] if i in resampled_seeds else None)
             for i, v in enumerate(arms)
         ]
-        return _square(_spread(statistic(*drawn)))
+        return _square(_spread(np.moveaxis(statistic(*drawn), 0, -1)))
 
-    estimate = float(statistic(*[v.mean((0, 1))[None] for v in arms])[0])
-    several = [i for i, v in enumerate(arms) if v.shape[1] > 1]
-    v_prompts = variance(True, [])
-    v_seeds = [(variance(False, [i]), arms[i].shape[1] - 1) for i in several]
-    v_residual, df_residual = 0.0, 0
+    several = [i for i, v in enumerate(arms) if v.shape[-2] > 1]
+    of_prompts = variance(True, [])
+    of_seeds = tuple((variance(False, [i]), arms[i].shape[-2] - 1) for i in several)
+    residual, residual_df = np.zeros_like(of_prompts), 0
     if several:
-        v_residual = max(0.0, variance(True, several) - v_prompts - sum(v for v, _ in v_seeds))
-        df_residual = sum((n_prompts - 1) * df for _, df in v_seeds)
-    signed = [(1, v[..., 0]) for v in arms]
-    return _interval(estimate, v_prompts, v_seeds, v_residual, df_residual, level, signed)
+        residual = np.maximum(0.0, variance(True, several) - of_prompts - sum(v for v, _ in of_seeds))
+        residual_df = sum((n_prompts - 1) * df for _, df in of_seeds)
+    return Parts(
+        estimate=statistic(*[means(v, None, None) for v in arms])[0],
+        prompts=of_prompts,
+        seeds=of_seeds,
+        residual=residual,
+        residual_df=residual_df,
+        n_prompts=n_prompts,
+        n_seeds=max(v.shape[-2] for v in arms),
+    )
 
 
 def noninferior(comparison: Comparison, margin: float) -> bool:
@@ -172,103 +239,6 @@ def noninferior(comparison: Comparison, margin: float) -> bool:
     return bool(comparison.low > -margin)
 
 
-class MannWhitney(NamedTuple):
-    """U of the first sample, two-sided p, and the rank-biserial correlation 2U/(n1 n2) - 1, in [-1, 1]."""
-
-    u: float
-    p: float
-    rank_biserial: float
-
-
-def mann_whitney_u(x: Array, y: Array, *, method: str = "auto", use_continuity: bool = True) -> MannWhitney:
-    """Mann-Whitney U between two samples; any shape, e.g. the [prompts, seeds] values of two arms.
-
-    It takes values as independent and reads no pairing, so it is reported beside the verdict and never
-    decides it; that it does not reject is no sign of equal quality. Ties share ranks; if all values tie, p is
-    1. `method` and `use_continuity` as in `scipy.stats.mannwhitneyu`.
-    """
-    x, y = _flat(x, "x"), _flat(y, "y")
-    both = np.concatenate([x, y])
-    if (both == both[0]).all():
-        return MannWhitney(x.size * y.size / 2, 1.0, 0.0)
-    u, p = stats.mannwhitneyu(x, y, method=method, use_continuity=use_continuity)
-    return MannWhitney(float(u), float(p), float(2 * u / (x.size * y.size) - 1))
-
-
-def cohens_d(x: Array, y: Array) -> float:
-    """Mean difference over the pooled standard deviation (Cohen 1988, p. 67). Any shape; positive if x is
-    larger.
-
-    0 where x and y are one same constant, infinite where they are two constants.
-    """
-    x, y = _flat(x, "x"), _flat(y, "y")
-    if x.size + y.size < 3:
-        raise StudyError("cohens_d: needs at least three values in all.")
-    squares = ((x - x.mean()) ** 2).sum() + ((y - y.mean()) ** 2).sum()
-    return _ratio(x.mean() - y.mean(), np.sqrt(squares / (x.size + y.size - 2)))
-
-
-def hedges_g(x: Array, y: Array) -> float:
-    """`cohens_d` times 1 - 3 / (4 (n1 + n2) - 9), removing most of its small-sample bias (Hedges 1981)."""
-    n = np.size(x) + np.size(y)
-    return cohens_d(x, y) * (1 - 3 / (4 * n - 9))
-
-
-def cohens_d_paired(x: Array, y: Array) -> float:
-    """Mean of the cell-by-cell differences over their standard deviation (Cohen's d_z, 1988, p. 48).
-
-    Not comparable with `cohens_d`: it depends on how strongly the pairs correlate.
-    """
-    if np.shape(x) != np.shape(y):
-        raise StudyError(f"cohens_d_paired: pairs need equal shapes, not {np.shape(x)} and {np.shape(y)}.")
-    gaps = _flat(x, "x") - _flat(y, "y")
-    if gaps.size < 2:
-        raise StudyError("cohens_d_paired: needs at least two pairs.")
-    return _ratio(gaps.mean(), gaps.std(ddof=1))
-
-
-def pooled_effect(treatment: Array, control: Array, *, level: float = 0.95) -> Comparison:
-    """`cohens_d` of two [prompts, seeds] arrays, with an interval in which prompts and seeds are random.
-
-    The textbook interval takes all prompt x seed values as independent and is too narrow; here d is
-    linearised (delta method: dd = dm/s - d ds2/(2 s2)) and `two_way_t` gives the error of the linear part.
-    Returns a Comparison whose `difference` is d; its interval is NaN where d is infinite.
-    """
-    x, y = _check(treatment, "treatment"), _check(control, "control")
-    d = cohens_d(x, y)
-    spread = np.sqrt((x.size * x.var() + y.size * y.var()) / (x.size + y.size - 2))
-    if not np.isfinite(d) or spread == 0:
-        return _around(d, two_way_t(x, y, level=level))
-    share, pull = x.size / (x.size + y.size), d / (2 * spread**2)
-    linear = two_way_t(
-        x / spread - share * pull * (x - x.mean()) ** 2,
-        y / spread + (1 - share) * pull * (y - y.mean()) ** 2,
-        level=level,
-    )
-    return _around(d, linear)
-
-
-def paired_effect(treatment: Array, control: Array, *, level: float = 0.95) -> Comparison:
-    """`cohens_d_paired` of two [prompts, seeds] arrays with its interval, as in `pooled_effect`.
-
-    Pairs are cells where both arms have the same number of seeds, else prompts (averaged over seeds).
-    """
-    x, y = _check(treatment, "treatment"), _check(control, "control")
-    if x.shape != y.shape:
-        x, y = x.mean(1, keepdims=True), y.mean(1, keepdims=True)
-    d, gaps = cohens_d_paired(x, y), x - y
-    spread = gaps.std(ddof=1)
-    if not np.isfinite(d) or spread == 0:
-        return _around(d, two_way_t(x, y, level=level))
-    return _around(d, two_way_t(gaps / spread - d / (2 * spread**2) * (gaps - gaps.mean()) ** 2, level=level))
-
-
-def _around(d: float, linear: Comparison) -> Comparison:
-    """The interval and test of the linear part, moved to d itself."""
-    half = (linear.high - linear.low) / 2 if np.isfinite(d) else np.nan
-    return replace(linear, difference=d, low=d - half, high=d + half)
-
-
 def pool(comparisons: Sequence[Comparison], *, level: float = 0.95) -> Comparison:
     """The mean of independent comparisons, e.g. over domains, each of equal weight.
 
@@ -276,17 +246,18 @@ def pool(comparisons: Sequence[Comparison], *, level: float = 0.95) -> Compariso
     """
     variances = np.array([c.se**2 for c in comparisons]) / len(comparisons) ** 2
     dfs = np.array([c.df for c in comparisons])
-    uncertainty = (variances**2 / dfs).sum()
-    df = variances.sum() ** 2 / uncertainty if uncertainty > 0 else np.inf
-    estimate = float(np.mean([c.difference for c in comparisons]))
+    uncertainty = (variances**2 / dfs).sum(0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        df = np.where(uncertainty > 0, variances.sum(0) ** 2 / uncertainty, np.inf)
+    estimate = np.mean([c.difference for c in comparisons], axis=0)
     over = min((c.over for c in comparisons), key=len)
     sizes = sum(c.n_prompts for c in comparisons), min(c.n_seeds for c in comparisons)
-    return _t_interval(estimate, variances.sum(), df, level, over, *sizes)
+    return t_interval(estimate, variances.sum(0), df, level, over, *sizes)
 
 
 def holm(p_values: Sequence[float]) -> Array:
     """Holm's (1979) adjusted p-values, in the order given: reject where they are at most alpha."""
-    p = _flat(p_values, "p_values")
+    p = flat(p_values, "p_values")
     if p.size == 0:
         return p
     if ((p < 0) | (p > 1)).any():
@@ -304,29 +275,7 @@ def bonferroni_level(level: float, comparisons: int) -> float:
     return 1 - (1 - level) / comparisons
 
 
-def _interval(
-    estimate: Array,
-    v_prompts: Array,
-    v_seeds: Sequence[tuple[Array, int]],
-    v_residual: Array,
-    df_residual: int,
-    level: float,
-    arms: Sequence[tuple[int, Array]],
-) -> Comparison:
-    """Two-way variance, Satterthwaite df, t interval; v_seeds: (variance, df) per arm with several seeds."""
-    n_prompts = arms[0][1].shape[-2]
-    of_seeds = sum((v for v, _ in v_seeds), 0.0)
-    variance = np.maximum(np.maximum(v_prompts + of_seeds - v_residual, v_prompts), of_seeds)
-    uncertainty = v_prompts**2 / (n_prompts - 1) + sum((v**2 / df for v, df in v_seeds), 0.0)
-    if df_residual:
-        uncertainty = uncertainty + v_residual**2 / df_residual
-    with np.errstate(divide="ignore", invalid="ignore"):
-        df = np.where(variance > 0, variance**2 / uncertainty, np.inf)
-    over = "prompts and seeds" if v_seeds else "prompts only"
-    return _t_interval(estimate, variance, df, level, over, n_prompts, max(v.shape[-1] for _, v in arms))
-
-
-def _t_interval(
+def t_interval(
     estimate: Array, variance: Array, df: Array, level: float, over: str, n_prompts: int, n_seeds: int
 ) -> Comparison:
     se = np.sqrt(variance)
@@ -340,23 +289,34 @@ def _t_interval(
 
 
 def _arms(treatment: Array, control: Array | None, paired_seeds: bool) -> list[tuple[int, Array]]:
-    treatment = _check(treatment, "treatment")
+    treatment = check(treatment, "treatment")
     if control is None:
         return [(1, treatment)]
-    control = _check(control, "control")
+    control = check(control, "control")
     if treatment.shape[:-1] != control.shape[:-1]:
         raise StudyError(
             f"treatment has {treatment.shape[-2]} prompts and control {control.shape[-2]}: "
             "compare the same prompts, in the same order."
         )
     if not paired_seeds:
+        _one_or_several([treatment.shape[-1], control.shape[-1]])
         return [(1, treatment), (-1, control)]
     if treatment.shape != control.shape:
         raise StudyError(f"paired_seeds: {treatment.shape[-1]} seeds cannot be paired with {control.shape[-1]}.")
     return [(1, treatment - control)]
 
 
-def _check(values: Array, name: str) -> Array:
+def _one_or_several(seeds: Sequence[int]) -> None:
+    if len({count > 1 for count in seeds}) > 1:
+        raise StudyError(
+            f"One arm has {min(seeds)} training seed and another {max(seeds)}: a single seed does not show how much "
+            "seeds differ, and such comparisons find effects that are not there (docs/statistics.md). Train the "
+            "arm with more seeds."
+        )
+
+
+def check(values: Array, name: str) -> Array:
+    """[..., prompts, seeds] as floats; refuses other shapes and values that are not finite, naming the place."""
     values = np.asarray(values, float)
     if values.ndim < 2:
         raise StudyError(
@@ -375,7 +335,8 @@ def _check(values: Array, name: str) -> Array:
     return values
 
 
-def _flat(values: Array, name: str) -> Array:
+def flat(values: Array, name: str) -> Array:
+    """All values in one axis; refuses values that are not finite."""
     values = np.asarray(values, float).ravel()
     if not np.isfinite(values).all():
         raise StudyError(f"{name}: value {int(np.argmin(np.isfinite(values)))} is not finite.")
@@ -390,12 +351,6 @@ def _spread(values: Array) -> Array:
 
 def _square(values: Array) -> Array:
     return values * values
-
-
-def _ratio(difference: float, spread: float) -> float:
-    if spread > 0:
-        return float(difference / spread)
-    return 0.0 if difference == 0 else float(np.copysign(np.inf, difference))
 
 
 @lru_cache(maxsize=64)

@@ -1,99 +1,27 @@
-"""What a study of a given size can see, simulated before training with the very test that will decide.
+"""What a study of a given size can see, simulated before training with the very rule that will decide.
 
-A planted study draws, on the logit scale, an ability per prompt, how it differs between arms and between
-training seeds, and a level per training seed and arm; each sample then passes or not. Both halves of the
-claim are asked: which gain in Pass@k would be found, and how often a loss of zero would be shown to be
-smaller than the margin.
+Both halves of the claim are asked: which gain in best-temperature Pass@k would be found, in a domain and pooled, and
+how often an arm that loses nothing would be shown to keep within the margin.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import expit
 
 from polychromic.errors import StudyError
-from polychromic.metrics.passk import pass_at_k
-from polychromic.statistics.inference import two_way_t
+from polychromic.statistics.deployed import best_parts
+from polychromic.statistics.inference import Comparison, pool
+from polychromic.statistics.planted import TEMPERATURES, Skill, pass_table, train, with_gain
 
 TARGET = 0.8  # the conventional power
-SHIFTS = (0.0, 0.15, 0.3, 0.45, 0.6, 0.8, 1.0, 1.3, 1.7, 2.2)  # planted gains, logit
-
-
-@dataclass(frozen=True)
-class Planted:
-    """Sizes of the effects in a planted study: standard deviations on the logit scale, except `pass_rate`."""
-
-    pass_rate: float = 0.3
-    """Pass@1 of the control."""
-    prompt: float = 1.5
-    prompt_arm: float = 0.5
-    """How the arms differ from prompt to prompt."""
-    prompt_seed: float = 0.5
-    """How the adapters of one arm differ from prompt to prompt."""
-    seed: float = 0.15
-    """How the adapters of one arm differ over all prompts."""
-
-    @property
-    def spread(self) -> float:
-        """Standard deviation of all effects together."""
-        return float(np.sqrt(self.prompt**2 + self.prompt_arm**2 + self.prompt_seed**2 + self.seed**2))
-
-    def expected(self, k: int, shift: float = 0.0) -> float:
-        """Pass@k over all prompts and seeds when every logit is raised by `shift`."""
-        return _average(k, self.base + shift, self.spread)
-
-    @property
-    def base(self) -> float:
-        """The mean logit at which Pass@1 is `pass_rate`."""
-        return brentq(lambda base: _average(1, base, self.spread) - self.pass_rate, -30, 30)
-
-    def shift_for(self, k: int, gain: float) -> float:
-        """The shift that raises Pass@k by `gain`."""
-        now = self.expected(k)
-        if not 0 <= now + gain < 1:
-            raise StudyError(f"Pass@{k} is {now:.2f} under these assumptions and cannot rise by {gain}.")
-        return brentq(lambda shift: self.expected(k, shift) - now - gain, 0, 60)
-
-
-def simulate(
-    rng: np.random.Generator,
-    planted: Planted,
-    *,
-    studies: int,
-    prompts: int,
-    seeds: int,
-    samples: int,
-    shift: float = 0.0,
-    shared_seed: float = 0.0,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Passing samples of treatment and control, two integer arrays [studies, prompts, seeds].
-
-    shift: raises the treatment's logits. shared_seed: correlation of the seed effect between arms (0 to 1).
-    """
-    ability = planted.base + planted.prompt * rng.standard_normal((studies, prompts, 1))
-    shared = np.sqrt(shared_seed) * rng.standard_normal((studies, 1, seeds))
-    arms = []
-    for raised in (shift, 0.0):
-        own = np.sqrt(1 - shared_seed) * rng.standard_normal((studies, 1, seeds))
-        logit = (
-            ability
-            + raised
-            + planted.prompt_arm * rng.standard_normal((studies, prompts, 1))
-            + planted.prompt_seed * rng.standard_normal((studies, prompts, seeds))
-            + planted.seed * (shared + own)
-        )
-        arms.append(rng.binomial(samples, expit(logit)))
-    return arms[0], arms[1]
-
-
-def pass_table(samples: int, k: int) -> np.ndarray:
-    """Pass@k of a prompt by its number of passing samples, 0 to `samples`."""
-    return pass_at_k(samples, np.arange(samples + 1), k)
+GAINS = (0.0, 0.03, 0.045, 0.065, 0.09, 0.12, 0.16, 0.2)
+REFERENCE = 0.065  # the gain for which the number of seeds is asked
+SEEDS = (3, 5, 8, 12)
+REPLICATES = 200  # of the bootstrap in each simulated study
 
 
 def power(
@@ -102,59 +30,115 @@ def power(
     samples: int,
     seeds: int,
     k: int = 10,
+    temperatures: tuple[float, ...] = TEMPERATURES,
     alpha: float = 0.05,
     margin: float = 0.05,
     domains: int = 1,
-    planted: Planted | None = None,
-    studies: int = 500,
+    control: Skill | None = None,
+    studies: int = 200,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """The smallest gain and margin that a study of this size sees 80 % of the time, per domain.
+    """The smallest gain and margin that a study of this size sees 80 % of the time, in a domain and pooled.
 
     Args:
         domains: Holm over this many; the gain is asked at alpha / domains, its first and strictest step, too.
-        margin: accepted loss of Pass@1; the interval behind it is the two-sided one at 1 - alpha.
+        margin: accepted loss of Pass@1, not capped; the interval behind it is the two-sided one at 1 - alpha.
+        control: a planted arm; the treatment is the same with a gain in best Pass@k and none in best Pass@1.
 
     Returns:
-        JSON-ready: `smallest_effect`, `smallest_effect_holm` (Pass@k; None if no gain that was tried is
-        enough), `smallest_margin` (Pass@1), `noninferiority_power` at `margin`, `curve` (power by gain), the
-        assumptions.
+        JSON-ready: `smallest_effect`, `smallest_effect_holm`, `smallest_effect_pooled` (None if no gain that was tried
+        is enough), `smallest_margin` (Pass@1), `noninferiority_power` at `margin`, `curve` (power by gain), `seeds_for`
+        (how many seeds find a gain of 0.065 80 % of the time), the assumptions.
     """
     if samples < k:
         raise StudyError(f"power: pass@{k} needs at least {k} samples a prompt, not {samples}.")
-    planted = planted or Planted()
-    size = {"studies": studies, "prompts": prompts, "seeds": seeds, "samples": samples}
-    at_k, at_1 = pass_table(samples, k), pass_table(samples, 1)
-    now, curve, lows = planted.expected(k), [], np.empty(0)
-    for shift in SHIFTS:
-        treatment, control = simulate(np.random.default_rng(seed), planted, shift=shift, **size)
-        found = two_way_t(at_k[treatment], at_k[control])
-        above = found.difference > 0
-        curve.append(
-            {
-                "effect": planted.expected(k, shift) - now,
-                "power": float((above & (found.p < alpha)).mean()),
-                "power_holm": float((above & (found.p < alpha / domains)).mean()),
-            }
-        )
-        if shift == 0:
-            lows = two_way_t(at_1[treatment], at_1[control], level=1 - alpha).low
+    control = control or Skill()
+    size = {"prompts": prompts, "samples": samples, "k": k, "temperatures": temperatures, "domains": domains}
+    drawn = {**size, "studies": studies, "seed": seed, "alpha": alpha}
+    curve, lows = [], np.empty(0)
+    for gain in GAINS:
+        try:
+            treatment = with_gain(control, gain, k=k, temperatures=temperatures)
+        except StudyError:
+            break
+        found, losses = _simulated(treatment, control, seeds=seeds, **drawn)
+        curve.append({"effect": gain, **_power(found, alpha, domains)})
+        if gain == 0:
+            lows = losses.low
     return {
-        **{key: value for key, value in size.items() if key != "studies"},
-        "k": k,
+        **{name: value for name, value in size.items() if name != "temperatures"},
+        "temperatures": list(temperatures),
+        "seeds": seeds,
         "alpha": alpha,
-        "domains": domains,
         "smallest_effect": _reached(curve, "power"),
         "smallest_effect_holm": _reached(curve, "power_holm"),
+        "smallest_effect_pooled": _reached(curve, "power_pooled"),
         "smallest_margin": float(np.quantile(-lows, TARGET)),
         "margin": margin,
         "noninferiority_power": float((lows > -margin).mean()),
         "curve": curve,
+        "seeds_for": _seeds_for(control, seeds, drawn),
         "target": TARGET,
         "simulated_studies": studies,
-        "assumed": asdict(planted) | {f"pass_at_{k}": now},
+        "assumed": asdict(control)
+        | {f"best_pass_at_{n}": control.best(n, temperatures) for n in dict.fromkeys((1, k))},
         "sentence": "",
     }
+
+
+def _simulated(
+    treatment: Skill,
+    control: Skill,
+    *,
+    prompts: int,
+    seeds: int,
+    samples: int,
+    k: int,
+    temperatures: tuple[float, ...],
+    domains: int,
+    studies: int,
+    seed: int,
+    alpha: float,
+) -> tuple[Comparison, Comparison]:
+    """Best Pass@k and best Pass@1, treatment minus control, in studies x domains."""
+    rng = np.random.default_rng(seed)
+    ability = rng.standard_normal((studies * domains, prompts))
+    passing = [
+        train(rng, skill, len(ability), seeds).passing(rng, ability, temperatures, samples)
+        for skill in (treatment, control)
+    ]
+    found, losses = (
+        best_parts([pass_table(samples, n)[arm] for arm in passing], replicates=REPLICATES).interval(1 - alpha)
+        for n in (k, 1)
+    )
+    return found, losses
+
+
+def _power(found: Comparison, alpha: float, domains: int) -> dict[str, float]:
+    above = found.difference > 0
+    by_domain = [found.at(slice(i, None, domains)) for i in range(domains)]
+    return {
+        "power": float((above & (found.p < alpha)).mean()),
+        "power_holm": float((above & (found.p < alpha / domains)).mean()),
+        "power_pooled": float((pool(by_domain, level=1 - alpha).low > 0).mean()),
+    }
+
+
+def _seeds_for(control: Skill, seeds: int, drawn: dict[str, Any]) -> dict[str, Any]:
+    """How many seeds find the reference gain 80 % of the time at this many prompts; None where none tried is enough."""
+    needed: dict[str, Any] = {"gain": REFERENCE, "pooled": None, "domain": None}
+    try:
+        treatment = with_gain(control, REFERENCE, k=drawn["k"], temperatures=drawn["temperatures"])
+    except StudyError:
+        return needed
+    for count in sorted({seeds, *SEEDS}):
+        found = _power(_simulated(treatment, control, seeds=count, **drawn)[0], drawn["alpha"], drawn["domains"])
+        for name, column in (("pooled", "power_pooled"), ("domain", "power")):
+            if needed[name] is None and found[column] >= TARGET:
+                needed[name] = count
+        if needed["domain"]:
+            break
+    return needed
 
 
 def power_of_plan(plan: dict[str, Any]) -> dict[str, Any]:
@@ -163,29 +147,34 @@ def power_of_plan(plan: dict[str, Any]) -> dict[str, Any]:
     Args:
         plan: the analysis plan (`seeds`, `sampling`, `domains`, `k` and `plan` with alpha, margin, seed).
     """
+    sampling = plan["sampling"]
     result = power(
-        prompts=plan["sampling"]["test_prompts"],
-        samples=plan["sampling"]["samples"],
+        prompts=sampling["test_prompts"],
+        samples=sampling["samples"],
         seeds=len(plan["seeds"]),
         k=max(plan["k"]),
+        temperatures=tuple(sorted({sampling["temperature"], *sampling["frontier"]})),
         alpha=plan["plan"]["alpha"],
         margin=plan["plan"]["margin"],
         domains=len(plan["domains"]),
         seed=plan["plan"]["seed"],
     )
-    effect, strict = result["smallest_effect"], result["smallest_effect_holm"]
-    k = result["k"]
+    k, gains, pooled = result["k"], result["smallest_effect"], result["smallest_effect_pooled"]
     size = f"{result['prompts']} prompts x {result['samples']} samples x {result['seeds']} seeds"
-    if effect is None:
-        most = result["curve"][-1]["effect"]
-        gain = f"no gain in Pass@{k} that was tried (up to {most:.2f}) is found 80 % of the time"
-    else:
-        gain = f"a gain of {effect:.3f} in Pass@{k} is found 80 % of the time"
-        gain += f" ({strict:.3f} at Holm's strictest step over {result['domains']} domains)" if strict else ""
+    most, needed = result["curve"][-1]["effect"], result["seeds_for"]
+
+    def found(gain: float | None) -> str:
+        if gain is None:
+            return f"no gain that was tried (up to {most:.2f}) is found 80 % of the time"
+        return f"a gain of {gain:.3f} is found 80 % of the time"
+
+    over = f"; pooled over {result['domains']} domains, {found(pooled)}" if result["domains"] > 1 else ""
+    seeds = f"{needed['domain']} seeds" if needed["domain"] else f"more than {max(SEEDS)} seeds"
     result["sentence"] = (
-        f"With {size} a domain, {gain}; an arm that loses nothing in Pass@1 passes non-inferiority at "
-        f"{result['margin']:g} in {result['noninferiority_power']:.0%} of studies, and in 80 % at a margin "
-        f"of {result['smallest_margin']:.3f}."
+        f"With {size} a domain and Pass@{k} at the best temperature, in a domain {found(gains)}{over}; a gain of "
+        f"{needed['gain']:g} in a single domain takes {seeds}. An arm that loses nothing in Pass@1 passes "
+        f"non-inferiority at {result['margin']:g} in {result['noninferiority_power']:.0%} of studies, and in 80 % at a "
+        f"margin of {result['smallest_margin']:.3f}."
     )
     return result
 
@@ -196,11 +185,3 @@ def _reached(curve: list[dict[str, float]], column: str) -> float | None:
         if before[column] < TARGET <= after[column]:
             return float(np.interp(TARGET, [before[column], after[column]], [before["effect"], after["effect"]]))
     return None
-
-
-_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(80)
-
-
-def _average(k: int, base: float, spread: float) -> float:
-    """E[1 - (1 - p)^k] for logit p ~ N(base, spread^2)."""
-    return float((_WEIGHTS * (1 - expit(-(base + spread * _NODES)) ** k)).sum() / _WEIGHTS.sum())

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Protocol, Union
+from typing import Any, ClassVar, Protocol
 
 from polychromic.errors import StudyError
 from polychromic.records import Record
 from polychromic.registry import Registry
 
-__all__ = ["VERIFIERS", "Outcome", "Verifier", "any_verifier", "make_verifier", "verify_all"]
+__all__ = ["VERIFIERS", "Outcome", "Verifier", "make_verifier", "verify_all"]
 
 
 @dataclass(frozen=True)
@@ -114,13 +114,3 @@ def make_verifier(
         settings["threshold"] = threshold
     given = {"encoder": ("encode", encode), "calibration": ("threshold", threshold), "judge": ("grades", grades)}
     return choice(choice.Settings(kind=kind, **settings), **dict(given[need] for need in choice.needs))
-
-
-def any_verifier() -> Any:
-    """The type of the settings of any verifier registered by now, for a field of a pydantic model. Imports them all."""
-    from pydantic import Field
-
-    return Annotated[  # made at run time
-        Union[tuple(choice.Settings for choice in VERIFIERS.values())],  # noqa: UP007
-        Field(discriminator="kind"),
-    ]

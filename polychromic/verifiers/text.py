@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 
 import numpy as np
 
 from polychromic.errors import StudyError
+from polychromic.metrics.text_checks import copies, repeats, words
 from polychromic.records import Record
 from polychromic.verifiers import Outcome
 
 Encode = Callable[[Sequence[str]], np.ndarray]
 """texts -> float32 [texts, dimension], rows of length 1."""
 
-COPY_SHARE = 0.5  # of a text's word 4-grams, found in the prompt
-REPEAT_SHARE = 0.4  # of a text's word trigrams, seen before in it
-SAME_WORD_RUN = 4  # times in a row
 SHARED_WORDS, ON_TOPIC = 2, 0.2  # with the prompt: this many content words, or else this cosine
 
-# Chinese and Japanese are written without spaces: a character counts as a word.
-_WORD = re.compile(
-    r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\W\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+(?:['’]\w+)*"
-)
 # A sentence may end on a preposition ("count me in"), and a reply on a sad face.
 _DANGLING = re.compile(r"(?:[,;:([{–—-]|\b(?:a|an|and|but|or|than|the))\s*\Z", re.IGNORECASE)
 _FACE = re.compile(r"(?:\A|\s)[:;=]['’]?-?[([{]+\s*\Z")
@@ -36,42 +28,6 @@ _STOPWORDS = frozenset(
     when where which who why will with would you your
     """.split()  # noqa: SIM905 (a word list reads better)
 )
-
-
-def words(text: str) -> list[str]:
-    """Lower-case words, without punctuation."""
-    return _WORD.findall(text.lower())
-
-
-def _ngrams(items: list[str], n: int) -> list[tuple[str, ...]]:
-    return list(zip(*(items[start:] for start in range(n)), strict=False))
-
-
-def copies(text: str, prompt: str) -> bool:
-    """Whether a text is made of the prompt: half of its word 4-grams, or all of a text of three words or
-    fewer.
-    """
-    own, given = words(text), words(prompt)
-    size = min(4, len(own))
-    grams, known = _ngrams(own, size), set(_ngrams(given, size))
-    if size < 3:  # one or two words are in many prompts; only the whole prompt is a copy
-        return bool(own) and own == given
-    return sum(gram in known for gram in grams) > COPY_SHARE * len(grams)
-
-
-def repeats(text: str) -> bool:
-    """Whether a text goes round in circles: one word many times in a row, or many trigrams again and
-    again.
-    """
-    own = words(text)
-    run = 1
-    for last, word in pairwise(own):
-        run = run + 1 if word == last else 1
-        if run >= SAME_WORD_RUN:
-            return True
-    trigrams = _ngrams(own, 3)
-    again = len(trigrams) - len(Counter(trigrams))
-    return len(trigrams) >= 6 and again > REPEAT_SHARE * len(trigrams)
 
 
 def problem(text: str, record: Record, min_words: int, max_words: int, finish: str = "stop") -> str | None:

@@ -20,38 +20,20 @@ from pathlib import Path
 
 import yaml
 
-from polychromic.config.study import Study, load_study, parse_study
+from polychromic.config.loading import load_study, parse_study
+from polychromic.config.study import Study
 from polychromic.errors import StudyError
-from polychromic.workflow.stages import Stamps, plan, results_folder
-from polychromic.workflow.stamps import ROOT, digest
-from polychromic.workflow.why_stale import reasons
+from polychromic.workflow.code import ROOT
+from polychromic.workflow.graph import packed_patterns, pattern_of
+from polychromic.workflow.plan import plan_hash
+from polychromic.workflow.stage import results_folder
+from polychromic.workflow.staleness import Stamps, reasons
 
 MANIFEST = "manifest.json"
 SETTINGS = "study.yaml"
 
-# Within results/<study>/. Raw and curated rows stay behind: they may be other people's words.
-ALWAYS = (
-    ".stamps/*.done.json",
-    ".stamps/plan.json",
-    "lock.json",
-    "*/data/funnel.json",
-    "*/data/leakage.json",
-    "*/calibration.json",
-    "*/*/seed-*/run.json",
-    "*/*/seed-*/train_log.jsonl",
-    "*/*/audit.json",
-    "*/*/passes*.parquet",
-    "*/*/diversity.parquet",
-    "*/*/quality.parquet",
-    "*/*/judge.parquet",
-    "statistics/*",
-    "tables/*",
-    "figures/*",
-    "report.html",
-    "paper/*",
-)
-SAMPLES = ("*/*/seed-*/samples*.parquet",)
-ADAPTERS = ("*/*/seed-*/adapter/*",)
+# Besides what the stages pack, under results/<study>/. Rows stay behind: they may be other people's words.
+ALWAYS = (".stamps/*.done.json", ".stamps/plan.json", "lock.json")
 
 
 def pack(study: Study, results: Path, bundle: Path, *, samples: bool = False, adapters: bool = False) -> int:
@@ -67,14 +49,18 @@ def pack(study: Study, results: Path, bundle: Path, *, samples: bool = False, ad
             f"{len(stale)} jobs of {results} are still to run, {first} the first ({stale[first][0]}): "
             "finish the study, then pack it."
         )
-    patterns = ALWAYS + (SAMPLES if samples else ()) + (ADAPTERS if adapters else ())
+    patterns = [*ALWAYS, *packed_patterns()]
+    if samples:
+        patterns += [pattern_of("generate", "samples"), pattern_of("generate", "samples_val")]
+    if adapters:
+        patterns += [pattern_of("train", "adapter")]
     found = {path for pattern in patterns for path in results.glob(pattern) if path.is_file()}
     contents = {str(path.relative_to(results)): path.read_bytes() for path in found}
     settings = study.model_dump(mode="json", exclude_none=True)
     contents[SETTINGS] = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True).encode()
     manifest = {
         "study": study.study,
-        "plan_sha256": digest(plan(study)),
+        "plan_sha256": plan_hash(study),
         "files": {name: hashlib.sha256(data).hexdigest() for name, data in sorted(contents.items())},
     }
     contents[MANIFEST] = (json.dumps(manifest, indent=1) + "\n").encode()
@@ -114,7 +100,7 @@ def verify(bundle: Path) -> dict:
     if wrong:
         raise StudyError(f"{bundle}: {len(wrong)} files are not what the manifest says: {', '.join(wrong[:5])}.")
     study = parse_study(yaml.safe_load(contents[SETTINGS]), origin=f"{bundle}: {SETTINGS}")
-    planned = digest(plan(study))
+    planned = plan_hash(study)
     decided = json.loads(contents["statistics/verdict.json"])["plan_sha256"]
     if not planned == manifest["plan_sha256"] == decided:
         raise StudyError(f"{bundle}: the verdict was reached under plan {decided}, its settings say {planned}.")

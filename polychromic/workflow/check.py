@@ -1,32 +1,49 @@
-"""Can this machine run a study? `python -m polychromic check [study.yaml ...]` prints a line a check."""
+"""Can this machine run a study? Asked by `python -m polychromic check [study.yaml ...]`, a line a check, and before the
+first job of every run.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable, Collection
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import psutil
 
-from polychromic.config.study import Study, load_study
+from polychromic.config.loading import load_study
+from polychromic.config.study import Study
 from polychromic.errors import StudyError
 from polychromic.hub_lock import hub_errors
-from polychromic.workflow.stamps import ROOT, locked_versions
+from polychromic.metrics.judge_clients import KEYS
+from polychromic.workflow import choices
+from polychromic.workflow.code import ROOT, locked_versions
 
 GIB = 2**30
 LIBRARIES = ("torch", "transformers", "peft", "snakemake", "sacrebleu", "pandas", "scipy")
 
 
 def check_libraries() -> str:
+    """Are the libraries those of the lock file? Stamps and signatures name its versions.
+
+    Raises:
+        StudyError: naming those that are not.
+    """
     pins = locked_versions(ROOT / "requirements.lock")
-    for name in LIBRARIES:
+    odd = []
+    for name, pin in pins.items():
         try:
             installed = version(name).split("+")[0]
         except PackageNotFoundError:
-            raise StudyError(f"{name} is not installed: pip install -r requirements.lock") from None
-        if installed != pins[name]:
-            raise StudyError(f"{name} is {installed}, the lock says {pins[name]}: pip install -r requirements.lock")
+            installed = "not installed"
+        if installed != pin:
+            odd.append(f"{name} is {installed}, the lock says {pin}")
+    if odd:
+        more = f" and {len(odd) - 3} more" if len(odd) > 3 else ""
+        raise StudyError(
+            f"{'; '.join(odd[:3])}{more}: pip install -r requirements.lock, or `make lock` for new versions."
+        )
     return ", ".join(f"{name} {pins[name]}" for name in LIBRARIES)
 
 
@@ -81,14 +98,39 @@ def check_model(study: Study) -> str:
 
 
 def check_gpu(study: Study) -> str:
+    """Are there the graphics cards that the study asks for?
+
+    Raises:
+        StudyError: saying what is missing.
+    """
     import torch
 
-    if torch.cuda.is_available():
-        memory = torch.cuda.get_device_properties(0).total_memory / GIB
-        return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}, {memory:.0f} GiB"
-    if study.model.precision == "nf4":
-        raise StudyError("no GPU, and model.precision nf4 needs one (on a cluster: run this check on a GPU node).")
-    return "none; not needed for this study"
+    asked = study.gpus_per_job or int(study.model.precision == "nf4")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if count < asked:
+        setting = "gpus_per_job" if study.gpus_per_job else "model.precision nf4"
+        raise StudyError(
+            f"{setting} needs {asked} GPU(s) and torch sees {count}: set gpus_per_job: 0 and model.precision: bf16 or "
+            "fp32 for a CPU, mend the driver, or on a cluster run this on a GPU node."
+        )
+    if not count:
+        return "none; not needed for this study"
+    memory = torch.cuda.get_device_properties(0).total_memory / GIB
+    return f"{count} x {torch.cuda.get_device_name(0)}, {memory:.0f} GiB"
+
+
+def check_judge(study: Study) -> str:
+    """Is there a key for the judge?
+
+    Raises:
+        StudyError: naming the environment variable.
+    """
+    if study.judge.provider not in KEYS:
+        return f"{study.judge.provider}: needs no key"
+    key = KEYS[study.judge.provider]
+    if not os.environ.get(key):
+        raise StudyError(f"judge.provider is {study.judge.provider}: set {key} in the environment.")
+    return f"{study.judge.provider}: {key} is set"
 
 
 def check_sandbox() -> str:
@@ -97,12 +139,8 @@ def check_sandbox() -> str:
     return describe()
 
 
-def main(paths: list[str]) -> int:
-    try:
-        study = load_study(*(paths or ["config.yaml"]))
-    except StudyError as error:
-        print(f"  FAIL  config      {error}")
-        return 1
+def checks_of(study: Study) -> dict[str, Callable[[], str]]:
+    """What can be known before the first job, by name. Each check returns a line, or raises a StudyError."""
     small = study.world is not None
     checks = {
         "libraries": check_libraries,
@@ -110,8 +148,52 @@ def main(paths: list[str]) -> int:
         "disk": lambda: check_disk(Path("results"), (2 if small else 60) * GIB),
         "model": lambda: check_model(study),
         "gpu": lambda: check_gpu(study),
-        "sandbox": check_sandbox,
+        "judge": lambda: check_judge(study),
     }
+    return checks | ({"sandbox": check_sandbox} if any(map(choices.runs_code, study.domains.values())) else {})
+
+
+# Stages that need what a check looks at; the others can run where it fails.
+NEEDED_BY = {
+    "libraries": None,
+    "disk": None,
+    "model": {"train", "generate"},
+    "gpu": {"train", "generate"},
+    "judge": {"judge", "calibrate", "verify"},
+    "sandbox": {"curate", "calibrate", "verify", "train"},
+}
+
+
+def refuse_what_must_fail(study: Study, stages: Collection[str], *, here: bool) -> None:
+    """Raise before the first job what would make a later one fail.
+
+    Args:
+        stages: those that have jobs to run.
+        here: whether jobs run on this machine; on a cluster its cards and its disk are not theirs.
+
+    Raises:
+        StudyError: every check that failed.
+    """
+    elsewhere = set() if here else {"gpu", "sandbox", "disk"}
+    failed = []
+    for name, check in checks_of(study).items():
+        needed = name in NEEDED_BY and (NEEDED_BY[name] is None or NEEDED_BY[name] & set(stages))
+        if needed and name not in elsewhere:
+            try:
+                check()
+            except StudyError as error:
+                failed.append(f"{name}: {error}")
+    if failed:
+        raise StudyError("nothing was started.\n  - " + "\n  - ".join(failed))
+
+
+def main(paths: list[str]) -> int:
+    try:
+        study = load_study(*(paths or ["config.yaml"]))
+    except StudyError as error:
+        print(f"  FAIL  config      {error}")
+        return 1
+    checks = checks_of(study)
     failed = 0
     for name, check in checks.items():
         try:

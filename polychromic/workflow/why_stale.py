@@ -1,35 +1,19 @@
 """What would run again, and why: `python -m polychromic stale [overlay.yaml ...]`.
 
-Lays the overlays over config.yaml, as `snakemake --configfile` does, and compares every job's stamp with what
-its results were made from (see `staleness`). Changes nothing.
+Lays the overlays over config.yaml, as `snakemake --configfile` does. Changes nothing.
 """
 
 from __future__ import annotations
 
 import sys
 
-from polychromic.config.study import Study, load_study
+from polychromic.config.loading import load_study
+from polychromic.config.study import Study
 from polychromic.errors import StudyError
-from polychromic.workflow.stages import Job, Stamps, all_jobs, done_file, job_name, results_folder
-from polychromic.workflow.stamps import ROOT, explain, read_stamp
-
-# What `all` does not ask for: counts only where it has been made.
-ON_REQUEST = ("paper", "review_sheet")
-
-
-def wanted_jobs(study: Study) -> list[Job]:
-    """The jobs of the study's results, in the order data flows."""
-    return [job for job in all_jobs(study) if job[0] not in ON_REQUEST or done_file(study, job).is_file()]
-
-
-def reasons(study: Study, stamps: Stamps) -> dict[str, list[str]]:
-    """{stale job: what changed, one line a change}, in the order in which they would run."""
-    found = {}
-    for job in wanted_jobs(study):
-        lines = explain(stamps.of(job), read_stamp(done_file(study, job)))
-        if lines:
-            found[job_name(job)] = lines
-    return found
+from polychromic.workflow.code import ROOT
+from polychromic.workflow.graph import all_jobs, done_file
+from polychromic.workflow.stage import results_folder
+from polychromic.workflow.staleness import Stamps, reasons, wanted_jobs
 
 
 def without_a_job(study: Study) -> list[str]:

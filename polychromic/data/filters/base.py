@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from polychromic.data.fields import nearest, quoted
 from polychromic.errors import StudyError
 from polychromic.hub_lock import locked_model
-from polychromic.records import Record
+from polychromic.records import Record, chat_text
 from polychromic.settings import Settings
 
 Text = Literal["prompt", "target", "both"]
@@ -30,6 +30,7 @@ class Rejection:
 
 
 Verdict = Record | Rejection
+HANDLE = re.compile(r"(?<![\w@])[@＠]\w{1,30}")
 TEXTS_IN_META = ("context", "question", "mismatched", "title")
 
 
@@ -43,9 +44,12 @@ def map_texts(record: Record, change: Callable[[str], str]) -> Record:
         for key in TEXTS_IN_META
         if isinstance(value := record.meta.get(key), str | list)
     }
+    turns = [{**turn, "content": change(turn["content"])} for turn in record.meta.get("turns", ())]
+    if turns:
+        meta["turns"] = turns
     changed = replace(
         record,
-        prompt=change(record.prompt),
+        prompt=chat_text(turns) if turns else change(record.prompt),
         target=change(record.target),
         references=tuple(dict.fromkeys(map(change, record.references))),
         meta={**record.meta, **meta},
@@ -55,6 +59,9 @@ def map_texts(record: Record, change: Callable[[str], str]) -> Record:
 
 class Filter(Settings):
     """One step. Most judge a record by itself; those that compare records override `run`."""
+
+    hides: ClassVar[bool] = False
+    """Whether all that curation writes goes through this filter's `hidden`, `masked` and `named`."""
 
     def judge(self, record: Record) -> Verdict:
         """The record, changed or not, or why it is rejected."""
@@ -72,6 +79,20 @@ class Filter(Settings):
             StudyError: as `locked_model`.
         """
         return self
+
+
+class Repair(Filter):
+    """A filter that changes texts, and rejects a record whose prompt or target is empty afterwards."""
+
+    def change(self, text: str) -> str:
+        raise NotImplementedError
+
+    def judge(self, record: Record) -> Verdict:
+        changed = map_texts(record, self.change)
+        for key in ("prompt", "target"):
+            if not getattr(changed, key).strip():
+                return Rejection(f"empty {key}", "some text")
+        return changed
 
 
 def model_folder(model: str, lock: str | Path) -> str:

@@ -4,35 +4,48 @@
         if drawing := draw(results):
             save(drawing, folder / name)
 
-A function returns None where the study did not run what it shows (no judge, no ablation arms) and raises
-StudyError where a file that every study has is missing.
+To add one write a function in a module of its own and add a line to `FIGURES`. It returns None where the study did not
+run what it shows (no judge, no ablation arms) and raises StudyError where a file that every study has is missing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from polychromic.paper.figures.candidates import pass_counts, passk_curves
-from polychromic.paper.figures.data import calibration, curation_funnel
-from polychromic.paper.figures.effects import ablations, forest, judge
-from polychromic.paper.figures.style import Drawing, save
-from polychromic.paper.figures.tradeoff import cost_gain, diversity_quality, frontier
-from polychromic.paper.figures.training import training_dynamics
-from polychromic.paper.results import Results
+from polychromic.registry import Registry
 
-FIGURES: dict[str, Callable[[Results], Drawing | None]] = {
-    "passk_curves": passk_curves,
-    "frontier": frontier,
-    "forest": forest,
-    "diversity_quality": diversity_quality,
-    "pass_counts": pass_counts,
-    "judge": judge,
-    "cost_gain": cost_gain,
-    "ablations": ablations,
-    "training_dynamics": training_dynamics,
-    "curation_funnel": curation_funnel,
-    "calibration": calibration,
-}
-"""In the order in which a reader meets them; `names.FIGURE_SECTIONS` groups them."""
+_HERE = "polychromic.paper.figures"
+FIGURES: Registry[Callable[..., Any]] = Registry(
+    "figure",
+    {
+        "passk_curves": f"{_HERE}.candidates",
+        "frontier": f"{_HERE}.tradeoff",
+        "forest": f"{_HERE}.effects",
+        "diversity_quality": f"{_HERE}.tradeoff",
+        "pass_counts": f"{_HERE}.candidates",
+        "judge": f"{_HERE}.effects",
+        "cost_gain": f"{_HERE}.cost",
+        "ablations": f"{_HERE}.effects",
+        "training_dynamics": f"{_HERE}.training",
+        "curation_funnel": f"{_HERE}.data",
+        "calibration": f"{_HERE}.data",
+    },
+)
+"""In the order in which a reader meets them."""
 
-__all__ = ["FIGURES", "Drawing", "save"]
+
+def figure(name: str, *, section: str, in_body: bool = False, of_times: bool = False) -> Callable[[Callable], Callable]:
+    """Declare the decorated function as a figure.
+
+    Args:
+        section: of the report in which it stands.
+        in_body: whether it stands in the paper's body; else in its appendix.
+        of_times: whether it shows times or costs, which differ between two equal runs.
+    """
+
+    def declare(draw: Callable) -> Callable:
+        draw.section, draw.in_body, draw.of_times = section, in_body, of_times
+        return FIGURES.register(name)(draw)
+
+    return declare

@@ -6,11 +6,13 @@ import numpy as np
 import pandas as pd
 
 from polychromic import labels
-from polychromic.paper.figures import style
+from polychromic.paper import wording
+from polychromic.paper.figures import figure, style
 from polychromic.paper.figures.style import Drawing
 from polychromic.paper.results import Results, pass_at_columns
 
 
+@figure("passk_curves", section="Results", in_body=True)
 def passk_curves(results: Results) -> Drawing:
     """Pass@k against k, a panel a domain and a line an arm, with the intervals of the summary."""
     results.require("summary")
@@ -56,11 +58,12 @@ def passk_curves(results: Results) -> Drawing:
         figure,
         (
             f"Pass@k: the chance that at least one of k samples passes, at T = {results.temperature:g}. "
-            f"Bars: {labels.intervals(rows)}; {labels.sizes(rows)}."
+            f"Bars: {wording.intervals(rows)}; {wording.sizes(rows)}."
         ),
     )
 
 
+@figure("pass_counts", section="Results")
 def pass_counts(results: Results) -> Drawing:
     """How many of a prompt's samples pass, a panel a domain: where an arm's gain comes from."""
     results.require("passes")

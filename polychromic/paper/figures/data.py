@@ -7,11 +7,12 @@ from math import nan
 from statsmodels.stats.proportion import proportion_confint
 
 from polychromic import labels
-from polychromic.paper.figures import style
+from polychromic.paper.figures import figure, style
 from polychromic.paper.figures.style import Drawing
 from polychromic.paper.results import Results
 
 
+@figure("curation_funnel", section="Data")
 def curation_funnel(results: Results) -> Drawing:
     """Rows left after each step from the raw files to the parts, a panel a domain; idle steps are left out."""
     results.require("funnels")
@@ -70,6 +71,7 @@ def funnel_steps(funnel: dict) -> list[tuple[str, int, int]]:
     return [("read", 0, int(funnel["read"])), *steps]
 
 
+@figure("calibration", section="Data")
 def calibration(results: Results) -> Drawing:
     """True-pass and false-pass rates of each domain's verifier; over the threshold where it has one."""
     results.require("calibrations")

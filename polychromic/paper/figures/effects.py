@@ -6,11 +6,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from polychromic import labels
-from polychromic.paper.figures import style
+from polychromic.paper import wording
+from polychromic.paper.figures import figure, style
 from polychromic.paper.figures.style import Drawing
 from polychromic.paper.results import Results, ablation_grid
 
 
+@figure("forest", section="Results", in_body=True)
 def forest(results: Results) -> Drawing:
     """The plan's hypotheses: gain in Pass@k, kept Pass@1 and kept quality, a row a domain and arm."""
     results.require("hypotheses")
@@ -46,9 +48,9 @@ def forest(results: Results) -> Drawing:
     return Drawing(
         figure,
         f"Differences from {labels.arm(results.control)} at T = {results.temperature:g}; quality is "
-        f"{' or '.join(metrics)}, by domain. Thick: {labels.intervals(rows)}; thin: simultaneous over the "
+        f"{' or '.join(metrics)}, by domain. Thick: {wording.intervals(rows)}; thin: simultaneous over the "
         f"{len(domains)} domains (Bonferroni). Dashed: the non-inferiority margin, −{margin:g}. "
-        f"{labels.sizes(rows)}.",
+        f"{wording.sizes(rows)}.",
     )
 
 
@@ -64,6 +66,7 @@ def _whisker(ax: Axes, row: tuple, y: float) -> None:
     style.mark(ax, row.difference, y, text)
 
 
+@figure("ablations", section="Ablations")
 def ablations(results: Results) -> Drawing | None:
     """Differences from LoRA over λ, N and rank, a line a domain. None where no ablation arm was run."""
     results.require("pairwise")
@@ -119,11 +122,12 @@ def ablations(results: Results) -> Drawing | None:
         (
             f"Ablations: difference of {labels.arm(results.primary)} from {labels.arm(results.control)} as "
             f"{', '.join(factors)} change, one at a time, at T = {results.temperature:g}. "
-            f"Bars: {labels.intervals(rows)}, cut at the frame (the table has their ends); {labels.sizes(rows)}."
+            f"Bars: {wording.intervals(rows)}, cut at the frame (the table has their ends); {wording.sizes(rows)}."
         ),
     )
 
 
+@figure("judge", section="Judge")
 def judge(results: Results) -> Drawing | None:
     """Share of comparisons that an arm wins, ties and loses against LoRA, and its win rate, raw and at equal
     length. None where no judge was run.
@@ -169,12 +173,12 @@ def judge(results: Results) -> Drawing | None:
     sized = raw.loc[bars]
     return Drawing(
         figure,
-        f"Judge: {labels.judges(rows['judge'])}. Preference between an arm's answer and {control}'s at "
+        f"Judge: {wording.judges(rows['judge'])}. Preference between an arm's answer and {control}'s at "
         f"T = {results.temperature:g}, asked in both orders; a flip counts as a tie. Diamonds: win rate with ties as "
-        f"halves, {labels.intervals(sized)}; circles: the rate had both answers the same number of words (95 % "
+        f"halves, {wording.intervals(sized)}; circles: the rate had both answers the same number of words (95 % "
         "intervals over prompts). "
-        f"{labels.sizes(sized)}: {len(rows):,} comparisons; {int(rows['parse_failures'].sum()):,} replies could not be "
-        "read.",
+        f"{wording.sizes(sized)}: {len(rows):,} comparisons; {int(rows['parse_failures'].sum()):,} replies could not "
+        "be read.",
     )
 
 

@@ -1,4 +1,4 @@
-"""What is paid for diversity: quality, a place on the temperature frontier, and compute."""
+"""What diversity costs in quality, and the temperature frontier."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from matplotlib.colors import to_rgb
 from matplotlib.patheffects import withStroke
 
 from polychromic import labels
-from polychromic.paper.figures import style
+from polychromic.paper import wording
+from polychromic.paper.figures import figure, style
 from polychromic.paper.figures.style import Drawing
-from polychromic.paper.results import Results, is_ablation
+from polychromic.paper.results import Results
 
 
+@figure("diversity_quality", section="Results", in_body=True)
 def diversity_quality(results: Results) -> Drawing:
     """Semantic diversity against the domain's quality metric: a panel a domain, a point an arm."""
     results.require("summary")
@@ -42,8 +44,8 @@ def diversity_quality(results: Results) -> Drawing:
             f"Diversity of a prompt's samples ({labels.metric(diversity)}) against the quality of the "
             f"single sample "
             f"({', '.join(used)}), at T = {results.temperature:g}; up and to the right is better. "
-            f"Bars: {labels.intervals(rows)}, cut at the frame (the table has their ends); "
-            f"{labels.sizes(rows)}."
+            f"Bars: {wording.intervals(rows)}, cut at the frame (the table has their ends); "
+            f"{wording.sizes(rows)}."
         ),
     )
 
@@ -77,6 +79,7 @@ def _cross(ax: Axes, x: pd.Series, y: pd.Series, arm: str) -> None:
     )
 
 
+@figure("frontier", section="Results", in_body=True)
 def frontier(results: Results) -> Drawing:
     """Pass@10 against Pass@1 along the sampling temperature, a panel a domain and a line an arm."""
     results.require("frontier", "summary")
@@ -108,7 +111,8 @@ def frontier(results: Results) -> Drawing:
         f"temperature "
         f"goes through {temperatures} (the small numbers mark the ends). Shaded: what {control} reaches by "
         f"temperature alone; a point above it is a gain that no temperature of {control} gives at the same "
-        f"Pass@1. Bars: {labels.intervals(sized)}, cut at the frame (the table has their ends); {labels.sizes(sized)}.",
+        f"Pass@1. Bars: {wording.intervals(sized)}, cut at the frame (the table has their ends); "
+        f"{wording.sizes(sized)}.",
     )
 
 
@@ -154,52 +158,3 @@ def _shade_below(ax: Axes, control: pd.DataFrame, deep: str) -> None:
     top = line[deep].cummax()
     ax.fill_between(line["pass_at_1"], top, floor, color="black", alpha=0.06, linewidth=0, zorder=0)
     ax.set_ylim(bottom=floor)
-
-
-def cost_gain(results: Results) -> Drawing:
-    """Gain in Pass@10 over the control against the time of one training: a panel a domain, a point an arm."""
-    results.require("pairwise", "runs")
-    spent = pd.DataFrame([(run["domain"], run["arm"], run["seconds"]["total"] / 60) for run in results.runs])
-    minutes = spent.groupby([0, 1])[2].mean()
-    rows = results.against_control()
-    rows = rows[rows["metric"].eq(results.deepest) & ~rows["arm"].map(is_ablation)]
-    rows = rows[[(row.domain, row.arm) in minutes.index for row in rows.itertuples()]]
-    unit, scale = ("hours", 60) if minutes.max() >= 120 else ("minutes", 1)
-    domains, control = results.domains(), results.control
-    arms = [control, *results.arms(rows)]
-    figure, axes = style.domain_panels(domains, sharex=True, sharey=True)
-    for ax, domain in zip(axes, domains, strict=True):
-        ax.axhline(0, color="black", linewidth=0.7, zorder=0)
-        found = rows[rows["domain"] == domain].set_index("arm")
-        for arm in arms:
-            look = style.look(arm)
-            if (domain, arm) not in minutes.index:
-                continue
-            x = minutes[domain, arm] / scale
-            gain, low, high = (0.0,) * 3 if arm == control else found.loc[arm, ["difference", "low", "high"]]
-            ax.errorbar(
-                [x],
-                [gain],
-                style.whiskers(gain, low, high),
-                color=look.colour,
-                marker=look.marker,
-                elinewidth=0.7,
-                markersize=4,
-                linestyle="none",
-                label=look.name,
-            )
-            text = f"{labels.domain(domain)}, {look.name}: {gain:+.3f} [{low:+.3f}, {high:+.3f}]"
-            style.mark(ax, x, gain, f"{text} for {x:.2g} {unit}")
-        ax.set_xlim(0, 1.15 * minutes.max() / scale)
-    for ax in style.left(axes):
-        ax.set_ylabel(f"Δ {labels.metric(results.deepest)}")
-    for ax in style.bottom(axes):
-        ax.set_xlabel(f"{unit} of one training")
-    style.legend(figure, axes)
-    hardware = sorted({labels.machine(run["hardware"]) for run in results.runs})
-    return Drawing(
-        figure,
-        f"Gain in {labels.metric(results.deepest)} over {labels.arm(control)} (at 0) at T = {results.temperature:g} "
-        "against the wall time of one training, sampling included, in the mean over seeds, on "
-        f"{'; '.join(hardware)}. Bars: {labels.intervals(rows)}; {labels.sizes(rows)}; {len(results.runs)} trainings.",
-    )

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from polychromic import labels
-from polychromic.paper.figures import style
+from polychromic.paper.figures import figure, style
 from polychromic.paper.figures.style import Drawing
 from polychromic.paper.results import Results
 
@@ -20,6 +20,7 @@ SIGNALS = {
 }
 
 
+@figure("training_dynamics", section="Training")
 def training_dynamics(results: Results) -> Drawing:
     """Training curves: a column a domain, a row a signal, a line an arm with the span of its seeds."""
     results.require("train_logs")

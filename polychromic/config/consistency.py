@@ -1,0 +1,147 @@
+"""What must hold between the settings of a study: whatever could only fail hours later is refused when it is read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from polychromic.config.study import DerivedArm, PromptArm, Study, TrainArm
+from polychromic.errors import nearest
+from polychromic.verifiers import VERIFIERS
+
+# Folders of a study beside those of its domains, and of a domain beside those of its arms.
+FOLDERS = {"base", "benchmarks", "figures", "logs", "paper", "raw", "statistics", "tables"}
+DOMAIN_FOLDERS = {"data", "review"}
+
+
+def problems(study: Study) -> Iterator[str]:
+    """Sentences that name a key, what is wrong with it, and the remedy."""
+    yield from _names(study)
+    yield from _arms(study)
+    yield from _plan(study)
+    yield from _sampling(study)
+    yield from _metrics(study)
+    yield from _world(study)
+    for name in study.domains:
+        yield from _domain(study, name)
+
+
+def _names(study: Study) -> Iterator[str]:
+    for what, names, folders in (("domains", study.domains, FOLDERS), ("arms", study.arms, DOMAIN_FOLDERS)):
+        for name in sorted(folders.intersection(names)):
+            yield f"{what}.{name}: a folder of the results has this name. Choose another"
+
+
+def _arms(study: Study) -> Iterator[str]:
+    trained = [name for name, arm in study.arms.items() if isinstance(arm, TrainArm)]
+    for name, arm in study.arms.items():
+        if isinstance(arm, DerivedArm) and arm.source not in trained:
+            yield f"arms.{name}.source is {arm.source!r}, which is not a trained arm{nearest(arm.source, trained)}"
+    for name in trained:
+        try:
+            study.training_of(name)
+            objectives = {domain: study.objective_of(name, domain) for domain in study.domains}
+        except ValueError as error:
+            yield str(error)
+            continue
+        for domain, objective in objectives.items():
+            kind = study.domains[domain].verifier.kind
+            if objective.weight > 0 and objective.diversity == "behaviour" and kind != "code":
+                yield (
+                    f"arm {name!r} asks D = behaviour in domain {domain!r}, whose answers are not code: choose "
+                    "semantic or answer there"
+                )
+
+
+def _plan(study: Study) -> Iterator[str]:
+    plan = study.plan
+    if plan.primary == plan.control:
+        yield f"plan.primary and plan.control are both {plan.control!r}: an arm against itself"
+    for role in ("primary", "control"):
+        arm = getattr(plan, role)
+        if arm not in study.arms:
+            yield f"plan.{role} is {arm!r}, which is not an arm{nearest(arm, study.arms)}"
+    primary = study.arms.get(plan.primary)
+    if isinstance(primary, TrainArm) and not _weight(study, primary):
+        yield (
+            f"plan.primary is {plan.primary!r}, which has no diversity term: set "
+            f"arms.{plan.primary}.objective.weight above 0"
+        )
+    for key in ("controls", "placebos"):
+        for name in getattr(plan, key):
+            arm = study.arms.get(name)
+            trained = study.arms.get(arm.source) if isinstance(arm, DerivedArm) else arm
+            if arm is None:
+                yield f"plan.{key} names {name!r}, which is not an arm{nearest(name, study.arms)}"
+            elif isinstance(trained, PromptArm):
+                yield f"plan.{key} names {name!r}, which is not trained: name trained or derived arms"
+            elif isinstance(trained, TrainArm) and _weight(study, trained):
+                yield f"plan.{key} names {name!r}, which has a diversity term: name arms of objective.weight 0"
+    both = set(plan.controls) & set(plan.placebos)
+    if both:
+        yield f"plan.controls and plan.placebos both name {', '.join(sorted(both))}: leave it in one of them"
+
+
+def _weight(study: Study, arm: TrainArm) -> float:
+    return arm.objective.get("weight", study.objective.weight)
+
+
+def _sampling(study: Study) -> Iterator[str]:
+    sampling = study.sampling
+    yield from _repeated("seeds", study.seeds)
+    yield from _repeated("sampling.frontier", sampling.frontier)
+    if sampling.temperature in sampling.frontier:
+        yield (
+            f"sampling.frontier has {sampling.temperature}, which is sampling.temperature and sampled anyway: take it "
+            "out of the list"
+        )
+
+
+def _metrics(study: Study) -> Iterator[str]:
+    ks, samples = study.metrics.k, study.sampling.samples
+    yield from _repeated("metrics.k", ks)
+    if 1 not in ks:
+        yield f"metrics.k {list(ks)} has no 1: Pass@1 is half of the claim. Add it"
+    if max(ks, default=1) > samples:
+        yield (
+            f"metrics.k asks pass@{max(ks)} but sampling.samples is {samples}: pass@k is undefined for n < k. Draw at "
+            f"least {max(ks)} samples"
+        )
+
+
+def _repeated(key: str, values: Sequence[Any]) -> Iterator[str]:
+    twice = [value for value, count in Counter(values).items() if count > 1]
+    if twice:
+        yield f"{key} {list(values)} repeats {', '.join(map(str, twice))}: give each once"
+
+
+def _world(study: Study) -> Iterator[str]:
+    if (study.model.name == "embedded") != (study.world is not None):
+        yield "model.name `embedded` and a `world` section go together: add or remove one of them"
+    if study.world is None:
+        for name, domain in study.domains.items():
+            for number, source in enumerate(domain.sources):
+                if source.path and "{results}" in source.path:
+                    yield (
+                        f"domains.{name}.sources.{number}.path is {source.path!r}, rows that only the embedded `world` "
+                        "makes: give a file of your own, or take the domain away with `null`"
+                    )
+
+
+def _domain(study: Study, name: str) -> Iterator[str]:
+    domain = study.domains[name]
+    metric, kind = domain.quality_metric, domain.verifier.kind
+    if "judge" in VERIFIERS[kind].needs and study.judge.provider == "offline":
+        yield (
+            f"domains.{name}.verifier is a judge, but judge.provider is offline, which cannot grade an answer: set "
+            "judge.provider (anthropic or openai) and judge.model, or take verifier kind similarity"
+        )
+    owners = [each for each, verifier in VERIFIERS.items() if metric in verifier.metrics]
+    if owners and kind not in owners:
+        yield (
+            f"domains.{name}.quality_metric is {metric}, which only verifier kind {owners[0]} measures (here {kind}): "
+            "choose rouge_l or bertscore"
+        )
+    if metric == "bertscore" and not study.metrics.bertscore:
+        yield f"domains.{name}.quality_metric is bertscore, but metrics.bertscore is false: measure it"

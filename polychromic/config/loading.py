@@ -1,0 +1,173 @@
+"""From YAML files to a checked study: overlays, and messages that name file, key, value and remedy."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from polychromic.config.consistency import problems
+from polychromic.config.study import Study, rebuild
+from polychromic.errors import StudyError, nearest
+from polychromic.registry import load_plugins
+
+
+def merge(base: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
+    """Lay an overlay over a config, key by key, as Snakemake does; lists are replaced."""
+    merged = dict(base)
+    for key, value in overlay.items():
+        if isinstance(value, dict) and isinstance(merged.get(key), dict):
+            merged[key] = merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def read_files(*paths: str | Path) -> dict[str, Any]:
+    """The first file's settings, with each further file laid over them.
+
+    Raises:
+        StudyError: as `read_yaml`; or if a null takes away a key that no file below has.
+    """
+    settings = read_yaml(paths[0])
+    for path in paths[1:]:
+        overlay = read_yaml(path)
+        _refuse_idle_nulls(overlay, settings, f"{path}: ")
+        settings = merge(settings, overlay)
+    return settings
+
+
+def _refuse_idle_nulls(overlay: dict[str, Any], below: dict[str, Any], where: str) -> None:
+    named = {"domains", "arms"}  # elsewhere a null goes back to the default
+    for section in named & overlay.keys():
+        for key, value in (overlay[section] or {}).items():
+            known = below.get(section) or {}
+            if value is None and key not in known:
+                raise StudyError(f"{where}{section}.{key} is null, but no file below has it{nearest(str(key), known)}")
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """Read a YAML mapping; a file without any setting is an empty one.
+
+    Raises:
+        StudyError: if the file is missing, is not UTF-8 or not YAML, or repeats a key; names file and line.
+    """
+    try:
+        loaded = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
+    except FileNotFoundError as error:
+        raise StudyError(f"{path}: no such file. Give the path of a study's YAML file.") from error
+    except OSError as error:
+        raise StudyError(f"{path} cannot be read: {error.strerror}. Give the path of a study's YAML file.") from error
+    except UnicodeDecodeError as error:
+        line = Path(path).read_bytes()[: error.start].count(b"\n") + 1
+        raise StudyError(f"{path}, line {line}: not UTF-8. Save the file as UTF-8.") from error
+    except yaml.YAMLError as error:
+        raise StudyError(f"{path}: not valid YAML: {error}") from error
+    if loaded is None:
+        return {}
+    if not isinstance(loaded, dict):
+        raise StudyError(f"{path}: expected `key: value` lines, found {type(loaded).__name__}.")
+    return loaded
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML lets a later key silently win over an earlier one; a study must not."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        merged = "tag:yaml.org,2002:merge"  # `<<: *name`, whose keys the mapping's own may repeat
+        keys = [self.construct_object(key, deep=deep) for key, _ in node.value if key.tag != merged]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def load_study(*paths: str | Path) -> Study:
+    """Read a study: the first file, with each further file laid over it.
+
+    Raises:
+        StudyError: naming file, key, value and remedy.
+    """
+    return parse_study(read_files(*paths), origin=" + ".join(map(str, paths)))
+
+
+def parse_study(settings: dict[str, Any], origin: str = "config") -> Study:
+    """Check settings against the typed study.
+
+    Raises:
+        StudyError: listing every problem with key, value and remedy.
+    """
+    settings = _without_nulls(settings)
+    if plugins := settings.get("plugins"):
+        load_plugins(plugins)
+        rebuild()
+    try:
+        study = Study.model_validate(settings)
+        found = list(problems(study))
+    except ValidationError as error:
+        found = [_explain(problem, settings) for problem in error.errors(include_url=False)]
+    if found:
+        raise StudyError(f"{origin}: {len(found)} problem(s)\n  - " + "\n  - ".join(found))
+    return study
+
+
+def _without_nulls(value: Any) -> Any:
+    """A null takes a key away, so that an overlay can remove an arm or a domain, or go back to a default."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
+    return [_without_nulls(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+
+
+def _explain(problem: dict[str, Any], settings: dict[str, Any]) -> str:
+    # Discriminated unions put the tag into the location; only keys that stand in the file are of use.
+    keys, value = [], settings
+    for part in problem["loc"]:
+        if (isinstance(value, dict) and part in value) or (
+            isinstance(value, (list, tuple)) and isinstance(part, int) and part < len(value)
+        ):
+            value = value[part]
+        elif problem["type"] == "missing" and part == problem["loc"][-1]:
+            pass
+        else:
+            continue
+        keys.append(str(part))
+    where = ".".join(keys) or "the study"
+    if problem["type"] == "extra_forbidden":
+        known = _known_keys(problem["loc"])
+        if keys[-1] in known:  # of another kind of the same thing
+            return f"{where}: not a setting of this kind. Set it to null if it comes from a file below"
+        return f"{where}: unknown key{nearest(keys[-1], known)}"
+    if problem["type"] == "missing":
+        return f"{where}: missing. Add it"
+    message = re.sub(r"^Value error, ", "", problem["msg"])
+    shown = repr(problem["input"])
+    at = f" (is {shown})" if len(shown) < 80 and problem["type"] != "value_error" else ""
+    return f"{where}: {message}{at}"
+
+
+def _known_keys(location: tuple[Any, ...]) -> list[str]:
+    """The keys allowed beside the unknown one, found by walking the schema."""
+    schema = Study.model_json_schema()
+    nodes = [schema]
+
+    def expand(node: dict[str, Any]) -> list[dict[str, Any]]:
+        if "$ref" in node:
+            return expand(schema["$defs"][node["$ref"].rsplit("/", 1)[-1]])
+        options = node.get("anyOf", []) + node.get("oneOf", [])
+        return [found for option in options for found in expand(option)] or [node]
+
+    for part in location[:-1]:
+        following = []
+        for node in nodes:
+            if part in node.get("properties", {}):
+                following += expand(node["properties"][part])
+            elif "patternProperties" in node:  # names of domains and arms
+                following += [found for inner in node["patternProperties"].values() for found in expand(inner)]
+            elif isinstance(part, int) and isinstance(node.get("items"), dict):
+                following += expand(node["items"])
+        # A tag of a discriminated union selects among the options already there.
+        nodes = following or [n for n in nodes if part in str(n.get("properties", {}))] or nodes
+    return sorted({key for node in nodes for key in node.get("properties", {})})

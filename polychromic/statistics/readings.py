@@ -1,0 +1,113 @@
+"""The verdict of a domain in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from polychromic import labels
+from polychromic.statistics.inference import Comparison
+from polychromic.statistics.rule import Decision, Loss, Pooled
+
+CHOSEN = {
+    "validation": "chosen on {n} validation prompts",
+    "test": "chosen on the test prompts, for want of validation prompts",
+    "alone": "the only member of the family",
+}
+
+
+def opening(found: Mapping[str, Any], arm: str) -> str:
+    """The outcome in a few words."""
+    if found["supported"]:
+        return "the claim is supported"
+    if found["harmed"]:
+        return f"not supported, and {labels.arm(arm)} does harm"
+    if not found["assessable"]:
+        return "the claim cannot be supported here, as a loss cannot be assessed"
+    return "the claim is not supported"
+
+
+def gain(decision: Decision, metric: str, alpha: float) -> str:
+    """Best Pass@k against the tuned control."""
+    own, other = decision.temperatures
+    below = decision.p_holm < alpha and decision.gain.difference < 0
+    relation = "above" if decision.superior else "below" if below else "not shown to differ from"
+    chosen = CHOSEN[decision.tuned.chosen_on].format(n=decision.tuned.prompts)
+    return (
+        f"best {labels.metric(metric)} (T = {own:g}) is {relation} that of the tuned control, "
+        f"{labels.arm(decision.tuned.arm)} (T = {other:g}; {chosen}): {effect(decision.gain)}, "
+        f"{labels.p_value(decision.p_holm)} (Holm)"
+    )
+
+
+def loss(found: Loss, control: str) -> str:
+    """One half of non-inferiority."""
+    metric, name, gained = labels.metric(found.metric), labels.arm(control), found.margin.gain
+    if found.kept is None:
+        return (
+            f"{metric}: a loss is not assessable, as {name} gained nothing over the best untrained arm "
+            f"({signed(gained)}); the difference is {effect(found.difference)}"
+        )
+    capped = gained is not None and found.margin.value == gained / 2
+    why = f", half of what {name} gained over the best untrained arm" if capped else ""
+    relation = "is not worse by" if found.kept else "is not shown to keep within"
+    return f"best {metric} {relation} {found.margin.value:.3g}{why}: {effect(found.difference)} against {name}"
+
+
+def published(row: pd.Series) -> str:
+    """The reading of the published design: one temperature, against the standard control."""
+    return (
+        f"published reading, at T = {row['temperature']:g} for both, which does not decide: "
+        f"{labels.metric(row['metric'])} {labels.effect(row)} against {labels.arm(row['control'])}"
+    )
+
+
+def frontier(row: pd.Series, above: bool | None, *, drawn: bool, margin: float) -> str:
+    """The gain at the primary temperature over the control's whole frontier."""
+    control = labels.arm(row["control"])
+    if not drawn:
+        return f"{control}'s temperature frontier was not drawn: the study samples at one temperature"
+    if above is None:
+        return (
+            f"at T = {row['temperature']:g} its Pass@1 is below {control}'s at any temperature, where no gain over the "
+            "frontier is defined"
+        )
+    side = "above" if above else "not shown to be above"
+    return (
+        f"at T = {row['temperature']:g} it is {side} {control}'s temperature frontier, {control} giving up {margin:g} "
+        f"of Pass@1 too: {labels.effect(row)}"
+    )
+
+
+def pooled(found: Pooled, arm: str, metric: str, domains: int) -> str:
+    """The headline: one test over all domains."""
+    if domains == 1:
+        where, over = "", ""
+    else:
+        where, over = f"Over {domains} domains pooled, ", " (one test, equal weights)"
+    name, metric = labels.arm(arm), labels.metric(metric)
+    relation = "above" if found.superior else "below" if found.gain.high < 0 else "not shown to differ from"
+    if not all(margin > 0 for margin in found.margins):
+        cost = "whether it costs the single answer cannot be assessed, as fine-tuning gained nothing there"
+    else:
+        margins = "/".join(f"{margin:.3g}" for margin in dict.fromkeys(found.margins))
+        shown = "is kept" if found.noninferior else "is not shown to be kept"
+        losses = " and ".join(
+            f"{label} {effect(value)}" for label, value in zip(("Pass@1", "quality"), found.losses, strict=True)
+        )
+        cost = f"the single answer {shown} within {margins} ({losses})"
+    text = f"{where}{name}'s best {metric} is {relation} the tuned control's{over}: {effect(found.gain)}; {cost}."
+    return text[:1].upper() + text[1:]
+
+
+def effect(found: Comparison) -> str:
+    """+0.102 [−0.004, +0.208]."""
+    return labels.effect({"difference": found.difference, "low": found.low, "high": found.high})
+
+
+def signed(value: float) -> str:
+    """+0.036, with a minus sign."""
+    return f"{value:+.3f}".replace("-", "−") if np.isfinite(value) else "–"
