@@ -1,4 +1,4 @@
-"""What "passes": one small interface over code that runs, answers that match and texts that resemble.
+"""What "passes": one interface over programs that run, answers that match and texts that are close.
 
 verifier = make_verifier("code", timeout=3.0)
 outcomes = verifier.verify(texts, record)     # judged against the record's tests or references
@@ -48,8 +48,10 @@ class Verifier(Protocol):
     """Of "encoder" (made with `encode`), "calibration" (`threshold`) and "judge" (`grades`)."""
     metrics: ClassVar[tuple[str, ...]]
     """Quality metrics that only answers of this kind have."""
-    shown_references: ClassVar[bool]
-    """Whether a reference that is itself the answer decides the verdict; calibration then hides it."""
+    hide_target: ClassVar[bool]
+    """Whether calibration takes a target from the accepted answers while it is judged, because a verifier that is
+    shown it has nothing to decide.
+    """
 
     settings: Any
 

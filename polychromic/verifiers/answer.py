@@ -33,7 +33,7 @@ class AnswerVerifier:
     Settings: ClassVar = AnswerSettings
     needs: ClassVar = ()
     metrics: ClassVar = ("exact_match", "token_f1")
-    shown_references: ClassVar = False
+    hide_target: ClassVar = False
 
     settings: AnswerSettings
 

@@ -32,7 +32,7 @@ def calibrate_verifier(verifier: Verifier, records: Sequence[Record]) -> dict[st
     bound = getattr(verifier.settings, "max_false_pass", MAX_FALSE_PASS)
     if "calibration" in verifier.needs:
         return calibrate(records, verifier.encode, bound, verifier.settings.min_words, verifier.settings.max_words)
-    return measure(records, verifier, bound, hide=verifier.shown_references)
+    return measure(records, verifier, bound, hide=verifier.hide_target)
 
 
 def calibrate(

@@ -243,7 +243,7 @@ class CodeVerifier:
     Settings: ClassVar = CodeSettings
     needs: ClassVar = ()
     metrics: ClassVar = ()
-    shown_references: ClassVar = False
+    hide_target: ClassVar = False
 
     settings: CodeSettings
     _labels: dict[tuple[str, str], str | None] = field(default_factory=dict, repr=False)  # of (record id, program)

@@ -44,7 +44,7 @@ class JudgeVerifier:
     Settings: ClassVar = JudgeSettings
     needs: ClassVar = ("judge",)
     metrics: ClassVar = ()
-    shown_references: ClassVar = True
+    hide_target: ClassVar = True
 
     settings: JudgeSettings
     grades: Grades | None = None

@@ -38,7 +38,7 @@ class SimilarityVerifier:
     Settings: ClassVar = SimilaritySettings
     needs: ClassVar = ("encoder", "calibration")
     metrics: ClassVar = ()
-    shown_references: ClassVar = False
+    hide_target: ClassVar = False
 
     settings: SimilaritySettings
     encode: Encode
