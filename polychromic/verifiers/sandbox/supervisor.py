@@ -124,10 +124,10 @@ class _Worker:
         """
         poll = select.poll()
         poll.register(self.socket, select.POLLIN)
+        if poll.poll(0):  # its end, or something that is not this job's verdict
+            self.close()
+            self._start()
         for _ in range(2):
-            if poll.poll(0):  # its end, or something that is not this job's verdict
-                self.close()
-                self._start()
             self.socket.settimeout(None)  # the worker has the clocks
             try:
                 self.socket.sendall(frame(json.dumps(job).encode()))
