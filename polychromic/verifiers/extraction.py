@@ -1,8 +1,8 @@
 """The program in a model's text: out of fences and prose, with or without the prompt's own lines.
 
-What is mended is only what is not the model's answer: prose around the code, an echo of the prompt or its
-lack, imports that the prompt gave, the model's own examples and asserts at the end. A program whose syntax
-is wrong stays wrong: it is handed on and fails when it is run. "No program" means that the text holds none.
+Only what is not the model's answer is repaired: prose around the code, a repeated or missing prompt, imports that
+the prompt gave, the model's own examples and asserts at the end. A program with a syntax error is returned as it
+is and fails when it is run. "No program" means that the text holds none.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _MAX_PARSED = 500_000  # characters that are parsed for an answer, over all read
 
 
 class _TooMuch(Exception):
-    """More readings of a text than are worth their time."""
+    """The text has been parsed too often."""
 
 
 class _Parser:

@@ -93,8 +93,8 @@ def assemble(machine: str) -> bytes:
         decisions |= {
             numbers[column]: ((_RETURN, 0, 0, action),) for numbers in table.values() if numbers[column] is not None
         }
-    # Runs of numbers with one decision, so that a search by halves decides in a few steps: the kernel walks
-    # the whole filter for every number there is whenever a candidate installs it.
+    # Ranges of numbers with one decision, for a binary search: the kernel runs the whole filter for every possible
+    # number whenever a candidate installs it.
     starts: list[tuple[int, _Code]] = [(0, decisions.get(0, other))]
     for number in range(1, max(set(decisions) - {_X32}) + 2):
         if (decision := decisions.get(number, other)) != starts[-1][1]:
