@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from typing import ClassVar, NamedTuple
 
+from polychromic.errors import StudyError
 from polychromic.registry import Registry
 
 BUILT_IN = {
@@ -103,6 +104,24 @@ class Column(NamedTuple):
 def metrics_of(table: str) -> dict[str, type[Metric]]:
     """The metrics of a table, built in and from plugins, in the order of its columns."""
     return {name: METRICS[name] for name in _names_of(table)}
+
+
+def quality_metric(name: str) -> str:
+    """The name of a metric by which a domain's single answers can be compared.
+
+    Raises:
+        StudyError: it is none of `quality_metrics`.
+    """
+    if METRICS[name].table != "quality" or METRICS[name].lower_is_better:
+        raise StudyError(
+            f"{name!r} does not say how good a single answer is. Choose from {', '.join(quality_metrics())}."
+        )
+    return name
+
+
+def quality_metrics() -> list[str]:
+    """The metrics of a single answer of which more is better."""
+    return [name for name, metric in metrics_of("quality").items() if not metric.lower_is_better]
 
 
 def modules_of(*tables: str) -> list[str]:

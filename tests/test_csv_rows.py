@@ -80,6 +80,19 @@ def test_quotes_that_make_no_sense_for_many_rows_stop_the_run():
         read(rows)
 
 
+def test_a_file_whose_quotes_are_no_quoting_stops_the_run():
+    """Else nearly all of its rows would be counted as a single broken one."""
+    rows = b"prompt\ttarget\n" + b'"Well" she said\tyes\nall is well\tno\nhe said "hm"\tno\n' * 60
+    with pytest.raises(StudyError, match=r"x.csv, line 2: .*JSON lines"):
+        read(rows)
+    assert len(good(read(b'prompt\ttarget\nhe said "hm"\tyes\nall is well\tno\n'))) == 2
+
+
+def test_a_header_with_a_lone_quote_takes_no_time():
+    with pytest.raises(StudyError):
+        read(b'"size,target\n' + b"a,b\n" * 300_000)
+
+
 def test_a_carriage_return_within_a_cell_makes_no_row():
     rows = read(b"prompt,target\na,b\nsome\rwords,c\nd,e\n")
     assert good(rows) == [{"prompt": "a", "target": "b"}, {"prompt": "d", "target": "e"}]

@@ -5,12 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import re
-import subprocess
-import sys
 import textwrap
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal, get_args
 
 import pytest
 import yaml
@@ -20,13 +17,12 @@ from pydantic import ValidationError
 
 from polychromic.config.loading import merge, parse_study, read_yaml
 from polychromic.data.curation import curate, draw
-from polychromic.data.filters import FILTERS, make_filter
-from polychromic.data.filters.base import Rejection, TextFilter
+from polychromic.data.filters import make_filter
 from polychromic.data.filters.language import identify
 from polychromic.data.near_duplicates import NearDuplicates, jaccard, near_pairs, normal, shingles
 from polychromic.data.rows import BadRow
-from polychromic.data.sources import SOURCES, make_source
-from polychromic.data.sources.base import BaseSource, read_source
+from polychromic.data.sources import make_source
+from polychromic.data.sources.base import read_source
 from polychromic.errors import StudyError
 from polychromic.records import Record, write_jsonl
 
@@ -381,54 +377,3 @@ def test_the_five_minutes_of_the_documentation(tmp_path):
     assert kept.target.endswith("Write to <email>.")
     assert kept.group == "7"
     assert [row["filter"] for row in result.rejected] == ["language", "bounds rating", "exact_duplicates pair"]
-
-
-def test_the_documentation_knows_every_format_and_filter():
-    text = (Path(__file__).parents[1] / "docs" / "data.md").read_text(encoding="utf-8")
-    for registry, key in ((FILTERS, "filter"), (SOURCES, "format")):
-        table = text.split(f"\n| `{key}` |")[1].split("\n\n")[0].splitlines()[2:]
-        rows = {row.split("`")[1]: row for row in table}
-        assert list(rows) == list(registry)
-        for name, row in rows.items():
-            settings = registry[name].model_fields.keys() - BaseSource.model_fields.keys() - {key, "fields"}
-            if key == "filter":
-                assert {setting for setting in settings if f"`{setting}`" not in row} == set(), name
-
-
-def test_every_choice_is_declared_under_its_name_in_the_module_of_the_registry():
-    for registry, key in ((FILTERS, "filter"), (SOURCES, "format")):
-        for name, choice in registry.items():
-            assert get_args(choice.model_fields[key].annotation) == (name,)
-            assert choice.__module__ == registry.module_of(name)
-            assert choice.__doc__
-
-
-@pytest.mark.parametrize("filters", [["fix_text", "length"], ["exact_duplicates"]])
-def test_a_filter_loads_no_other_filters_code(filters):
-    """A job's stamp knows the code of the filters that it uses, and no more."""
-    program = (
-        "import sys; from polychromic.data.filters import make_filter; import polychromic.data.curation;"
-        f"[make_filter({{'filter': name}}) for name in {filters}];"
-        "print(*(name for name in sys.modules if name.startswith('polychromic')))"
-    )
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    loaded = set(run.stdout.split())
-    others = {FILTERS.module_of(name) for name in FILTERS} - {FILTERS.module_of(name) for name in filters}
-    assert not loaded & {*others, "polychromic.verifiers.code", "polychromic.embedding", "polychromic.config"}
-
-
-def test_a_filter_from_outside_the_package_may_be_asked_for(monkeypatch):
-    monkeypatch.setattr(FILTERS, "_modules", dict(FILTERS._modules))
-    monkeypatch.setattr(FILTERS, "_found", dict(FILTERS._found))
-
-    @FILTERS.register("no_vowels")
-    class NoVowels(TextFilter):
-        """Texts with a vowel."""
-
-        filter: Literal["no_vowels"]
-
-        def problem(self, text):
-            return Rejection("a vowel", "none") if set(text.lower()) & set("aeiou") else None
-
-    step = make_filter({"filter": "no_vowels"})
-    assert len(curate([GOOD, changed(target="Hmm!")], [step], seed=0).rejected) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import matplotlib.pyplot as plt
@@ -10,6 +11,7 @@ import pytest
 from study_fixture import make_study
 
 from polychromic.errors import StudyError
+from polychromic.files import read_json, write_json
 from polychromic.paper.figures import FIGURES, style, training
 from polychromic.paper.figures.style import save
 from polychromic.paper.results import Results, is_ablation, read_results
@@ -79,6 +81,16 @@ def test_a_gate_that_is_not_there_and_a_mean_of_all_are_not_drawn(results):
     kept = training._without_absent_gates(replace(results, train_logs=logs))
     assert kept["valid"].isna().equals(kept["arm"] == "polychromic_literal")
     assert [training._window(n) for n in (2, 5, 8, 20, 200)] == [1, 1, 2, 5, 5]
+
+
+def test_a_rate_that_is_undefined_is_drawn_as_nothing(toy_study, tmp_path):
+    copied = shutil.copytree(toy_study, tmp_path / "toy")
+    file = copied / "qa" / "calibration.json"
+    nan = {"true_pass": float("nan"), "n_right": 0}
+    write_json(file, read_json(file) | nan)
+    drawing = FIGURES["calibration"](read_results(copied))
+    assert "of 0 right answers pass" in drawing.caption
+    plt.close(drawing.figure)
 
 
 def test_an_arm_of_one_temperature_is_a_point_of_the_frontier(results):

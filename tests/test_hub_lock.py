@@ -115,6 +115,23 @@ def test_a_lock_that_was_cut_short_is_named(tmp_path):
     assert lock.read_text().endswith("nu"), "left for the person to look at"
 
 
+def test_a_hub_revision_is_resolved_once_and_held(tmp_path):
+    asked = []
+
+    def resolve(name, revision, kind):
+        asked.append((name, revision, kind))
+        return "c0ffee"
+
+    lock = tmp_path / "lock.json"
+    assert locked_revision(lock, "them/data", resolve=resolve) == "c0ffee"
+    assert locked_revision(lock, "them/data", resolve=lambda *_: "moved") == "c0ffee"
+    assert locked_revision(lock, "them/data", "c0ffee", resolve=resolve) == "c0ffee"
+    assert locked_revision(lock, "them/data", kind="model", resolve=resolve) == "c0ffee"
+    assert asked == [("them/data", None, "dataset"), ("them/data", None, "model")]
+    with pytest.raises(StudyError, match="locked at c0ffee"):
+        locked_revision(lock, "them/data", "v2", resolve=resolve)
+
+
 def test_parts_are_locked_one_by_one(tmp_path):
     lock = tmp_path / "lock.json"
     locked_revision(lock, "them/data", resolve=lambda *_: "c0ffee")

@@ -244,17 +244,6 @@ def test_the_budget_holds_under_way_and_between_clients(server, tmp_path) -> Non
     assert len(server.requests) == 2
 
 
-def test_a_reply_dearer_than_thought_is_kept(server, tmp_path) -> None:
-    judge = client(server, "openai", tmp_path, budget=0.008)
-    judge._prices = (0.003, 0.0)  # 100 tokens read: $0.30
-    judge._cost_at_most = lambda prompt, schema: 0.0077
-    assert len(judge.ask(["q"], COMPARE_SCHEMA)) == 1
-    assert judge.ledger.left() == pytest.approx(0.008 - 0.3)
-    assert client(server, "openai", tmp_path, budget=0.008).ask(["q"], COMPARE_SCHEMA), "it is cached"
-    with pytest.raises(StudyError, match="is left"):
-        client(server, "openai", tmp_path, budget=0.008).ask(["other"], COMPARE_SCHEMA)
-
-
 KILLED = """
 import sys
 from polychromic.metrics.judge_clients import Client
@@ -400,6 +389,17 @@ def test_the_offline_judge_prefers_the_answer_nearer_to_a_reference() -> None:
     [
         (VERDICT, "1"),
         ('{"reason": "", "verdict": "tie"}', "tie"),
+        ('```json\n{"reason": "", "verdict": "2"}\n```', "2"),
+        ('Here it is: {"reason": "a {brace}", "verdict": "2"}. Done.', "2"),
+        ('{"verdict": " TIE\\n"}', "tie"),
+        ('{"verdict": 1}', "1"),
+        ("2", "2"),
+        ('"1"', "1"),
+        ("Tie", "tie"),
+        ('{"verdict": "1"} or {"verdict": "2"}', None),
+        ('{"verdict": true}', None),
+        ("[" * 5000 + "]" * 5000, None),
+        ('{"verdict":' * 5000, None),
         ("Answer 1 is better", None),
         ('{"verdict": "3"}', None),
         ('{"verdict": ["1"]}', None),
@@ -414,7 +414,7 @@ def test_a_model_judge_reads_replies_or_says_that_it_cannot(server, tmp_path, re
     assert judge.estimate(pairs) > 0
     assert judge.verdicts(pairs) == [expected]
     assert judge.verdicts(pairs) == [expected]  # kept, and not paid for twice
-    assert len(server.requests) == 1
+    assert len(server.requests) == (1 if expected else 2)  # once more for one that cannot be read
     assert judge.name == "openai:model-x"
 
 
@@ -422,7 +422,13 @@ def test_grades_are_in_0_to_1_or_nan(server, tmp_path) -> None:
     judge = ModelJudge(client(server, "anthropic", tmp_path))
     for reply, expected in (
         ('{"reason": "", "grade": 7}', 0.7),
+        ('{"grade": "8"}', 0.8),
+        ('```\n{"grade": 9.0}\n```', 0.9),
+        ("10", 1.0),
         ('{"grade": 99}', math.nan),
+        ('{"grade": -1}', math.nan),
+        ('{"grade": true}', math.nan),
+        ('{"grade": 7.5}', math.nan),
         ("no", math.nan),
     ):
         server.reply = reply

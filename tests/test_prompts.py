@@ -6,7 +6,7 @@ import pytest
 
 from polychromic.errors import StudyError
 from polychromic.method.prompts import fill, pick_examples, render
-from polychromic.records import Record, chat_text
+from polychromic.records import Record
 
 TEMPLATES = {
     "zero_shot": "Generate {output} for: {input}\n",
@@ -52,20 +52,3 @@ def test_chat_without_a_template_is_refused():
 
     with pytest.raises(StudyError, match="chat: false"):
         render("hello", output="reply", tokenizer=Plain(), **TEMPLATES)
-
-
-def test_the_turns_of_a_chat_keep_their_roles_under_a_chat_template():
-    class Chat:
-        chat_template = "{...}"
-
-        def apply_chat_template(self, messages, **settings):
-            return [(message["role"], message["content"]) for message in messages]
-
-    turns = [("system", "Be short."), ("user", "A fruit?"), ("assistant", "A pear."), ("user", "Another?")]
-    turns = [{"role": role, "content": content} for role, content in turns]
-    shown = render(chat_text(turns), output="reply", tokenizer=Chat(), turns=turns, **TEMPLATES)
-    assert shown[:3] == [(turn["role"], turn["content"]) for turn in turns[:3]]
-    assert shown[3] == ("user", render("Another?", output="reply", **TEMPLATES))
-    plain = render(chat_text(turns), output="reply", turns=turns, **TEMPLATES)
-    assert plain == render(chat_text(turns), output="reply", **TEMPLATES)
-    assert "A pear." in plain

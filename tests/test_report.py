@@ -221,7 +221,7 @@ def test_robustness_is_that_of_the_ablation_study_where_the_study_has_none(toy_s
 
 def test_the_claim_on_cost_tells_time_and_money(toy_study):
     results = read_results(toy_study)
-    assert "One training took 3." in training_cost(results)
+    assert "One training of Polychromic took 3." in training_cost(results)
     assert "dollars" not in training_cost(results), "nothing was paid"
     paid = replace(
         results, runs=[run | {"dollars": 9.0 if run["arm"] == "polychromic" else 3.0} for run in results.runs]
@@ -244,7 +244,7 @@ def test_runs_that_differ_in_times_and_costs_alone_give_the_same_report(toy_stud
     assert pages[0].read_bytes() == pages[1].read_bytes()
     costs = [page.with_name("costs.html").read_text() for page in pages]
     assert costs[0] != costs[1]
-    for told in ('id="table-cost"', 'id="figure-cost_gain"', "seed-42/run.json", "One training took"):
+    for told in ('id="table-cost"', 'id="figure-cost_gain"', "seed-42/run.json", "One training of Polychromic took"):
         assert told in costs[1]
 
 
@@ -308,6 +308,21 @@ def test_a_folder_of_an_older_version_is_refused_by_name(toy_study, tmp_path, fi
         pd.read_parquet(path).drop(columns=gone).to_parquet(path)
     with pytest.raises(StudyError, match=rf"{path.name} has no {gone}: another version .* or delete .*`snakemake \w+`"):
         write_report(copied)
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["statistics/summary.parquet", "qa/lora/audit.json", "qa/lora/seed-42/train_log.jsonl", "qa/calibration.json"],
+)
+def test_a_corrupt_file_is_named_with_the_remedy(toy_study, tmp_path, file):
+    copied = shutil.copytree(toy_study, tmp_path / "toy")
+    (copied / file).write_bytes(b"\x00\xff[1")
+    with pytest.raises(StudyError, match=rf"{Path(file).name}: .*Delete it"):
+        read_results(copied)
+    if file.endswith("audit.json"):
+        (copied / file).write_text("[1, 2]")
+        with pytest.raises(StudyError, match=r"audit\.json: .*Delete it"):
+            read_results(copied)
 
 
 def test_remarks_find_what_limits_a_study(toy_study):

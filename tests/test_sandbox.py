@@ -1,10 +1,10 @@
-"""One attack for each promise in the docstring of `polychromic.verifiers.sandbox.supervisor`."""
+"""One attack for each promise of docs/sandbox.md: files, processes, limits, the supervisor."""
 
 from __future__ import annotations
 
 import json
 import os
-import select
+import re
 import socket
 import struct
 import subprocess
@@ -71,7 +71,7 @@ def test_users_files_cannot_be_read(tmp_path):
 
 def test_environment_is_empty(monkeypatch):
     monkeypatch.setenv("ANTHROPIC_API_KEY", "secret")
-    assert attack("import os\nassert not os.environ, dict(os.environ)") == "passed"
+    assert attack("import os\nassert dict(os.environ) == {'HOME': os.getcwd()}, dict(os.environ)") == "passed"
     # nor does the C library still hold what the parent had
     peek = "import ctypes\nget = ctypes.CDLL(None).getenv\nget.restype = ctypes.c_char_p\n"
     peek += "assert get(b'ANTHROPIC_API_KEY') is None"
@@ -236,7 +236,7 @@ def test_crashes_are_errors():
 
 def test_too_much_output():
     assert attack("for _ in range(1024): print('x' * (1 << 20))", timeout=10) == "output"
-    assert attack("import os\nfor _ in range(1024): os.write(2, b'x' * (1 << 20))", timeout=10) == "output"
+    assert attack("import os\nfor _ in range(1024): os.write(2, b'x' * (1 << 20))", timeout=10) == "passed"  # nowhere
     assert run("def f(): return 'x' * (1 << 24)", "assert f()").status == "output"
     assert run("def f(): return __import__('itertools').count()", "assert f()").status == "output"
 
@@ -298,6 +298,7 @@ def test_success_markers_and_forged_answers():
     ):
         outcome = run(f"import os\nos.write(3, {garbage!r})\ndef add(a, b): return a + b", TESTS, "add")
         assert outcome.status in ("error", "output"), garbage[:10]
+    assert run("import os\nos.write(3, b'\\xff' * 9)\n" + ADD, TESTS, "add").status == "output"
 
 
 def test_redefined_builtins_modules_and_tests():
@@ -372,8 +373,7 @@ def test_views_and_arrays_are_values(program, tests):
 # ---------------------
 
 
-def test_tests_that_hang_or_exit_cost_one_verdict(monkeypatch):
-    monkeypatch.setattr(supervisor, "_PATIENCE", 0.1)
+def test_tests_that_hang_or_exit_cost_one_verdict():
     assert run(ADD, "while add(1, 1): pass", timeout=0.1).status == "timeout"
     assert run(ADD, "import os\nadd(1, 1)\nos._exit(0)").status == "error"
     assert run(ADD, TESTS, "add").passed
@@ -403,16 +403,14 @@ def test_a_candidate_cannot_reach_the_supervisor_however_many_files_that_holds()
         worker.close()
 
 
-@pytest.mark.parametrize("copies", [1, 2])
-def test_a_verdict_too_many_is_no_later_programs(copies):
-    # Tests are other people's code: these write verdicts of their own to the supervisor.
-    tests = "import sys\nadd(1, 1)\nframe = sys._getframe()\nwhile 'jobs' not in frame.f_locals:\n"
-    tests += f"    frame = frame.f_back\nframe.f_locals['jobs'].sendall({FORGED!r} * {copies})\nassert False\n"
+@pytest.mark.parametrize("verdict", [FORGED, b'["passed", ""]\n', b'["passed", ""]\n["passed", ""]\n'])
+def test_verdicts_that_tests_write_are_no_later_programs(verdict):
+    # Tests are other people's code: these write verdicts of their own to every descriptor.
+    tests = "import os\nadd(1, 1)\nfor descriptor in range(3, 300):\n"
+    tests += f"    try: os.write(descriptor, {verdict!r})\n    except OSError: pass\nassert False\n"
     worker = supervisor._Worker(supervisor.method())
     try:
         worker.run(_test_job(ADD, tests, "add", 1.0))
-        if copies == 1:
-            select.select([worker.socket], [], [], 10)
         bad = ADD.replace("+", "-")
         verdicts = [worker.run(_test_job(program, TESTS, "add", 1.0)) for program in (bad, ADD, bad)]
         assert [verdict["status"] for verdict in verdicts] == ["failed", "passed", "failed"]
@@ -420,7 +418,7 @@ def test_a_verdict_too_many_is_no_later_programs(copies):
         worker.close()
 
 
-def test_a_lane_that_died_between_jobs_costs_no_verdict():
+def test_a_worker_that_died_between_jobs_costs_no_verdict():
     worker = supervisor._Worker(supervisor.method())
     try:
         worker.process.kill()
@@ -430,7 +428,7 @@ def test_a_lane_that_died_between_jobs_costs_no_verdict():
         worker.close()
 
 
-def test_an_interrupted_lane_owes_nobody_its_verdict(monkeypatch):
+def test_an_interrupted_worker_owes_nobody_its_verdict(monkeypatch):
     def interrupt(worker):
         monkeypatch.undo()
         raise KeyboardInterrupt
@@ -439,11 +437,6 @@ def test_an_interrupted_lane_owes_nobody_its_verdict(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         run(ADD, "assert add(1, 2) == 4")
     assert run(ADD, TESTS, "add").passed
-
-
-def test_tests_that_cannot_be_run_are_named():
-    with pytest.raises(StudyError, match="function"):
-        run("def apply(f, x): return f(x)", "assert apply(lambda x: x, 1) == 1")
 
 
 def test_verdicts_keep_their_order():
@@ -532,7 +525,7 @@ def test_bubblewrap_where_landlock_is_missing(no_landlock, tmp_path):
     assert behaviours(["def f(x): return x + 1"], [[1], [2]]) == ["2|3"]
 
 
-def test_fork_of_the_supervisor_gets_lanes_of_its_own():
+def test_fork_of_the_supervisor_gets_workers_of_its_own():
     assert run(ADD, TESTS, "add").passed
     ours, theirs = socket.socketpair()
     pid = os.fork()
@@ -601,3 +594,15 @@ def test_numbers_agree_with_the_kernels_headers(column, header):
         "ioctl": seccomp.IOCTL,
     }
     assert {name: numbers[column] for name, numbers in tables.items()} == {name: known.get(name) for name in tables}
+
+
+# --- the docs ---
+# -------------------
+
+
+def test_every_test_that_the_docs_name_exists():
+    named = set(re.findall(r"`(test_\w+)`", (Path(__file__).parents[1] / "docs/sandbox.md").read_text()))
+    files = Path(__file__).parent.glob("test_sandbox*.py")
+    defined = set(re.findall(r"^def (test_\w+)", "\n".join(file.read_text() for file in files), re.MULTILINE))
+    assert len(named) > 20
+    assert named <= defined

@@ -12,7 +12,6 @@ from polychromic.data.sources import make_source
 from polychromic.data.sources.base import read_source
 from polychromic.data.sources.stories import cut
 from polychromic.errors import StudyError
-from polychromic.hub_lock import locked_revision
 from polychromic.records import Record, read_records, write_jsonl, write_records
 
 
@@ -321,41 +320,6 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-USER, ANSWER = {"role": "user", "content": "Name a fruit."}, {"role": "assistant", "content": "A pear."}
-
-
-def test_a_chat_of_messages_or_of_sharegpt(tmp_path):
-    turns = [{"role": "system", "content": "Be short."}, USER, ANSWER, {"role": "user", "content": "Another?"}]
-    last = {"role": "assistant", "content": "A plum."}
-    shared = [{"from": {"user": "human", "assistant": "gpt"}.get(t["role"], t["role"]), "value": t["content"]}
-              for t in [*turns, last, USER]]  # fmt: skip
-    rows = [{"messages": [*turns, last], "id": 7}, {"conversations": shared}, {"messages": json.dumps([USER, ANSWER])}]
-    first, second, third = read(tmp_path, rows, format="chat")
-    assert (first.id, first.target, first.references) == ("7", "A plum.", ("A plum.",))
-    assert first.meta["turns"] == second.meta["turns"] == turns
-    assert first.prompt == "System: Be short.\n\nUser: Name a fruit.\n\nAssistant: A pear.\n\nUser: Another?"
-    assert (third.prompt, third.target) == ("Name a fruit.", "A pear.")
-    assert first.group == second.group == third.group, "they share their first question"
-
-
-@pytest.mark.parametrize(
-    ("row", "reason"),
-    [
-        ({"chat": []}, "no column 'messages' or 'conversations'"),
-        ({"messages": [USER]}, "no turn of the assistant"),
-        ({"messages": [ANSWER]}, "the last answer follows no turn of the user"),
-        ({"messages": [USER, ANSWER, ANSWER]}, "the last answer follows no turn of the user"),
-        ({"messages": "hello"}, "not JSON"),
-        ({"messages": [USER, {"role": "tool", "content": "3"}, ANSWER]}, "turn 2: a turn of 'tool'"),
-        ({"messages": [USER, {"role": "assistant", "content": None}]}, "turn 2: no text"),
-        ({"messages": [{"role": "user", "content": [{"type": "image"}]}, ANSWER]}, "turn 1: more than text"),
-    ],
-)
-def test_a_chat_that_cannot_be_used_says_why(tmp_path, row, reason):
-    [bad] = read(tmp_path, [row], format="chat")
-    assert reason in bad.reason
-
-
 def test_a_missing_column_lists_what_is_there(tmp_path):
     [bad] = read(tmp_path, [{"Question": "q", "Answer": "a"}], format="nq_open")
     assert bad.reason == "no column 'question'; found 'Answer', 'Question'"
@@ -410,23 +374,6 @@ def test_records_of_parquet_values_can_be_written(tmp_path):
     assert read_records(tmp_path / "out.jsonl") == [record]
     assert record.meta["day"] == "2024-01-02"
     assert record.meta["score"] is None
-
-
-def test_a_hub_revision_is_resolved_once_and_held(tmp_path):
-    asked = []
-
-    def resolve(name, revision, kind):
-        asked.append((name, revision, kind))
-        return "c0ffee"
-
-    lock = tmp_path / "lock.json"
-    assert locked_revision(lock, "them/data", resolve=resolve) == "c0ffee"
-    assert locked_revision(lock, "them/data", resolve=lambda *_: "moved") == "c0ffee"
-    assert locked_revision(lock, "them/data", "c0ffee", resolve=resolve) == "c0ffee"
-    assert locked_revision(lock, "them/data", kind="model", resolve=resolve) == "c0ffee"
-    assert asked == [("them/data", None, "dataset"), ("them/data", None, "model")]
-    with pytest.raises(StudyError, match="locked at c0ffee"):
-        locked_revision(lock, "them/data", "v2", resolve=resolve)
 
 
 def test_a_hub_data_set_is_read_by_row(tmp_path):

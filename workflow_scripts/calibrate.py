@@ -1,5 +1,7 @@
 """How often the verifier of a domain is right, on validation prompts; for open text, its threshold."""
 
+from importlib import import_module
+
 import _fork
 from _encoder import load_encoder
 from _job import job, progress
@@ -7,23 +9,18 @@ from _samples import read_prompts
 
 from polychromic.embedding import save_embeddings
 from polychromic.files import write_json
-from polychromic.verifiers import make_verifier
-from polychromic.verifiers.calibration import calibrate, measure
+from polychromic.verifiers import VERIFIERS, make_verifier
+from polychromic.verifiers.calibration import calibrate_verifier
 
 with job(snakemake) as p:
     settings = p["verifier"]
     val, test = read_prompts(snakemake.input.val), read_prompts(snakemake.input.test)
     encoder = load_encoder(snakemake, p["encoder"])
-    if settings["kind"] == "similarity":
-        bounds = {key: settings[key] for key in ("max_false_pass", "min_words", "max_words")}
-        result = calibrate(val, encoder.encode, **bounds)
-    elif settings["kind"] == "judge":
-        from _judge import model_judge
-
-        verifier = make_verifier(**settings, grades=model_judge(p, snakemake.params.cache).grades)
-        result = measure(val, verifier, settings["max_false_pass"], hide=True)
-    else:
-        result = measure(val, make_verifier(**settings))
+    grades = None
+    if "judge" in VERIFIERS[settings["kind"]].needs:
+        model_judge = import_module("_judge").model_judge  # by name, as the stamp counts it where it is chosen
+        grades = model_judge(p, snakemake.params.cache).grades
+    result = calibrate_verifier(make_verifier(**settings, encode=encoder.encode, grades=grades), val)
     write_json(snakemake.output.calibration, {"kind": settings["kind"], **result})
     progress(f"true pass {result['true_pass']:.3f}, false pass {result['false_pass']:.3f}, n = {result['n']}")
     for warning in result["warnings"]:

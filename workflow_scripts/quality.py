@@ -14,7 +14,7 @@ with job(snakemake) as p:
         stacked(snakemake.input.samples),
         read_prompts(snakemake.input.test),
         bertscores=read_parquet(snakemake.input.bertscore),
-        answers=p["verifier"] == "answer",
+        answers=p["answers"],
         nll=nll,
     )
     write_parquet(snakemake.output.table, table)

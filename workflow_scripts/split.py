@@ -18,12 +18,13 @@ with job(snakemake) as p:
     steps, dropped, account = [], [], {}
     # A file that is not here counts in the stamp as it was when the job was done: the done file would say that its
     # decisions were applied.
-    if not decisions.is_file() and p["upstream"].get(str(decisions), "missing") != "missing":
+    is_there = decisions.exists() or decisions.is_symlink()  # a folder or a broken link is no absent file
+    if not is_there and p["upstream"].get(str(decisions), "missing") != "missing":
         raise StudyError(
             f"{decisions} is not there, and its decisions were applied before. Put the file back, or leave an empty "
             "one in its place to undo them."
         )
-    if decisions.is_file():
+    if is_there:
         reviewed = apply_decisions(records, read_decisions(decisions))
         steps.append(funnel.step("review", len(records), len(reviewed.kept), changed=reviewed.counts["edit"]))
         records, dropped = reviewed.kept, reviewed.rejected

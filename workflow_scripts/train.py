@@ -24,7 +24,7 @@ def train(p):
     from polychromic.method.model_card import write_model_card
     from polychromic.method.run_record import write_run_record
     from polychromic.records import read_records
-    from polychromic.verifiers import make_verifier
+    from polychromic.verifiers import VERIFIERS, make_verifier
 
     started = time.perf_counter()
     wildcards, t, o = snakemake.wildcards, p["training"], p["objective"]
@@ -42,7 +42,7 @@ def train(p):
     measure = None
     if o["weight"] > 0:
         encode = None
-        if o["diversity"] == "semantic" or p["verifier"]["kind"] == "similarity":
+        if o["diversity"] == "semantic" or "encoder" in VERIFIERS[p["verifier"]["kind"]].needs:
             from _encoder import load_encoder
 
             encode = load_encoder(snakemake, p["encoder"]).encode

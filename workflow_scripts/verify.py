@@ -1,5 +1,7 @@
 """Which samples pass; and an audit of what can be wrong with samples."""
 
+from importlib import import_module
+
 import _fork
 import pandas as pd
 from _job import job, progress
@@ -10,21 +12,21 @@ from polychromic.files import read_json, write_json
 from polychromic.metrics.audit import audit_samples
 from polychromic.metrics.signed_tables import sign, verdict_signature
 from polychromic.parquet import write_parquet
-from polychromic.verifiers import make_verifier, verify_all
+from polychromic.verifiers import VERIFIERS, make_verifier, verify_all
 
 COLUMNS = ["seed", "prompt_id", "temperature", "sample", "passed", "status", "score", "label"]
 
 with job(snakemake) as p:
-    settings, encoder = dict(p["verifier"]), ""
-    if snakemake.input.calibration:
-        settings["threshold"] = read_json(snakemake.input.calibration)["threshold"]
+    settings = p["verifier"]
+    needs, given, encoder = VERIFIERS[settings["kind"]].needs, {}, ""
+    if "calibration" in needs:
         vectors = Embeddings(*snakemake.input.embeddings)
-        settings["encode"], encoder = vectors.encode, vectors.made_by
-    if settings["kind"] == "judge":
-        from _judge import model_judge
-
-        settings["grades"] = model_judge(p, snakemake.params.cache).grades
-    verifier = make_verifier(**settings)
+        given["encode"], encoder = vectors.encode, vectors.made_by
+        given["threshold"] = read_json(snakemake.input.calibration)["threshold"]
+    if "judge" in needs:
+        model_judge = import_module("_judge").model_judge  # by name, as the stamp counts it where it is chosen
+        given["grades"] = model_judge(p, snakemake.params.cache).grades
+    verifier = make_verifier(**settings, **given)
 
     def verify(samples, records):
         by_id = {record.id: record for record in records}

@@ -8,6 +8,8 @@ from typing import Any
 
 from polychromic.config.study import DerivedArm, PromptArm, Study, TrainArm
 from polychromic.errors import nearest
+from polychromic.metric_registry import METRICS
+from polychromic.verifiers import VERIFIERS
 
 # Folders of a study beside those of its domains, and of a domain beside those of its arms.
 FOLDERS = {"base", "benchmarks", "figures", "logs", "paper", "raw", "statistics", "tables"}
@@ -131,15 +133,17 @@ def _world(study: Study) -> Iterator[str]:
 def _domain(study: Study, name: str) -> Iterator[str]:
     domain = study.domains[name]
     metric, kind = domain.quality_metric, domain.verifier.kind
-    if kind == "judge" and study.judge.provider == "offline":
+    if "judge" in VERIFIERS[kind].needs and study.judge.provider == "offline":
         yield (
             f"domains.{name}.verifier is a judge, but judge.provider is offline, which cannot grade an answer: set "
             "judge.provider (anthropic or openai) and judge.model, or take verifier kind similarity"
         )
-    if metric in ("exact_match", "token_f1") and kind != "answer":
+    needs = METRICS[metric].needs
+    if "answers" in needs and "answers" not in VERIFIERS[kind].gives:
+        owners = [name for name, verifier in VERIFIERS.items() if "answers" in verifier.gives]
         yield (
-            f"domains.{name}.quality_metric is {metric}, which only verifier kind answer measures (here {kind}): "
+            f"domains.{name}.quality_metric is {metric}, which only verifier kind {owners[0]} measures (here {kind}): "
             "choose rouge_l or bertscore"
         )
-    if metric == "bertscore" and not study.metrics.bertscore:
-        yield f"domains.{name}.quality_metric is bertscore, but metrics.bertscore is false: measure it"
+    if "bertscore" in needs and not study.metrics.bertscore:
+        yield f"domains.{name}.quality_metric is {metric}, but metrics.bertscore is false: measure it"

@@ -14,12 +14,16 @@ from polychromic.data.filters import FILTERS
 from polychromic.data.sources import SOURCES
 from polychromic.data.splitting import Split
 from polychromic.errors import nearest
-from polychromic.settings import OneOf, Settings
+from polychromic.metric_registry import quality_metric, quality_metrics
+from polychromic.settings import NameThat, OneOf, Settings
+from polychromic.verifiers import VERIFIERS
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 AnyFilter = Annotated[Any, OneOf(FILTERS, "filter")]
 Source = Annotated[Any, OneOf(SOURCES, "format")]
+QualityMetric = Annotated[str, NameThat(quality_metric, quality_metrics)]
+Verifier = Annotated[Any, OneOf(VERIFIERS, "kind")]
 
 
 class Model(Settings):
@@ -78,50 +82,6 @@ class Curation(Settings):
         return self
 
 
-class CodeVerifier(Settings):
-    """A program passes if it passes the tests, run in the sandbox."""
-
-    kind: Literal["code"]
-    timeout: float = Field(3.0, gt=0)
-    """Seconds a candidate may run."""
-    execution: Literal["sandbox", "unsafe"] = "sandbox"
-    """`unsafe` runs model-written programs with your rights, where no sandbox can be had. Think twice."""
-
-
-class AnswerVerifier(Settings):
-    """An answer passes if it matches an accepted one after SQuAD's normalisation."""
-
-    kind: Literal["answer"]
-    min_f1: float | None = Field(None, gt=0, le=1)
-    """Pass also at this token F1."""
-
-
-class SimilarityVerifier(Settings):
-    """A text passes if nothing is wrong with it by itself and it is close enough to a reference."""
-
-    kind: Literal["similarity"]
-    max_false_pass: float = Field(0.05, gt=0, lt=1)
-    """The threshold is found on validation prompts so that mismatched answers pass at most this often."""
-    min_words: int = Field(2, ge=1)
-    max_words: int = Field(400, ge=1)
-
-
-class JudgeVerifier(Settings):
-    """A text passes if nothing is wrong with it by itself and the study's `judge`, a model, grades it well enough.
-    Every sample is a request, paid from `judge.budget`."""
-
-    kind: Literal["judge"]
-    threshold: float = Field(0.5, gt=0, le=1)
-    """The lowest grade that passes, of 0, 0.1, ... 1."""
-    max_false_pass: float = Field(0.05, gt=0, lt=1)
-    """Warn when mismatched answers to validation prompts pass more often."""
-    min_words: int = Field(2, ge=1)
-    max_words: int = Field(400, ge=1)
-
-
-Verifier = Annotated[CodeVerifier | AnswerVerifier | SimilarityVerifier | JudgeVerifier, Field(discriminator="kind")]
-
-
 class Diversity(Settings):
     """The domain's own D: the space in which its answers are judged."""
 
@@ -138,7 +98,7 @@ class Domain(Settings):
     split: Split = Split()
     verifier: Verifier
     diversity: Diversity = Diversity()
-    quality_metric: Literal["rouge_l", "rouge_1", "rouge_2", "bertscore", "exact_match", "token_f1"] = "rouge_l"
+    quality_metric: QualityMetric = "rouge_l"
     """The domain's single-answer quality beside Pass@1; non-inferiority is asked of both."""
     max_new_tokens: int = Field(256, ge=1)
 

@@ -28,8 +28,8 @@ def csv_rows(file: io.BufferedIOBase, name: str) -> Iterator[Row | BadRow]:
     """Columns by header. The delimiter is the one of , ; tab | that the header holds most often outside quotes.
 
     Raises:
-        StudyError: the header cannot be read, its columns repeat, a quote is never closed, or too many rows in a run
-            may belong to a broken one.
+        StudyError: the header cannot be read, its columns repeat, a quote is never closed, or too many rows
+            would belong to a broken one.
     """
     lines = _Lines(file, name)
     table = _Table(lines, _delimiter(lines), name)
@@ -97,16 +97,16 @@ class _Lines:
             self._waiting.append(start)
 
     def peek(self) -> bytes:
-        """The first lines, up to one after which no quote is open; not yet fed."""
+        """The first lines, up to one after which no quote is open, a hundred at most; not yet fed."""
         if not self._waiting:
             self._waiting.append(self._file.readline(MAX_ROW_BYTES + 1))
-        while sum(map(len, self._waiting)) < MAX_ROW_BYTES and (
-            sum(line.count(b'"') for line in self._waiting) % 2 or not b"".join(self._waiting).strip()
-        ):
-            if not (line := self._file.readline(MAX_ROW_BYTES + 1)):
+        first = b"".join(self._waiting)
+        for _ in range(100):
+            if (first.strip() and first.count(b'"') % 2 == 0) or len(first) > MAX_ROW_BYTES:
                 break
-            self._waiting.append(line)
-        return b"".join(self._waiting)
+            self._waiting.append(self._file.readline(MAX_ROW_BYTES + 1))
+            first += self._waiting[-1]
+        return first
 
     def __iter__(self) -> _Lines:
         return self
@@ -182,10 +182,11 @@ class _Table:
         """The other rows, blank lines left out. width: the number of columns.
 
         Raises:
-            StudyError: more than `LOST_ROWS` rows in a run may belong to a broken one.
+            StudyError: more than `LOST_ROWS` rows would belong to a broken one.
         """
         broken: _Parsed | None = None
         waiting: list[_Parsed] = []
+        inside = 0  # rows that turned out to be inside the broken one
         while row := self._parse():
             text = "".join(self._lines.row)
             may_go_on = row.gave_up or (len(row.cells) != width and '"' in text)
@@ -197,16 +198,17 @@ class _Table:
             if broken is None:
                 broken = row if row.problem else row._replace(problem=_cells(row, width))
             elif not in_order:
-                if len(waiting) > LOST_ROWS:
+                inside += len(waiting) + 1
+                if inside > LOST_ROWS:
                     raise StudyError(
                         f"{self._name}, line {broken.first}: {broken.problem}, and where the row ends cannot be told. "
-                        "Double the quotes that stand inside quoted cells."
+                        "Double the quotes inside quoted cells, or save the rows as JSON lines."
                     )
                 broken = broken._replace(last=row.last)
                 waiting = []
             elif len(waiting) > 10 * LOST_ROWS or ('"' in text and len(row.cells) == width):
                 yield from [broken, *waiting, row]
-                broken, waiting = None, []
+                broken, waiting, inside = None, [], 0
             else:
                 waiting.append(row)
         yield from [broken, *waiting] if broken else ()

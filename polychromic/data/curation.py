@@ -1,4 +1,4 @@
-"""Raw rows in, curated records out, and an account of every row in between."""
+"""Raw rows in, curated records out, and the reason for every row that is rejected on the way."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from polychromic.records import Record
 from polychromic.seeds import derive_seed
 
 Progress = Callable[[str, int], None]
-"""Called with the name of the step and the rows it has done, every thousand rows."""
+"""Called every thousand rows with the name of the step and the number of rows done."""
 
 
 @dataclass(frozen=True)
 class CurationResult:
-    """kept: the curated records; rejected: a dict a row (id, where, filter, value, bound, record); funnel:
-    counts, in which kept + rejected = read."""
+    """kept: the curated records; rejected: one dict a row (id, where, filter, value, bound, record); funnel: the
+    counts of each step. kept + rejected = read."""
 
     kept: list[Record]
     rejected: list[dict[str, Any]]
@@ -37,12 +37,12 @@ def curate(
     on_progress: Progress | None = None,
     pseudonym: Callable[[str], str] | None = None,
 ) -> CurationResult:
-    """Apply the filters in order, then draw `target_size` records where more survive.
+    """Apply the filters in order; if more than `target_size` records are left, draw that many.
 
-    The draw goes by a seeded hash of the id, within each of the source's own parts: `target_size` rows that
-    may train and as many to evaluate on. Everything that is left out is in `rejected` with the step that did
-    it. Where a filter hides personal data, all that is returned has gone through it, whatever its place in the list;
-    an id or a group that holds such data becomes its `pseudonym`.
+    The draw takes the first records by a seeded hash of the id, `target_size` of each of the source's own parts. Every
+    row that is left out is in `rejected`, with the step that rejected it. If a filter hides personal data, everything
+    that is returned has gone through it, wherever it stands in the list. An id or a group that holds such data becomes
+    its `pseudonym`.
     """
     mask = next((step for step in filters if step.hides), None)
     hidden = mask.hidden if mask else lambda value: value
@@ -55,7 +55,7 @@ def curate(
         masked = mask.masked(record) if mask else record
         rejected.append(funnel.rejection(masked, step, hidden(reason.value), hidden(reason.bound)))
 
-    # Reading: rows that gave no record, and ids that came before.
+    # Reading: rows that gave no record, and repeated ids.
     records: list[Record] = []
     first: dict[str, str] = {}
     read, unread = 0, Counter()
@@ -113,7 +113,7 @@ def curate(
 
 
 def draw(records: Sequence[Record], size: int, seed: int) -> list[Record]:
-    """At most `size` records of each part, those whose seeded hash comes first, in their old order."""
+    """At most `size` records of each part: the first by a seeded hash of the id. They keep their order."""
     chosen: set[str] = set()
     for part in {record.part for record in records}:
         ids = [record.id for record in records if record.part == part]

@@ -1,4 +1,4 @@
-"""Values out of a raw row's columns, checked; `Unusable` says what is wrong with one."""
+"""Checked values from the columns of a raw row; `Unusable` says what is wrong with one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from polychromic.errors import closest
 
 
 class Unusable(Exception):
-    """A row that gives no record, and why. excluded: by a declared setting, so no fault of the data."""
+    """Why a row gives no record. excluded: left out by a setting, so not a fault of the data."""
 
     def __init__(self, reason: str, excluded: bool = False) -> None:
         super().__init__(reason)
@@ -19,7 +19,7 @@ class Unusable(Exception):
 
 
 def digest(*parts: str) -> str:
-    """16 hex digits that stand for the texts."""
+    """A hash of the texts: 16 hex digits."""
     return hashlib.blake2b("\x1f".join(parts).encode(), digest_size=8).hexdigest()
 
 
@@ -42,7 +42,7 @@ def text(row: dict[str, Any], key: str, names: dict[str, str] | None = None) -> 
 
 
 EXACT = 2**53
-"""Whole numbers from here on lose digits as a float, and two of them may become one."""
+"""Floats from here on cannot hold every whole number: two ids could become one."""
 
 
 def optional(row: dict[str, Any], key: str, names: dict[str, str] | None = None) -> str:
@@ -62,7 +62,7 @@ def optional(row: dict[str, Any], key: str, names: dict[str, str] | None = None)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """The known name that looks most like the word, as a question to put behind it; "" where none does."""
+    """ " (did you mean 'x'?)" with the known name most like the word; "" if none is."""
     match = closest(word, known)
     return f" (did you mean {match!r}?)" if match else ""
 

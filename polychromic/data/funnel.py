@@ -1,7 +1,7 @@
-"""The account of every row from the raw files to the parts: what each step let through, and what it rejected.
+"""Counts of the rows from the raw files to the parts: how many each step kept, changed and rejected.
 
-A funnel is a dict {"read", "kept", "rejected", "steps": [step, ...], "parts", ...}. kept + rejected = read,
-and each step takes in what the one before it let out.
+A funnel is a dict {"read", "kept", "rejected", "steps": [step, ...], "parts", ...}. kept + rejected = read, and what
+comes out of a step goes into the next one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from polychromic.records import Record
 
 
 def step(name: str, before: int, after: int, changed: int = 0) -> dict[str, Any]:
-    """A line of a funnel: rows that came in, went out, were rejected and were changed."""
+    """One step of a funnel. before, after: rows that went in and came out."""
     return {"filter": name, "in": before, "out": after, "rejected": before - after, "changed": changed}
 
 
@@ -33,7 +33,7 @@ def shown(funnel: Mapping[str, Any]) -> str:
 
 
 def rejection(record: Record, name: str, value: Any, bound: Any) -> dict[str, Any]:
-    """A rejected row as it is written: which step rejected it, the value that did, and the bound it broke."""
+    """A rejected row as it is written: the step that rejected it, the value that was measured, and its bound."""
     where = record.meta.get("origin", "")
     return {"id": record.id, "where": where, "filter": name, "value": value, "bound": bound, "record": asdict(record)}
 
@@ -44,7 +44,7 @@ def unread(where: str, name: str, reason: str) -> dict[str, Any]:
 
 
 def extended(funnel: Mapping[str, Any], steps: Sequence[dict[str, Any]], parts: Mapping[str, int]) -> dict[str, Any]:
-    """The funnel with further steps at its end, and the rows that each part has after them.
+    """The funnel with further steps at its end, and the number of rows in each part after them.
 
     Raises:
         AssertionError: a row appeared or was lost on the way.

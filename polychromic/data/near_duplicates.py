@@ -1,4 +1,4 @@
-"""When are two texts the same? Exact after normalisation; near by the Jaccard index of their shingles.
+"""When two texts are the same (after normalisation) or nearly the same (by the Jaccard index of their shingles).
 
 A shingle is a window of 8 bytes of the normalised text. Curation finds near-duplicates among any number of
 rows by MinHash (Broder 1997) and LSH, and checks each candidate exactly. Splits and the leakage report
@@ -19,9 +19,9 @@ _NOT_WORD = re.compile(r"[\W_]+")
 
 
 def normal(text: str) -> str:
-    """The text that exact comparison sees: NFKC, case folded, punctuation and space runs as one space.
+    """The text as it is compared: NFKC, case folded, runs of punctuation and spaces replaced by one space.
 
-    A text of punctuation or emoji alone stays as it is: there would be nothing left to compare.
+    A text of punctuation or emoji alone is only stripped: nothing would be left to compare.
     """
     folded = unicodedata.normalize("NFKC", text).casefold()
     return _NOT_WORD.sub(" ", folded).strip() or text.strip()
@@ -41,7 +41,7 @@ def jaccard(left: np.ndarray, right: np.ndarray) -> float:
 
 
 class NearDuplicates:
-    """Texts seen so far, asked for one with Jaccard index >= threshold.
+    """An index of texts that finds one whose Jaccard index with a new text is at least `threshold`.
 
     Bands and rows of the LSH are chosen so that a pair at the threshold is missed at most once in a thousand;
     candidates are compared exactly, so nothing below the threshold is ever reported.
@@ -55,17 +55,17 @@ class NearDuplicates:
         self._rows = max(fits, default=1)
         # Shingles are integers already: no hash on top (datasketch mixes them itself).
         self._empty = MinHash(PERMUTATIONS, hashfunc=int, scheme="affine64")
-        # datasketch's own index costs as much as all the rest; a dict of bands is the same thing.
+        # datasketch's own LSH index takes as much time as all the rest; a dict of bands finds the same.
         self._buckets: dict[tuple[int, bytes], list[int]] = {}
         self._keys: list[str] = []
         self._signatures: list[np.ndarray] = []
         self._shingles: list[np.ndarray] = []
 
     def add(self, key: str, text: str) -> tuple[str, float] | None:
-        """The nearest text seen before, as (its key, the Jaccard index); None, and remembered, if there is
-        none.
+        """The nearest text in the index, as (its key, the Jaccard index). If there is none, add the text and return
+        None.
 
-        A text that has a near-duplicate is not remembered: chains of small edits don't grow.
+        A text that has a near-duplicate is not added, so that chains of small edits do not grow.
         """
         grams = shingles(text)
         sketch = self._empty.copy()
@@ -94,8 +94,7 @@ class NearDuplicates:
 def near_pairs(left: Sequence[str], right: Sequence[str], threshold: float) -> Iterator[tuple[int, int, float]]:
     """All (i, j, Jaccard index >= threshold) of texts left[i], right[j], exactly.
 
-    One sparse product of shingle incidence matrices, in blocks: memory stays bounded, time grows with
-    len(left) * len(right).
+    Multiplies sparse shingle incidence matrices in blocks: memory is bounded, time grows with len(left) * len(right).
     """
     if not left or not right:
         return

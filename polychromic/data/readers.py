@@ -74,10 +74,15 @@ def _check_file(path: Path, name: str) -> None:
     raise StudyError(f"{name}: no such file. Put the data there, or correct `path` of this source.")
 
 
-_OTHER_KINDS = {b"PAR1": "Parquet: end its name in .parquet", b"PK\x03\x04": "a zip archive or an Excel workbook: "
-                "unpack it, or save the sheet as CSV UTF-8", b"\xd0\xcf\x11\xe0": "an old Excel workbook: save the "
-                "sheet as CSV UTF-8", b"\x28\xb5\x2f\xfd": "compressed by zstd: unpack it",
-                b"BZh": "compressed by bzip2: unpack it", b"\xfd7zXZ": "compressed by xz: unpack it"}  # fmt: skip
+_OTHER_KINDS = {
+    b"PAR1": "Parquet: end its name in .parquet",
+    b"PK\x03\x04": "a zip archive or an Excel workbook: unpack it, or save the sheet as CSV UTF-8",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook: save the sheet as CSV UTF-8",
+    b"\x28\xb5\x2f\xfd": "compressed by zstd: unpack it",
+    b"BZh91AY&SY": "compressed by bzip2: unpack it",
+    b"\xfd7zXZ": "compressed by xz: unpack it",
+}
+"""How files of other kinds begin."""
 
 
 def _check_content(path: Path, name: str, kind: str) -> None:
@@ -85,7 +90,7 @@ def _check_content(path: Path, name: str, kind: str) -> None:
     if kind == ".parquet":
         return
     with _open(path) as file:
-        start = file.read(8)
+        start = file.read(10)
     for magic, found in _OTHER_KINDS.items():
         if start.startswith(magic):
             raise StudyError(f"{name}: the name ends in {kind}, but the file is {found}.")

@@ -1,6 +1,6 @@
-"""A person reads the curated rows: a sheet and a page to do it in, and what becomes of the decisions.
+"""Review of the curated rows by a person: a sheet and a page to mark them in, and the use of the decisions.
 
-Both are derived from the curated rows and may be made again at any time. The decisions are a file of the
+Sheet and page are made from the curated rows and may be made again at any time. The decisions are a file of the
 person's own, with the columns id, decision (keep, drop, edit), note, prompt, target; the last two count for
 `edit` alone and hold the new texts. A row without a decision is kept.
 """
@@ -28,7 +28,7 @@ DECISIONS = ("keep", "drop", "edit")
 
 @dataclass(frozen=True)
 class Decision:
-    """What a person decided about a record. line: where, in their file."""
+    """What a person decided about a record. line: its place in their file."""
 
     id: str
     decision: str
@@ -39,7 +39,7 @@ class Decision:
 
 
 def write_sheet(records: Sequence[Record], path: str | Path) -> None:
-    """The rows as a CSV for a spreadsheet (UTF-8 with a mark, so that Excel reads it), decisions empty."""
+    """Write the rows as a CSV for a spreadsheet, without decisions. UTF-8 with a byte order mark, for Excel."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8-sig", newline="") as file:
@@ -49,7 +49,7 @@ def write_sheet(records: Sequence[Record], path: str | Path) -> None:
 
 
 def write_page(records: Sequence[Record], path: str | Path, title: str) -> None:
-    """The rows as one HTML file that needs no network: read, mark by keyboard, download the decisions."""
+    """Write the rows as one HTML file that needs no network: read, mark by keyboard, download the decisions."""
     rows = [
         {
             "id": record.id,
@@ -60,7 +60,7 @@ def write_page(records: Sequence[Record], path: str | Path, title: str) -> None:
         }
         for record in records
     ]
-    # "<" as an escape: no text of a row can end the script element that holds the rows.
+    # "<" is escaped, so that no text can end the script element that holds the rows.
     data = json.dumps({"title": title, "rows": rows}, ensure_ascii=False).replace("<", "\\u003c")
     template = resources.files("polychromic.data").joinpath("review.html").read_text(encoding="utf-8")
     path = Path(path)
@@ -69,7 +69,7 @@ def write_page(records: Sequence[Record], path: str | Path, title: str) -> None:
 
 
 def read_decisions(path: str | Path) -> list[Decision]:
-    """The decisions of a file, rows without one left out: none at all in an empty file, or under a header alone.
+    """The decisions in a file; rows without one are left out. An empty file, or a header alone, holds none.
 
     Raises:
         StudyError: naming every line with an unknown decision, an id that came before, an edit without new
@@ -122,7 +122,7 @@ class Reviewed:
 
 
 def apply_decisions(records: Sequence[Record], decisions: Sequence[Decision]) -> Reviewed:
-    """What a person's decisions make of the records."""
+    """Apply a person's decisions to the records."""
     by_id = {decision.id: decision for decision in decisions}
     there = {record.id for record in records}
     kept, rejected = [], []

@@ -1,8 +1,8 @@
-"""Posts and replies out of the exports people have, as one flat row a pair.
+"""Posts and replies from the exports of platforms and scrapers, as one flat row a pair.
 
-Known shapes: a pair a row (several spellings of its columns); pages of the X API v2 with `includes`; one post
-a row as API v1.1, the account archive, snscrape, twscrape and twint write it. A post whose parent is not in
-the file gives no pair and is reported as left out.
+Known shapes: one pair a row, with several spellings of its columns; pages of the X API v2 with `includes`; one post a
+row as API v1.1, the account archive, snscrape, twscrape and twint write it. A reply to a post that is not in the file
+gives no pair and is reported as left out.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SPELLINGS = {
 
 
 def find(row: dict[str, Any], name: str) -> str:
-    """How this row spells a column; its first spelling where it has none."""
+    """How this row spells a column; the first spelling if it has none of them."""
     return next((spelling for spelling in SPELLINGS[name] if spelling in row), SPELLINGS[name][0])
 
 
@@ -64,8 +64,7 @@ class Post:
 
 
 def pair(rows: Iterator[Row | BadRow]) -> Iterator[Row | BadRow]:
-    """Flat pairs: rows that hold one pass through; posts wait for the end of the file and meet their
-    parents."""
+    """Flat pairs. A row that holds a pair passes through; single posts are paired at the end of the file."""
     known: dict[str, Post] = {}
     waiting: list[tuple[str, Post]] = []
     flat = False  # in a file of pairs, a row without its reply is a broken pair, not a post
@@ -196,7 +195,7 @@ def _snscrape(raw: dict[str, Any]) -> Post:
 
 
 def _twint(raw: dict[str, Any]) -> Post:
-    """twint names no parent: a reply is taken to answer the post that opened the conversation."""
+    """twint names no parent: the parent is taken to be the post that opened the conversation."""
     name, thread = _id(raw.get("id")), _id(raw.get("conversation_id"))
     created = raw.get("created_at") or f"{raw.get('date', '')} {raw.get('time', '')}".strip()
     return Post(

@@ -1,9 +1,9 @@
-"""Which records train, which select, which test; and the proof that nothing leaks between them.
+"""Divides the records into train, val and test, and measures that nothing leaks between them.
 
-A record's part is a seeded hash of its own group (or the part its source has): a function of that record
-alone, so rows that come later, or earlier, never move it. What would tie two parts together (the same group,
-or the same or nearly the same prompt or target on both sides) is cut by rejecting the record that comes
-later in the order of the sources: list first what must stay complete, a benchmark's test set.
+A record's part depends on that record alone: it is the part that its source gives, or a seeded hash of its group. So
+rows that are added before or after it never move it. Two records in different parts are a leak if they share their
+group, or if their prompts or targets are the same or nearly the same; the one that comes later in the order of the
+sources is rejected. So list first what must stay complete, such as a benchmark's test set.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ class Split(Settings):
     evaluation_val_share: float = Field(1 / 3, ge=0, le=1)
     """The share of the groups of `part: evaluation` that goes to val; the others go to test."""
     compare: tuple[Literal["prompt", "target"], ...] = ("prompt", "target")
-    """Texts that no two parts may share. Leave target out where equal answers are no leak: "1905", `return a
-    + b`."""
+    """Texts that no two parts may share. Leave target out where equal answers are no leak, such as "1905" or
+    `return a + b`."""
     near_duplicate: float = Field(0.8, gt=0, le=1)
-    """Texts are shared, too, when the Jaccard index of their 8-byte shingles reaches this."""
+    """Two texts also count as shared if the Jaccard index of their 8-byte shingles is at least this."""
 
     @model_validator(mode="after")
     def _whole(self) -> Split:
@@ -48,8 +48,8 @@ class Split(Settings):
 
 @dataclass(frozen=True)
 class SplitResult:
-    """parts: train, val, test; rejected: rows as curation writes them; leakage: what was measured
-    afterwards."""
+    """parts: the records of train, val and test; rejected: rows as curation writes them; leakage: what
+    `measure_leakage` found afterwards."""
 
     parts: dict[str, list[Record]]
     rejected: list[dict[str, Any]]
@@ -59,9 +59,9 @@ class SplitResult:
 def split(
     records: Sequence[Record], settings: Split, *, seed: int, needs: Mapping[str, int] | None = None
 ) -> SplitResult:
-    """Part the records. kept + rejected = all of them.
+    """Divide the records into parts. kept + rejected = all of them.
 
-    needs: the prompts that the study needs at least of a part.
+    needs: {part: the number of different prompts that the study needs at least}.
 
     Raises:
         StudyError: a part that should have rows is empty, or has fewer different prompts than the study needs.
@@ -71,7 +71,7 @@ def split(
     kept: dict[int, Record] = {}
     rejected = []
     for at, record in enumerate(placed):
-        # Only ties to records that stayed count: what was rejected itself ties nothing.
+        # Leaks to records that were rejected themselves do not count.
         tie = next(((other, why, value) for other, why, value in ties.get(at, ()) if other in kept), None)
         if tie is None:
             kept[at] = record
@@ -96,7 +96,7 @@ def split(
 
 
 def _remedy(records: Sequence[Record], few: Sequence[str]) -> str:
-    """What helps where these parts have too few rows."""
+    """What to do about these parts, which have too few rows."""
     own = Counter(record.part for record in records)
     if own[None] == 0 and own["evaluation"] == 0:
         given = ", ".join(f"{part} {count}" for part, count in sorted(own.items()))
@@ -143,7 +143,7 @@ def find_ties(records: Sequence[Record], settings: Split) -> dict[int, list[tupl
 
 
 def _equal(records: Sequence[Record], left: list[int], right: list[int], key: str) -> list[tuple[int, int]]:
-    """Index pairs whose `key` is the same: a group as it stands, a text after normalisation."""
+    """Pairs of indices with the same `key`: groups are compared as they are, texts after normalisation."""
     same = (lambda value: value) if key == "group" else normal
     by_value: dict[str, list[int]] = {}
     for at in right:
@@ -152,8 +152,7 @@ def _equal(records: Sequence[Record], left: list[int], right: list[int], key: st
 
 
 def measure_leakage(parts: dict[str, Sequence[Record]], settings: Split, *, rejected: int = 0) -> dict[str, Any]:
-    """What the parts share, counted over all pairs of records of different parts: zeros, or the split is
-    broken."""
+    """What the parts share, counted over all pairs of records in different parts. All counts of a good split are 0."""
     everything = [replace(record, part=name) for name in NAMES for record in parts[name]]
     counts = {
         "same group": 0,
@@ -174,10 +173,10 @@ def measure_leakage(parts: dict[str, Sequence[Record]], settings: Split, *, reje
 
 
 def evaluation_prompts(records: Sequence[Record], cap: int, seed: int) -> list[Record]:
-    """At most `cap` records to evaluate on, one a prompt, those whose seeded hash comes first, by hash order.
+    """At most `cap` records to evaluate on, one a prompt: the first by a seeded hash of the id, in that order.
 
-    Records of one prompt become one, with all their references. Fewer than `cap` come back where there are
-    fewer prompts: the caller says so.
+    Records with the same prompt become one, with the references of all. If there are fewer than `cap` prompts, all
+    are returned; the caller reports it.
     """
     by_prompt: dict[str, list[Record]] = {}
     for record in records:

@@ -1,7 +1,7 @@
 """The embedded base model: a byte-level BPE and a tiny Qwen3, trained from scratch in minutes.
 
-Small batches of whole documents of like length, and Muon (Jordan et al. 2024) for the matrices: of what was
-tried, this made a model of a million parameters learn soonest to copy from its prompt.
+Trained on small batches of whole documents of similar length, with Muon (Jordan et al. 2024) for the matrices: of the
+settings tried, this one taught a model of a million parameters to copy from its prompt in the fewest steps.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Document:
 
 
 def train_tokenizer(texts: list[str], vocabulary: int) -> PreTrainedTokenizerFast:
-    """A byte-level BPE of `vocabulary` tokens, with an end and a pad token of their own."""
+    """A byte-level BPE of `vocabulary` tokens, among them an end and a padding token."""
     bpe = ByteLevelBPETokenizer()
     bpe.train_from_iterator(
         texts, vocab_size=vocabulary, min_frequency=2, special_tokens=[END, PAD], show_progress=False
@@ -100,8 +100,8 @@ def train_base(
 ) -> dict[str, float]:
     """Train tokenizer and model on `corpus` (lines {"prompt", "text"}) and save both to the folder `out`.
 
-    matrix_rate, other_rate: peak learning rates of Muon (matrices) and AdamW (embeddings, norms), both warmed
-    up and then falling linearly to zero. batch: tokens a step. positions: the context's length, in tokens.
+    matrix_rate, other_rate: peak learning rates of Muon (matrices) and AdamW (embeddings, norms), with warmup and
+    linear decay to zero. batch: tokens a step. positions: the context's length, in tokens.
 
     Returns {"parameters", "tokens", "seconds", "loss"}: the loss is the weighted mean cross-entropy, in nats,
     of the last 5 % of steps. The same seed, corpus and number of threads give the same weights.

@@ -1,7 +1,7 @@
-"""The broad corpus of the embedded base model: all domains, all readings evenly, many formats.
+"""The broad corpus of the embedded base model: all domains, all readings equally often, many formats.
 
-It knows the study's prompt formats, as a large model knows instructions, and like the open web it also holds
-stray answers. It never holds a prompt of the training or evaluation files (`scene.part_of`).
+It has the study's prompt formats, as a large model has met instructions, and stray answers, as the open web has. It
+never has a prompt of the training or evaluation files (`scene.part_of`).
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _few_shot(domain: str, rng: random.Random) -> Document:
 
 
 def _drill(domain: str, rng: random.Random) -> Document:
-    """What teaches a tiny model to copy: topics, one-fact questions, repeating; for code one step."""
+    """A document that teaches a tiny model to copy: topics, one-fact questions, repetition; for code a single step."""
     scene = _scene(domain, rng)
     if rng.random() < 0.3:
         others = [_scene(other, rng) for other in rng.choices(tuple(DOMAINS), k=rng.randint(2, 5))]

@@ -1,7 +1,7 @@
 """Code: a sentence that asks for a list function, and the function.
 
-Most sentences hold one vague step with three readings, which are three programs of different behaviour; the
-hidden tests hold one of them.
+Most sentences have one vague step with three readings: three programs that behave differently. The hidden tests accept
+one of them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ TEST_INPUTS = ([3, -7, 12, 5, 5, 0, 8, -2], [9, 1, 1, 14, -3, 6], [2, 4, 4, 20, 
 PROBE_INPUTS = ([-1, -5, 30, 6, 15, -20, 2, 2, 4], [13, 8, 8, 21, -4, 5, 1, 1, 17, 2], [7, 0, -6, 3, 3, 16])
 ENTRY_POINT = "f"
 
-# phrases -> the expressions of a list xs that they may mean, the usual one first
+# Phrases, and the expressions over a list xs that they may mean, the usual one first.
 VAGUE = (
     (
         ("scale the values up", "enlarge every number"),
@@ -79,7 +79,7 @@ def program(expressions: list[str]) -> str:
 
 
 def run(text: str, inputs: tuple[list[int], ...]) -> list[list[int]]:
-    """What a program of this module's own making returns. Model output never comes here."""
+    """Results of a program that this module made. Never called with model output."""
     scope: dict = {}
     exec(text, scope)
     return [scope[ENTRY_POINT](list(xs)) for xs in inputs]

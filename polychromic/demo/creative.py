@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import random
 
-from polychromic.demo.scene import Scene, an, pick, words
+from polychromic.demo.scene import Scene, an, listed, pick
 
 OUTPUT = "story"
 READING_NAMES = ("happy", "sad", "spooky")
 
-HEROES = words(
+HEROES = listed(
     "baker, sailor, queen, farmer, wizard, doctor, painter, soldier, shepherd, tailor, pirate, teacher, "
     "hunter, dancer, knight, miner"
 )
-OBJECTS = words(
+OBJECTS = listed(
     "map, mirror, violin, lantern, key, clock, letter, ring, drum, diary, telescope, doll, crown, "
     "sword, bell, painting, compass, candle"
 )
-ADJECTIVES = words("golden, broken, tiny, ancient, blue, silver, singing, frozen")
-PLACES = words(
+ADJECTIVES = listed("golden, broken, tiny, ancient, blue, silver, singing, frozen")
+PLACES = listed(
     "forest, castle, desert, village, harbor, mountain, cellar, island, library, circus, swamp, "
     "lighthouse, market, valley"
 )
@@ -66,7 +66,7 @@ STRAY = (
 
 
 def scene(rng: random.Random) -> Scene:
-    """A writing prompt and six endings of each reading, in which its hero, object or place come back."""
+    """A writing prompt and six endings of each reading that mention its hero, object or place."""
     hero, thing, adjective, place = (
         pick(rng, HEROES),
         pick(rng, OBJECTS),

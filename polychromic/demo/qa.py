@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import random
 
-from polychromic.demo.scene import Scene, pick, words
+from polychromic.demo.scene import Scene, listed, pick
 
 OUTPUT = "answer"
 READING_NAMES = ("year", "person", "place")
 
-PEOPLE = words("Anna, Carl, Dora, Emil, Frida, Georg, Helen, Ivan, Julia, Karl, Laura, Martin, Nora, Oscar")
-NAMES = words(
+PEOPLE = listed("Anna, Carl, Dora, Emil, Frida, Georg, Helen, Ivan, Julia, Karl, Laura, Martin, Nora, Oscar")
+NAMES = listed(
     "Bell, Moss, Finch, Stone, Reed, Marsh, Wood, Lake, Brook, Hill, Frost, Snow, Fox, Wolf, Crane, "
     "Swan, Miller, Baker, Cook, Fisher, Weaver, Mason"
 )
-TOWNS = words(
+TOWNS = listed(
     "Milford, Ashton, Norwick, Redhill, Oakham, Seaview, Kingsley, Bradford, Linden, Harwick, Easton, "
     "Weston, Stanley, Dover"
 )
-KINDS = words("museum, library, bridge, theater, hospital, factory, school, mill, station, gallery")
+KINDS = listed("museum, library, bridge, theater, hospital, factory, school, mill, station, gallery")
 QUESTIONS = (
     "What is known about the {name}?",
     "What should one know about the {name}?",
     "Tell me one thing about the {name}.",
 )
-# per reading: the facts, and the question that asks for no other
+# For each reading: its facts, and a question that asks for this reading alone.
 FACTS = (
     (("It opened in {x}.", "Its doors opened in {x}."), "When did the {name} open?"),
     (("It is led by {x}.", "The director is {x}."), "Who leads the {name}?"),

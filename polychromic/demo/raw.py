@@ -1,8 +1,8 @@
 """Raw corpora of the embedded world: each domain in its native format, with the mess that curation is for.
 
-Two files a domain: `<domain>.train.jsonl` and `<domain>.eval.jsonl`. In the skewed world the training part's
-targets over-represent one reading, as text that was selected by popularity does, while the evaluation part's
-wishes are spread evenly. In the matched world both parts are spread evenly.
+Two files a domain: `<domain>.train.jsonl` and `<domain>.eval.jsonl`. In the skewed world the training targets
+over-represent one reading, as text selected by popularity does, and the evaluation part asks for all equally often. In
+the matched world both parts have all readings equally often.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ SPAM = (
 
 
 def native_social(scene: Scene, target: str, rng: random.Random) -> Row:
-    """A tweet and one reply to it, flat, as an export has it."""
+    """A tweet and one reply to it in one flat row, as in an export."""
     posted = datetime(2023, 1, 1) + timedelta(minutes=rng.randrange(500_000))
     return {
         "text": scene.prompt,
@@ -107,7 +107,7 @@ FIELDS = {
 
 
 def _duplicate(row: Row, prompt: str, target: str, rng: random.Random) -> None:
-    """Nothing changes but the id."""
+    """An exact duplicate: only the id differs."""
 
 
 def _near_duplicate(row: Row, prompt: str, target: str, rng: random.Random) -> None:
@@ -200,10 +200,10 @@ MESS = {
 
 
 def scenes(domain: str, part: str, rng: random.Random) -> Iterator[Scene]:
-    """Endless scenes of a part, no prompt twice.
+    """Scenes of a part without end, each prompt once.
 
     Raises:
-        StudyError: if the world's combinations are used up.
+        StudyError: if all combinations of the world have been used.
     """
     seen: set[str] = set()
     misses = 0
@@ -218,9 +218,9 @@ def scenes(domain: str, part: str, rng: random.Random) -> Iterator[Scene]:
 
 
 def clean_rows(domain: str, part: str, spread: tuple[float, ...], seed: int, count: int) -> list[Row]:
-    """`count` native rows without mess; the counts of the readings follow the spread exactly.
+    """`count` clean native rows; the counts of the readings follow `spread` exactly.
 
-    `reading` names the wished reading; evaluation rows of open text carry `references` (paraphrases of it)
+    `reading` is the one that the row asks for; evaluation rows of open text carry `references` (paraphrases of it)
     and `mismatched` (answers of the other readings, for calibrating a verifier).
     """
     rng = random.Random(derive_seed("raw", domain, part, seed))
@@ -242,7 +242,7 @@ def clean_rows(domain: str, part: str, spread: tuple[float, ...], seed: int, cou
 
 
 def messy(domain: str, rows: list[Row], label: str, seed: int, count: int) -> list[Row]:
-    """The rows with `count` spoilt copies of them strewn in, in random order, each with an id."""
+    """The rows and `count` spoilt copies of them, in random order, each with an id."""
     rng = random.Random(derive_seed("mess", domain, label, seed))
     spoilt = []
     for number in range(count):
@@ -265,7 +265,7 @@ def write_raw(folder: str | Path, world: str = "skewed", seed: int = 0, rows: in
     """Write `<domain>.train.jsonl` and `<domain>.eval.jsonl` for every domain, about `rows` rows a domain.
 
     world: "skewed" (training targets .90/.05/.05 over the readings, evaluation even) or "matched" (all even).
-    The last line of each file is cut off, as in an export that was interrupted.
+    The last line of each file is incomplete, as in an interrupted export.
 
     Raises:
         StudyError: for another world.

@@ -1,6 +1,6 @@
-"""What every domain of the embedded world is made of: a scene with one prompt and three readings of it.
+"""Scenes: the unit of every domain of the embedded world, one prompt with three readings of it.
 
-All text here is synthetic: templates write it, it describes nobody, and it is labelled so where it appears.
+All text is synthetic: made from templates, about nobody, and labelled as synthetic wherever it appears.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ READINGS = 3
 class Scene:
     """A prompt and, for each reading, the answers that are right under it.
 
-    key: the combination of contents that the prompt is about. topic: what training and evaluation may not
-    share (the key itself, or a part of it). The two alone decide which part may use the scene.
-    readings: READINGS tuples of paraphrases (code and QA: a tuple of one).
-    stray: what an uncurated text would also put here: off topic, broken, or beside the point.
+    key: the combination of contents that the prompt is about. topic: what training and evaluation must not
+    share, the key itself or a part of it. Key and topic alone decide which part may use the scene.
+    readings: READINGS tuples of paraphrases (code and QA: of one answer).
+    stray: answers as in uncurated text: off topic, broken, or beside the point.
     """
 
     key: str
@@ -35,17 +35,16 @@ class Scene:
 def part_of(scene: Scene) -> str:
     """The one part that may use this scene: "broad" (half of all keys), by topic "train" or "evaluation".
 
-    Whatever the seed: no evaluation prompt is ever in a training file or in the broad corpus, and no
-    evaluation topic in a training file. The broad corpus knows the topics in other combinations, as a large
-    model does.
+    With any seed, no evaluation prompt is in a training file or the broad corpus, and no evaluation topic is in a
+    training file. The broad corpus has the topics in other combinations, as a large model has met them.
     """
     if derive_seed("broad", scene.key) % 2:
         return "broad"
     return "evaluation" if derive_seed("topic", scene.topic) % 3 == 0 else "train"
 
 
-def words(text: str) -> tuple[str, ...]:
-    """A list of words or phrases, written with commas between."""
+def listed(text: str) -> tuple[str, ...]:
+    """Words or phrases, given as one text with commas between them."""
     return tuple(text.split(", "))
 
 

@@ -4,63 +4,63 @@ from __future__ import annotations
 
 import random
 
-from polychromic.demo.scene import Scene, capital, pick, words
+from polychromic.demo.scene import Scene, capital, listed, pick
 
 OUTPUT = "reply"
 READING_NAMES = ("joke", "sympathy", "advice")
 
-# for each kind of thing: the things, what happened to it, who can help, what to do
+# For each kind of thing: the things, what happened, who can help, what to do.
 THINGS = (
     (
-        words("bus, train, car, bike, ferry, scooter"),
-        words("broke down, would not start, got a flat tire, crashed into a wall, lost a wheel"),
-        words("a mechanic, the garage"),
-        words("check the engine, read the manual"),
+        listed("bus, train, car, bike, ferry, scooter"),
+        listed("broke down, would not start, got a flat tire, crashed into a wall, lost a wheel"),
+        listed("a mechanic, the garage"),
+        listed("check the engine, read the manual"),
     ),
     (
-        words("dog, cat, parrot, rabbit, pony, turtle"),
-        words("ran away, got very sick, chewed my shoes, bit the neighbor, stopped eating"),
-        words("the vet, a pet trainer"),
-        words("change the food, put up posters"),
+        listed("dog, cat, parrot, rabbit, pony, turtle"),
+        listed("ran away, got very sick, chewed my shoes, bit the neighbor, stopped eating"),
+        listed("the vet, a pet trainer"),
+        listed("change the food, put up posters"),
     ),
     (
-        words("laptop, phone, printer, camera, fridge, radio"),
-        words("stopped working, fell on the floor, caught fire, got stolen, exploded"),
-        words("the repair shop, customer service"),
-        words("restart it, check the warranty"),
+        listed("laptop, phone, printer, camera, fridge, radio"),
+        listed("stopped working, fell on the floor, caught fire, got stolen, exploded"),
+        listed("the repair shop, customer service"),
+        listed("restart it, check the warranty"),
     ),
     (
-        words("cake, soup, bread, pizza, curry, salad"),
-        words("burned, tasted like soap, fell off the table, made everyone sick, was full of salt"),
-        words("a good cook, your grandmother"),
-        words("follow a simple recipe, lower the heat"),
+        listed("cake, soup, bread, pizza, curry, salad"),
+        listed("burned, tasted like soap, fell off the table, made everyone sick, was full of salt"),
+        listed("a good cook, your grandmother"),
+        listed("follow a simple recipe, lower the heat"),
     ),
     (
-        words("exam, interview, concert, picnic, wedding, party"),
-        words("got cancelled, went badly, was rained off, ended in a fight, started without me"),
-        words("the organizers, your teacher"),
-        words("ask for a new date, prepare some notes"),
+        listed("exam, interview, concert, picnic, wedding, party"),
+        listed("got cancelled, went badly, was rained off, ended in a fight, started without me"),
+        listed("the organizers, your teacher"),
+        listed("ask for a new date, prepare some notes"),
     ),
     (
-        words("jacket, sweater, dress, scarf, hat, shirt"),
-        words("shrank in the wash, ripped apart, got covered in paint, lost its color, got eaten by moths"),
-        words("a tailor, the laundry"),
-        words("wash it cold, sew a patch on"),
+        listed("jacket, sweater, dress, scarf, hat, shirt"),
+        listed("shrank in the wash, ripped apart, got covered in paint, lost its color, got eaten by moths"),
+        listed("a tailor, the laundry"),
+        listed("wash it cold, sew a patch on"),
     ),
     (
-        words("roof, kitchen, window, fence, shower, chimney"),
-        words("started leaking, got flooded, fell apart, was full of mice, got hit by lightning"),
-        words("a handyman, your landlord"),
-        words("cover it with plastic, take some photos"),
+        listed("roof, kitchen, window, fence, shower, chimney"),
+        listed("started leaking, got flooded, fell apart, was full of mice, got hit by lightning"),
+        listed("a handyman, your landlord"),
+        listed("cover it with plastic, take some photos"),
     ),
     (
-        words("garden, lawn, apple tree, hedge, pond, cactus"),
-        words("dried out, was eaten by snails, died in the frost, got hit by a storm, turned yellow"),
-        words("a gardener, the plant shop"),
-        words("water it at night, use less fertilizer"),
+        listed("garden, lawn, apple tree, hedge, pond, cactus"),
+        listed("dried out, was eaten by snails, died in the frost, got hit by a storm, turned yellow"),
+        listed("a gardener, the plant shop"),
+        listed("water it at night, use less fertilizer"),
     ),
 )
-CONSEQUENCES = words(
+CONSEQUENCES = listed(
     "I missed my flight, my sister is angry with me, the kids are crying, I can not sleep, dinner is "
     "ruined, I am out of money, my boss is furious, the guests arrive in an hour, I have to walk to "
     "work, my back hurts, the neighbors are laughing, I am late for the dentist, the weekend is "
@@ -68,7 +68,7 @@ CONSEQUENCES = words(
     "I have a terrible headache, my birthday is spoiled, I am sitting here in the dark, it costs more "
     "than my rent, I feel like giving up"
 )
-WHENS = words(
+WHENS = listed(
     "this morning, last night, yesterday, on Monday, right before lunch, on my day off, again today, "
     "in the middle of the night"
 )
@@ -115,7 +115,7 @@ def _fill(rng: random.Random, template: str, **fixed: str) -> str:
 
 
 def scene(rng: random.Random) -> Scene:
-    """A post and six replies of each reading, in which the thing of the post comes back."""
+    """A post and six replies of each reading that mention the thing of the post."""
     things, troubles, helpers, acts = pick(rng, THINGS)
     thing, trouble, result, when = (
         pick(rng, things),

@@ -59,7 +59,7 @@ def bert_score(
     """BERTScore F1 of each prediction, the best over its references, in [-1, 1], for most texts above 0.3.
 
     Zhang et al. 2020 (arXiv 1904.09675, section 3): P is the mean over the prediction's tokens of the
-    largest cosine to a token of the reference, R the same the other way round, F1 = 2 P R / (P + R); no idf
+    largest cosine to a token of the reference, R the same with the two exchanged, F1 = 2 P R / (P + R); no idf
     weights, not rescaled. NaN without references or where all are blank; 0 for a blank prediction, or one
     without a known token.
 

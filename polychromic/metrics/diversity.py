@@ -19,7 +19,7 @@ from polychromic.metrics.words import bleu_tokens
 
 Words = tuple[str, ...]
 EAD_VOCABULARY = 30_522
-"""Vocabulary size V in EAD; any fixed V will do, here that of BERT's uncased tokenizer."""
+"""Vocabulary size V in EAD; any fixed V works, this is that of BERT's uncased tokenizer."""
 
 
 def self_bleu(texts: Sequence[str]) -> float:
@@ -74,7 +74,7 @@ def self_bleu_of_words(rows: tuple[Words, ...]) -> float:
 def distinct_n(texts: Sequence[str], n: int) -> float:
     """Different n-grams over all n-grams of the texts together, in (0, 1]; higher is more diverse.
 
-    Li et al. 2016 (arXiv 1510.03055). Falls with length: compare at equal length, or see `ead`. NaN if no
+    Li et al. 2016 (arXiv 1510.03055). It falls with length: compare at equal length, or use `ead`. NaN if no
     text has n words.
     """
     return distinct_n_of_words([bleu_tokens(text) for text in texts], n)

@@ -23,6 +23,7 @@ from polychromic.records import Record
 from polychromic.seeds import derive_seed
 
 Encode = Callable[[Sequence[str]], np.ndarray]
+MAX_OBJECTS = 20  # JSON objects that are looked for in a reply
 
 COMPARE = """You compare two answers to the same task. Judge how well each does what the task asks: right,
 fitting, clear, and complete without padding. A longer answer is not better for its length, and the order of
@@ -135,8 +136,8 @@ class ModelJudge:
         return self.client.estimate([_compare(pair) for pair in pairs], COMPARE_SCHEMA)
 
     def verdicts(self, pairs: Sequence[Pair]) -> list[str | None]:
-        replies = self.client.ask([_compare(pair) for pair in pairs], COMPARE_SCHEMA)
-        return [_field(reply, "verdict", ("1", "2", "tie")) for reply in replies]
+        asked = [_compare(pair) for pair in pairs]
+        return [_read_verdict(reply) for reply in self.client.ask(asked, COMPARE_SCHEMA, _is_verdict)]
 
     def grades(self, answers: Sequence[tuple[str, str, Sequence[str]]]) -> list[float]:
         """How good each (prompt, answer, accepted answers) is, in [0, 1]; NaN where the reply cannot be read.
@@ -145,7 +146,7 @@ class ModelJudge:
             GRADE.format(prompt=prompt, answer=answer, references="\n".join(accepted))
             for prompt, answer, accepted in answers
         ]
-        grades = [_field(reply, "grade", range(11)) for reply in self.client.ask(asked, GRADE_SCHEMA)]
+        grades = [_read_grade(reply) for reply in self.client.ask(asked, GRADE_SCHEMA, _is_grade)]
         return [math.nan if grade is None else grade / 10 for grade in grades]
 
 
@@ -231,10 +232,51 @@ def _compare(pair: Pair) -> str:
     return COMPARE.format(prompt=pair.prompt, first=pair.first, second=pair.second)
 
 
-def _field(reply: str, field: str, allowed: Sequence[Any]) -> Any:
-    """A field of the reply's JSON if its value is allowed, else None: nonsense is counted, not guessed at."""
+def _is_verdict(reply: str) -> bool:
+    return _read_verdict(reply) is not None
+
+
+def _is_grade(reply: str) -> bool:
+    return _read_grade(reply) is not None
+
+
+def _read_verdict(reply: str) -> str | None:
+    value = _field(reply, "verdict")
+    verdict = str(value).strip().lower() if type(value) in (str, int) else None
+    return verdict if verdict in ("1", "2", "tie") else None
+
+
+def _read_grade(reply: str) -> int | None:
+    value = _field(reply, "grade")
+    if type(value) is str and value.strip().isdecimal() and len(value) < 4:
+        value = int(value)
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and 0 <= value <= 10 else None
+
+
+def _field(reply: str, field: str) -> Any:
+    """A field of the reply's JSON; where it is not JSON as a whole, of the JSON in it (fenced, behind prose), or a
+    bare value. None where there is none, or where several differ: nonsense is counted, not guessed at.
+    """
+    reply = reply.strip()
     try:
-        value = json.loads(reply)[field]
-    except (ValueError, KeyError, TypeError):
-        return None
-    return value if type(value) in (str, int) and value in allowed else None
+        whole = json.loads(reply)
+    except (ValueError, RecursionError):
+        whole = None
+    if whole is not None:
+        return whole.get(field) if type(whole) is dict else whole
+    if reply.isalpha():  # a bare word
+        return reply
+    decoder, found, at = json.JSONDecoder(), [], reply.find("{")
+    for _ in range(MAX_OBJECTS):
+        if at < 0:
+            break
+        try:
+            value, end = decoder.raw_decode(reply, at)
+        except (ValueError, RecursionError):
+            value, end = None, at + 1
+        if type(value) is dict and field in value:
+            found.append(value[field])
+        at = reply.find("{", end)
+    return found[0] if found and all(value == found[0] for value in found) else None

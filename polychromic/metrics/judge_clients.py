@@ -12,29 +12,26 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import math
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 from tenacity.wait import wait_random_exponential
 from tqdm import tqdm
 
 from polychromic.errors import StudyError
+from polychromic.metrics.judge_ledger import Ledger
+from polychromic.metrics.judge_providers import KEYS, MAX_TOKENS, Garbage, Provider, connect
 
-Provider = Literal["anthropic", "openai"]
-KEYS = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY"}
-MAX_TOKENS = 512  # of a reply: a sentence and a verdict
-BYTES_PER_TOKEN = 3  # a low guess for English and code, so that costs are over- rather than underestimated
+BYTES_PER_TOKEN = 3  # of ASCII, a low guess for English and code; any other byte may be a token of its own
+OVERHEAD = 200  # tokens that a provider may add to a prompt
 LONGEST_WAIT = 60.0
-
-
-class Garbage(Exception):
-    """A reply with status 200 that is not what the API promises."""
 
 
 class Client:
@@ -69,11 +66,12 @@ class Client:
         self.ledger = Ledger(self.folder / "spending.jsonl", budget)
         self._prices = (input_price / 1e6, output_price / 1e6)
         self._workers, self._attempts, self._first_wait = workers, attempts, first_wait
-        self._key = os.environ.get(KEYS[provider]) or ("none" if base_url else "")
+        self._key = os.environ.get(KEYS[provider], "").strip() or ("none" if base_url else "")
         if not self._key:
             raise StudyError(f"judge {model!r}: the environment has no {KEYS[provider]}; set it and run again")
-        connect = _connect_anthropic if provider == "anthropic" else _connect_openai
-        self._send = connect(self._key, base_url, timeout)
+        if not (self._key.isascii() and self._key.isprintable()) or " " in self._key:
+            raise StudyError(f"judge {model!r}: {KEYS[provider]} is no key: it holds blanks or special characters")
+        self._send = connect(provider, self._key, base_url, timeout)
 
     @property
     def name(self) -> str:
@@ -85,9 +83,12 @@ class Client:
         missing = {self._path(prompt, schema): prompt for prompt in prompts}
         return sum(self._cost_at_most(text, schema) for path, text in missing.items() if not path.exists())
 
-    def ask(self, prompts: Sequence[str], schema: dict[str, Any]) -> list[str]:
-        """The model's replies, word for word, in the order of the prompts. What was asked before is not
-        asked again.
+    def ask(self, prompts: Sequence[str], schema: dict[str, Any], readable: Callable[[str], bool] = bool) -> list[str]:
+        """The model's replies, word for word but for the key, in the order of the prompts. What was asked before
+        is not asked again.
+
+        Args:
+            readable: whether a reply is of use; another is asked for once.
 
         Raises:
             StudyError: the estimate is over what is left of the budget (then nothing is sent), the budget
@@ -107,7 +108,7 @@ class Client:
             if stop.is_set():
                 return None
             try:
-                return self._reply(prompt, schema)
+                return self._reply(prompt, schema, readable)
             except BaseException:
                 stop.set()
                 raise
@@ -124,51 +125,69 @@ class Client:
         if failures:
             kept = sum(self._path(prompt, schema).exists() for prompt in distinct)
             raise StudyError(
-                f"judge {self.name}: {self._without_key(failures[0])}. {kept} of {len(distinct)} replies are "
+                f"judge {self.name}: {self._described(failures[0])}. {kept} of {len(distinct)} replies are "
                 f"kept in {self.folder}; run again to ask for the others only."
             ) from None
         replies = dict(zip(distinct, (job.result() for job in jobs), strict=True))
         return [replies[prompt] for prompt in prompts]
 
-    def _reply(self, prompt: str, schema: dict[str, Any]) -> str:
+    def _reply(self, prompt: str, schema: dict[str, Any], readable: Callable[[str], bool]) -> str:
         path = self._path(prompt, schema)
         if not path.exists():
             with _alone(path.with_suffix(".lock")):
                 if not path.exists():
-                    self._fetch(path, prompt, schema)
+                    self._fetch(path, prompt, schema, readable)
         return json.loads(path.read_text(encoding="utf-8"))["text"]
 
-    def _fetch(self, path: Path, prompt: str, schema: dict[str, Any]) -> None:
+    def _fetch(self, path: Path, prompt: str, schema: dict[str, Any], readable: Callable[[str], bool]) -> None:
         retrying = Retrying(
             stop=stop_after_attempt(self._attempts),
             wait=self._wait,
             retry=retry_if_exception(_is_transient),
             reraise=True,
         )
-        text, usage, dollars = retrying(self._pay, prompt, schema)
-        _write(path, {
-            "request": self._request(prompt, schema), "text": text, "usage": usage, "dollars": dollars,
-        })  # fmt: skip
+        reply = retrying(self._pay, prompt, schema)
+        if unreadable := not readable(reply["text"]):
+            try:
+                reply = retrying(self._pay, prompt, schema)
+                unreadable += not readable(reply["text"])
+            except Exception:  # the first one is paid for, and kept whatever happened to the second
+                _write(path, {"request": self._request(prompt, schema), **reply, "unreadable": 1})
+                raise
+        _write(path, {"request": self._request(prompt, schema), **reply, "unreadable": int(unreadable)})
 
-    def _pay(self, prompt: str, schema: dict[str, Any]) -> tuple[str, dict[str, int], float]:
+    def _pay(self, prompt: str, schema: dict[str, Any]) -> dict[str, Any]:
         """One attempt, entered into the ledger before it is made and corrected once its cost is known."""
         at_most = self._cost_at_most(prompt, schema)
         self.ledger.add(at_most)
         try:
             # UTF-8 has no lone surrogates, half of a broken emoji.
-            text, (read, written) = self._send(self.model, prompt.encode("utf-8", "replace").decode(), schema)
+            text, usage = self._send(self.model, prompt.encode("utf-8", "replace").decode(), schema)
         except Exception as error:
             # Refused: not billed. Timed out, cut or garbled: it may have been, and stays in the ledger.
             if getattr(error, "status_code", None) is not None:
                 self.ledger.add(-at_most)
             raise
-        dollars = read * self._prices[0] + written * self._prices[1]
+        dollars = self._cost(usage, at_most)
         self.ledger.add(dollars - at_most, spent=True)
-        return text, {"input_tokens": read, "output_tokens": written}, dollars
+        return {
+            "text": self._without_key(text),
+            "usage": list(usage) if dollars < at_most else None,
+            "dollars": dollars,
+        }
+
+    def _cost(self, usage: tuple[Any, Any], at_most: float) -> float:
+        """Dollars by the tokens that the server tells, and the estimate if they are no counts or cost more."""
+        if not all(type(tokens) is int and 0 <= tokens < 1 << 32 for tokens in usage):
+            return at_most
+        return min(sum(tokens * price for tokens, price in zip(usage, self._prices, strict=True)), at_most)
 
     def _cost_at_most(self, prompt: str, schema: dict[str, Any]) -> float:
-        size = len(prompt.encode("utf-8", "replace")) + len(json.dumps(schema))
-        return size / BYTES_PER_TOKEN * self._prices[0] + MAX_TOKENS * self._prices[1]
+        text = prompt + json.dumps(schema)
+        size = len(text.encode("utf-8", "replace"))
+        ascii_size = sum(map(str.isascii, text))
+        tokens = OVERHEAD + ascii_size / BYTES_PER_TOKEN + size - ascii_size
+        return tokens * self._prices[0] + MAX_TOKENS * self._prices[1]
 
     def _wait(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
@@ -177,6 +196,7 @@ class Client:
             asked = float(headers.get("retry-after", 0))
         except ValueError:  # a date
             asked = 0.0
+        asked = asked if math.isfinite(asked) else 0.0
         drawn = wait_random_exponential(multiplier=self._first_wait, max=LONGEST_WAIT)(state)
         return min(max(asked, drawn), LONGEST_WAIT)
 
@@ -190,42 +210,14 @@ class Client:
         content = json.dumps(self._request(prompt, schema), sort_keys=True)
         return self.folder / f"{hashlib.blake2b(content.encode(), digest_size=16).hexdigest()}.json"
 
-    def _without_key(self, error: BaseException) -> str:
-        """The error in a line; an endpoint may repeat the key that it was given."""
-        text = " ".join(str(error).split())
-        text = text if self._key == "none" else text.replace(self._key, "[key]")
-        return f"{type(error).__name__}: {text[:300]}"
+    def _without_key(self, text: str) -> str:
+        """An endpoint may repeat the key that it was given."""
+        return text if self._key == "none" else text.replace(self._key, "[key]")
 
-
-class Ledger:
-    """Dollars spent, one number a line, shared by every process that uses the file."""
-
-    def __init__(self, path: Path, budget: float) -> None:
-        self.path, self.budget = path, budget
-
-    def left(self) -> float:
-        """Dollars of the budget that are not spent."""
-        with self.path.open("a+", encoding="utf-8") as file:
-            fcntl.flock(file, fcntl.LOCK_SH)
-            return self.budget - _total(file)
-
-    def add(self, dollars: float, *, spent: bool = False) -> None:
-        """Enter an expense (or, below zero, a refund). spent: it can no longer be refused.
-
-        Raises:
-            StudyError: it would exceed the budget; then nothing is entered.
-        """
-        with self.path.open("a+", encoding="utf-8") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            total = _total(file)
-            if not spent and dollars > 0 and total + dollars > self.budget:
-                raise StudyError(f"${total:.2f} of the budget of ${self.budget:.2f} are spent: raise judge.budget")
-            file.write(f"{dollars!r}\n")
-
-
-def _total(file: Any) -> float:
-    file.seek(0)
-    return sum(map(float, file))
+    def _described(self, error: BaseException) -> str:
+        causes = [error, *([error.__cause__] if error.__cause__ else [])]
+        text = "; ".join(f"{type(each).__name__}: {' '.join(str(each).split())}" for each in causes)
+        return self._without_key(text)[:300]
 
 
 @contextmanager
@@ -253,62 +245,3 @@ def _is_transient(error: BaseException) -> bool:
     if status is not None:
         return status in (408, 409, 429) or status >= 500
     return isinstance(error, Garbage) or type(error).__name__ in ("APIConnectionError", "APITimeoutError")
-
-
-Send = Callable[[str, str, dict[str, Any]], tuple[str, tuple[int, int]]]
-"""(model, prompt, schema) -> the reply's text and the tokens read and written."""
-
-
-def _connect_anthropic(key: str, base_url: str | None, timeout: float) -> Send:
-    from anthropic import Anthropic
-
-    # The retries are here, not in the SDK, because each attempt has to pass the ledger.
-    client = Anthropic(api_key=key, base_url=base_url, timeout=timeout, max_retries=0)
-
-    def send(model: str, prompt: str, schema: dict[str, Any]) -> tuple[str, tuple[int, int]]:
-        raw = client.messages.with_raw_response.create(
-            model=model,
-            max_tokens=MAX_TOKENS,
-            messages=[{"role": "user", "content": prompt}],
-            output_config={"format": {"type": "json_schema", "schema": schema}},
-        )
-        return _read(raw, _anthropic_text, "input_tokens", "output_tokens")
-
-    return send
-
-
-def _connect_openai(key: str, base_url: str | None, timeout: float) -> Send:
-    from openai import OpenAI
-
-    client = OpenAI(api_key=key, base_url=base_url, timeout=timeout, max_retries=0)
-
-    def send(model: str, prompt: str, schema: dict[str, Any]) -> tuple[str, tuple[int, int]]:
-        raw = client.chat.completions.with_raw_response.create(
-            model=model,
-            max_completion_tokens=MAX_TOKENS,
-            messages=[{"role": "user", "content": prompt}],
-            response_format={
-                "type": "json_schema",
-                "json_schema": {"name": "reply", "schema": schema, "strict": True},
-            },
-        )
-        return _read(raw, _openai_text, "prompt_tokens", "completion_tokens")
-
-    return send
-
-
-def _anthropic_text(body: dict[str, Any]) -> str:
-    return "".join(block["text"] for block in body["content"] if block["type"] == "text")
-
-
-def _openai_text(body: dict[str, Any]) -> str:
-    return body["choices"][0]["message"]["content"] or ""  # None when the model refuses
-
-
-def _read(raw: Any, text: Callable[[dict[str, Any]], str], read: str, written: str) -> tuple[str, tuple[int, int]]:
-    try:
-        body = json.loads(raw.http_response.text)
-        usage = body["usage"]
-        return str(text(body)), (int(usage[read]), int(usage[written]))
-    except (ValueError, KeyError, IndexError, TypeError) as error:
-        raise Garbage(f"status 200 with a body that is not the API's ({type(error).__name__}: {error})") from None

@@ -1,4 +1,4 @@
-"""pass@k, and the number of distinct classes that k samples are expected to show."""
+"""pass@k, and the expected number of distinct classes among k samples."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def pass_at_k(num_samples: ArrayLike, num_correct: ArrayLike, k: int) -> float |
 
     1 - C(n - c, k) / C(n, k) (Chen et al. 2021, arXiv 2107.03374, section 2.1), as a product of k factors,
     which neither overflows nor loses digits. Scalars give a float, arrays are broadcast. NaN where n < k:
-    then the data do not say, and filling in 1.0 or the pass rate would be a guess.
+    1.0 or the pass rate would be a guess.
 
     Raises:
         StudyError: unless 0 <= num_correct <= num_samples, all whole numbers, and k >= 1.

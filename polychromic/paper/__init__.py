@@ -1,1 +1,1 @@
-"""What people read: figures, tables, the report and the paper, drawn from cached results alone."""
+"""Figures, tables, the report and the paper, made from cached results alone."""

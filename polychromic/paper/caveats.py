@@ -1,6 +1,6 @@
-"""What a reader must know before believing a study: remarks found in its files, none of them typed by hand.
+"""What limits a study: remarks derived from its files, none written by hand.
 
-The report shows them under the verdict; the paper's limitations are made of them.
+The report shows them under the verdict; they are the paper's limitations.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MAX_SHARE = {
     "extraction_failures": 0.05,
     "unjudged": 0.01,
 }
-"""Shares of an arm's samples above which an audit count is worth a remark."""
+"""Shares of an arm's samples above which an audit count gets a remark."""
 
 PUBLIC_SETS = {
     "humaneval": "HumanEval is surely",
@@ -34,7 +34,7 @@ PUBLIC_SETS = {
     "writingprompts": "WritingPrompts is very likely",
     "rocstories": "ROCStories is possibly",
 }
-"""Formats of sources that are public sets, and how probable it is that a large model has read them."""
+"""Source formats that are public data sets, and how likely it is that a large model was trained on them."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Remark:
 
 
 def remarks(results: Results) -> list[Remark]:
-    """Everything about the study that limits what it shows, the serious first."""
+    """All remarks of a study, the serious ones first."""
     found = [
         *_scope(results),
         *_plan(results),
@@ -136,7 +136,8 @@ def training_cost(results: Results) -> str:
     )
     money = f" and {dollars:.2f} against {dollars_control:.2f} dollars" if dollars or dollars_control else ""
     return (
-        f"One training took {hours / hours_control:.1f} times as long ({wording.hours(hours)} against "
+        f"One training of {labels.arm(results.primary)} took {hours / hours_control:.1f} times as long as one of "
+        f"{labels.arm(results.control)} ({wording.hours(hours)} against "
         f"{wording.hours(hours_control)} hours{money})."
     )
 
@@ -206,7 +207,7 @@ def _gaps(results: Results) -> list[Remark]:
 
 
 def _headroom(results: Results) -> list[Remark]:
-    """Domains in which hardly anything, or nearly everything, passes."""
+    """Domains in which almost nothing or almost everything passes."""
     rows = results.at_temperature(results.summary).set_index(["domain", "arm", "metric"])["value"]
     return [
         Remark("headroom", warning, serious=True)
@@ -233,7 +234,7 @@ def _verifiers(results: Results) -> list[Remark]:
 
 
 def _contamination(results: Results) -> list[Remark]:
-    """Public sets that the base model has met in its pre-training. The embedded model has met none."""
+    """Public data sets that the base model was probably pre-trained on. The embedded model saw none."""
     if results.synthetic:
         return []
     model = next((run["config"]["model"]["name"] for run in results.runs), "the base model")
@@ -275,7 +276,7 @@ def _audits(results: Results) -> list[Remark]:
 
 
 def _training(results: Results) -> list[Remark]:
-    """Warnings of the training itself: samples that collapsed or exploded, credits that stayed zero."""
+    """Warnings that training recorded: samples that collapsed or exploded, credits that stayed zero."""
     warned: dict[str, list[str]] = {}
     for run in results.runs:
         if "derived" in run:

@@ -11,6 +11,9 @@ from polychromic import labels
 from polychromic.files import write_atomic
 from polychromic.paper.latex import latex as escaped
 
+VALUES = ["domain", "metric", "arm", "value", "low", "high", "n", "signature"]
+"""Columns of a CSV with a row per domain, metric and arm."""
+
 
 @dataclass(frozen=True)
 class Table:

@@ -1,4 +1,4 @@
-"""What "passes": one small interface over code that runs, answers that match and texts that resemble.
+"""What "passes": one interface over programs that run, answers that match and texts that are close.
 
 verifier = make_verifier("code", timeout=3.0)
 outcomes = verifier.verify(texts, record)     # judged against the record's tests or references
@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from polychromic.errors import StudyError
 from polychromic.records import Record
+from polychromic.registry import Registry
 
-__all__ = ["Outcome", "Verifier", "make_verifier", "verify_all"]
+__all__ = ["VERIFIERS", "Outcome", "Verifier", "make_verifier", "verify_all"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Outcome:
     status: "passed", "failed", or what else happened: to code "extraction", "error", "timeout", "memory",
         "output", "forbidden"; to text "empty", "truncated", "length", "copied", "repetitive", "unjudged".
     score: in [0, 1], the verifier's own (F1, similarity, a judge's grade, 1.0 for code that passes).
-    label: the class that the answer belongs to (a program's behaviour, a normalised answer), None if none.
+    label: the class of the answer (a program's behaviour, a normalised answer), None if none.
     detail: one line for a person who asks why.
     """
 
@@ -36,6 +37,25 @@ class Outcome:
 
 
 class Verifier(Protocol):
+    """A verifier is registered as a class, whose docstring begins with its line in the docs, and made from its
+    settings and what it needs. One that sorts answers into classes also has `labels(texts, record)`, the class of
+    each or None: programs that behave alike, equal answers.
+    """
+
+    Settings: ClassVar[type[Any]]
+    """Its settings, a pydantic model; the field `kind` is its name in the registry."""
+    needs: ClassVar[tuple[str, ...]]
+    """Of "encoder" (made with `encode`), "calibration" (`threshold`) and "judge" (`grades`)."""
+    gives: ClassVar[tuple[str, ...]]
+    """What metrics may need of a verifier (`metric_registry.Metric.needs`): "answers", short ones; "behaviour",
+    that of programs that are run."""
+    hide_target: ClassVar[bool]
+    """Whether calibration takes a target from the accepted answers while it is judged, because a verifier that is
+    shown it has nothing to decide.
+    """
+
+    settings: Any
+
     def well_formed(self, texts: Sequence[str], record: Record) -> list[bool]:
         """Which texts are complete answers to this prompt, right or wrong.
 
@@ -51,55 +71,49 @@ Answers = tuple[Sequence[str], Record, Sequence[str] | None]
 
 
 def verify_all(verifier: Verifier, answers: Sequence[Answers]) -> list[list[Outcome]]:
-    """`verifier.verify` of many prompts; all at once where the verifier would rather see them together."""
+    """`verifier.verify` of many prompts; in one call where the verifier has a `verify_all` of its own."""
     together = getattr(verifier, "verify_all", None)
     return together(answers) if together else [verifier.verify(*each) for each in answers]
+
+
+VERIFIERS: Registry[type[Verifier]] = Registry(
+    "verifier",
+    {
+        "code": "polychromic.verifiers.code",
+        "answer": "polychromic.verifiers.answer",
+        "similarity": "polychromic.verifiers.similarity",
+        "judge": "polychromic.verifiers.judge",
+    },
+)
 
 
 def make_verifier(
     kind: str,
     *,
-    timeout: float = 3.0,
-    execution: str = "sandbox",
-    min_f1: float | None = None,
-    min_words: int = 2,
-    max_words: int = 400,
-    max_false_pass: float = 0.05,
     encode: Callable[[Sequence[str]], Any] | None = None,
     threshold: float | None = None,
     grades: Callable[[Sequence[tuple[str, str, Sequence[str]]]], list[float]] | None = None,
+    **settings: Any,
 ) -> Verifier:
-    """The verifier of a domain, from the domain's settings; each kind takes those that it knows.
+    """The verifier of a domain, from the domain's settings and what it needs besides; what it does not need is
+    ignored.
 
     Args:
-        kind: "code" (timeout in CPU seconds, execution), "answer" (min_f1), "similarity" (encode,
-            threshold, words) or "judge" (grades, threshold, words).
-        max_false_pass: how the threshold is calibrated (`calibration.calibrate`); no verifier needs it.
-        threshold: what calibration found; without one a similarity verifier can gate but not judge. A
-            judge's is 0.5.
+        kind: one of VERIFIERS.
+        encode: for those that need an encoder: texts -> float32 [texts, dimension], rows of length 1.
+        threshold: for those that need a calibration: what it found; without one they can gate but not judge. For
+            others it is a setting.
+        grades: for those that need a judge; without one they can gate but not judge.
+        settings: of this kind.
 
     Raises:
-        StudyError: no such kind, or its encoder or judge is missing.
+        StudyError: no such kind, or its encoder is missing.
+        pydantic.ValidationError: it has no such setting, or a value is wrong.
     """
-    # Imported here: torch-free stages import only what they use.
-    if kind == "code":
-        from polychromic.verifiers.code import CodeVerifier
-
-        return CodeVerifier(timeout, execution)
-    if kind == "answer":
-        from polychromic.verifiers.answer import AnswerVerifier
-
-        return AnswerVerifier(min_f1)
-    if kind == "similarity":
-        from polychromic.verifiers.text import SimilarityVerifier
-
-        if encode is None:
-            raise StudyError(
-                'verifier "similarity" needs an encoder: pass encode=polychromic.embedding.Encoder().encode.'
-            )
-        return SimilarityVerifier(encode, threshold, min_words, max_words)
-    if kind == "judge":
-        from polychromic.verifiers.text import JudgeVerifier
-
-        return JudgeVerifier(grades, 0.5 if threshold is None else threshold, min_words, max_words)
-    raise StudyError(f'verifier {kind!r} is unknown: use "code", "answer", "similarity" or "judge".')
+    choice = VERIFIERS[kind]
+    if "encoder" in choice.needs and encode is None:
+        raise StudyError(f'verifier "{kind}" needs an encoder: pass encode=polychromic.embedding.Encoder().encode.')
+    if threshold is not None and "threshold" in choice.Settings.model_fields:
+        settings["threshold"] = threshold
+    given = {"encoder": ("encode", encode), "calibration": ("threshold", threshold), "judge": ("grades", grades)}
+    return choice(choice.Settings(kind=kind, **settings), **dict(given[need] for need in choice.needs))

@@ -4,22 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from pydantic import Field
 
 from polychromic.errors import StudyError
 from polychromic.metrics.squad import exact_match, normalize_answer, token_f1
 from polychromic.records import Record
-from polychromic.verifiers import Outcome
+from polychromic.settings import Settings
+from polychromic.verifiers import VERIFIERS, Outcome
 
 MAX_WORDS = 16  # of an answer, after normalisation; longer ones explain, or copy the context
 
 
+class AnswerSettings(Settings):
+    """An answer passes if it matches an accepted one after SQuAD's normalisation."""
+
+    kind: Literal["answer"]
+    min_f1: float | None = Field(None, gt=0, le=1)
+    """Pass also at this token F1."""
+
+
+@VERIFIERS.register("answer")
 @dataclass(frozen=True)
 class AnswerVerifier:
-    """Passes an exact match with a reference after normalisation or, if given, a token F1 of at least
-    `min_f1`.
-    """
+    """An answer passes if it matches an accepted one after SQuAD's normalisation."""
 
-    min_f1: float | None = None
+    Settings: ClassVar = AnswerSettings
+    needs: ClassVar = ()
+    gives: ClassVar = ("answers",)
+    hide_target: ClassVar = False
+
+    settings: AnswerSettings
 
     def well_formed(self, texts: Sequence[str], record: Record) -> list[bool]:
         """An answer is there, it is short and, where the record has a context, it is words of the context."""
@@ -44,5 +60,7 @@ class AnswerVerifier:
 
     def _outcome(self, text: str, label: str | None, record: Record) -> Outcome:
         f1 = token_f1(text, record.references)
-        passed = bool(exact_match(text, record.references)) or (self.min_f1 is not None and f1 >= self.min_f1)
+        passed = bool(exact_match(text, record.references)) or (
+            self.settings.min_f1 is not None and f1 >= self.settings.min_f1
+        )
         return Outcome(passed, "passed" if passed else "failed" if label else "empty", f1, label)

@@ -21,15 +21,24 @@ from polychromic.seeds import derive_seed
 from polychromic.verifiers import Answers, Verifier, verify_all
 from polychromic.verifiers.text import Encode, accepted, problem
 
+MAX_FALSE_PASS = 0.05  # share of mismatched answers that may pass
 OTHERS = 10  # other prompts whose references are tried on a prompt
 FLOOR_PASS_1, CEILING_PASS_5 = 0.02, 0.95
 _LOW_TRUE_PASS = 0.3
 
 
+def calibrate_verifier(verifier: Verifier, records: Sequence[Record]) -> dict[str, Any]:
+    """`calibrate` for a verifier that needs a threshold, `measure` for another, by its own settings."""
+    bound = getattr(verifier.settings, "max_false_pass", MAX_FALSE_PASS)
+    if "calibration" in verifier.needs:
+        return calibrate(records, verifier.encode, bound, verifier.settings.min_words, verifier.settings.max_words)
+    return measure(records, verifier, bound, hide=verifier.hide_target)
+
+
 def calibrate(
     records: Sequence[Record],
     encode: Encode,
-    max_false_pass: float = 0.05,
+    max_false_pass: float = MAX_FALSE_PASS,
     min_words: int = 2,
     max_words: int = 400,
 ) -> dict[str, Any]:
@@ -102,7 +111,7 @@ def calibrate(
 
 
 def measure(
-    records: Sequence[Record], verifier: Verifier, max_false_pass: float = 0.05, *, hide: bool = False
+    records: Sequence[Record], verifier: Verifier, max_false_pass: float = MAX_FALSE_PASS, *, hide: bool = False
 ) -> dict[str, Any]:
     """True-pass and false-pass rates of a verifier without a threshold to find (code, answers, a judge).
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
 
 from polychromic.errors import StudyError
 from polychromic.records import Record
-from polychromic.verifiers import Outcome
-from polychromic.verifiers.extraction import Extraction, extract
-from polychromic.verifiers.sandbox import plain_values, supervisor
+from polychromic.settings import Settings
+from polychromic.verifiers import VERIFIERS, Outcome
+from polychromic.verifiers.extraction import Extraction, extract, split_prompt
+from polychromic.verifiers.sandbox import plain_values, supervisor, test_source
 
 MAX_PROBES = 8
 _REMEMBERED = 10_000
@@ -121,7 +125,25 @@ def _test_job(program: str, tests: Tests, entry_point: str | None, timeout: floa
     }
     if not (parts["cases"] if tests["kind"] == "stdio" else parts["code"].strip()):
         raise StudyError("A record without tests judges nothing: give it tests or leave it out.")
+    if tests["kind"] != "stdio":
+        _check_tests(tests["kind"], parts["setup"], parts["code"], entry_point)
     return _job(tests["kind"], program, timeout, entry_point, **parts)
+
+
+@functools.lru_cache(1024)
+def _check_tests(kind: str, setup: str, code: str, entry_point: str | None) -> None:
+    """Refuse tests with a syntax error, and tests that would pass every program."""
+    try:
+        tree = ast.parse(setup + "\n" + code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise StudyError(f"Tests that are not Python ({error}). Remove the record or rewrite its tests.") from None
+    if kind == "check" and not any(isinstance(node, ast.FunctionDef) and node.name == "check" for node in tree.body):
+        raise StudyError("Tests of kind `check` define no `check(candidate)`: add it, or use kind `asserts`.")
+    if not test_source.reaches_candidate(tree, kind, entry_point):
+        raise StudyError(
+            "Tests that call nothing of the program would pass every program. Put the asserts, or calls of the test "
+            "functions, at the top level, outside `if __name__ == ...`."
+        )
 
 
 def _probe_job(
@@ -200,12 +222,30 @@ def entry_point_of(record: Record) -> str | None:
     return called.most_common(1)[0][0] if called else None
 
 
+class CodeSettings(Settings):
+    """A program passes if it passes the tests, run in the sandbox."""
+
+    kind: Literal["code"]
+    timeout: float = Field(3.0, gt=0)
+    """CPU seconds a candidate may run."""
+    execution: Literal["sandbox", "unsafe"] = "sandbox"
+    """`unsafe` runs model-written programs with your rights, where no sandbox can be had. Think twice."""
+
+
+@VERIFIERS.register("code")
 @dataclass(frozen=True)
 class CodeVerifier:
-    """Passes what passes the record's tests; well-formed is what runs on its probe inputs."""
+    """A program passes if it passes the tests, run in the sandbox.
 
-    timeout: float = 3.0
-    execution: str = "sandbox"
+    Well-formed is what runs on the record's probe inputs; a label is what it returns there.
+    """
+
+    Settings: ClassVar = CodeSettings
+    needs: ClassVar = ()
+    gives: ClassVar = ("behaviour",)
+    hide_target: ClassVar = False
+
+    settings: CodeSettings
     _labels: dict[tuple[str, str], str | None] = field(default_factory=dict, repr=False)  # of (record id, program)
 
     def well_formed(self, texts: Sequence[str], record: Record) -> list[bool]:
@@ -218,15 +258,16 @@ class CodeVerifier:
         return self._behaviours([_extract(text, record).program for text in texts], record)
 
     def _behaviours(self, programs: Sequence[str | None], record: Record) -> list[str | None]:
+        limits = self.settings.timeout, self.settings.execution
         # The gate and the distance ask for the same programs one after the other.
         new = [program for program in dict.fromkeys(programs) if program and (record.id, program) not in self._labels]
         if len(self._labels) > _REMEMBERED:
             self._labels.clear()
         if (record.tests or {}).get("kind") == "stdio":
             inputs = [case["input"] for case in record.tests["cases"]][:MAX_PROBES]
-            found = printed(new, inputs, self.timeout, self.execution)
+            found = printed(new, inputs, *limits)
         else:
-            found = behaviours(new, probe_inputs(record), entry_point_of(record), self.timeout, self.execution)
+            found = behaviours(new, probe_inputs(record), entry_point_of(record), *limits)
         self._labels.update(zip(((record.id, program) for program in new), found, strict=True))
         return [self._labels[record.id, program] if program else None for program in programs]
 
@@ -235,8 +276,12 @@ class CodeVerifier:
             raise StudyError(f"record {record.id!r} has no tests: code cannot be judged. Remove the row.")
         extractions = [_extract(text, record) for text in texts]
         programs = list(dict.fromkeys(found.program for found in extractions if found.program))
-        cases = [(program, record.tests, entry_point_of(record)) for program in programs]
-        outcomes = run_many(cases, self.timeout, self.execution)
+        entry_point, tests = entry_point_of(record), _with_helpers(record)
+        try:
+            cases = [(program, tests, entry_point) for program in programs]
+            outcomes = run_many(cases, self.settings.timeout, self.settings.execution)
+        except StudyError as error:
+            raise StudyError(f"record {record.id!r}: {error}") from None
         labels = self._behaviours(programs, record)
         judged = {
             program: replace(outcome, label=label)
@@ -246,6 +291,14 @@ class CodeVerifier:
             judged[found.program] if found.program else Outcome(False, "extraction", 0.0, None, found.problem)
             for found in extractions
         ]
+
+
+def _with_helpers(record: Record) -> dict[str, Any]:
+    """The record's tests behind what its prompt defines before the function: tests may use it, and a program must not
+    be able to change what they use.
+    """
+    helpers, _ = split_prompt(record.prompt, entry_point_of(record))
+    return {**record.tests, "setup": helpers + "\n" + (record.tests.get("setup") or "")}
 
 
 def _extract(text: str, record: Record) -> Extraction:

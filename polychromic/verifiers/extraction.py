@@ -12,7 +12,9 @@ import builtins
 import re
 import textwrap
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 
 # Names that answers use without importing them, as notebooks let them.
 _TYPING = (
@@ -40,6 +42,35 @@ _STARTS_CODE = re.compile(
 
 
 _MAX_STARTS = 20  # lines of prose may look like code
+_MAX_TEXT = 200_000  # characters of an answer
+_MAX_PARSED = 500_000  # characters that are parsed for an answer, over all readings of it: about a second
+
+
+class _TooMuch(Exception):
+    """More readings of a text than are worth their time."""
+
+
+class _Parser:
+    """`ast.parse` for one answer, up to _MAX_PARSED characters."""
+
+    def __init__(self) -> None:
+        self.left = _MAX_PARSED
+
+    def error(self, program: str) -> int | None:
+        """The line of the first syntax error, 0 where there is none, None where it cannot be told."""
+        try:
+            self.tree(program)
+            return 0
+        except SyntaxError as error:
+            return max(error.lineno or 1, 1)
+        except (ValueError, MemoryError, RecursionError):  # null bytes, lone surrogates, deep nesting
+            return None
+
+    def tree(self, program: str) -> ast.Module:
+        self.left -= len(program)
+        if self.left < 0:
+            raise _TooMuch
+        return ast.parse(program)
 
 
 @dataclass(frozen=True)
@@ -62,11 +93,17 @@ def extract(text: str, prompt: str = "", entry_point: str | None = None) -> Extr
     text = _THOUGHT.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
     if not text.strip():
         return Extraction(None, "the text is empty")
-    head, opening = _split_prompt(prompt, entry_point)
-    sources = list(_sources(text))
-    for program in (*_whole(sources, head, entry_point), *_continued(sources, head, opening, entry_point)):
-        if (tree := _parse(program)) and _is_program(tree, entry_point):
-            return Extraction(_tidy(program, tree, entry_point))
+    if len(text) > _MAX_TEXT:
+        return Extraction(None, f"the text has {len(text):,} characters, more than {_MAX_TEXT:,}")
+    head, opening = split_prompt(prompt, entry_point)
+    sources, parser = list(_sources(text)), _Parser()
+    with suppress(_TooMuch):
+        for program in chain(
+            _whole(sources, head, entry_point, parser), _continued(sources, head, opening, entry_point, parser)
+        ):
+            tree = parser.tree(program)
+            if _is_program(tree, entry_point):
+                return Extraction(_tidy(program, tree, entry_point))
     # Nothing parses. Is there a program with an error in it?
     for source in sources:
         for start in _code_lines(source, entry_point):
@@ -77,7 +114,7 @@ def extract(text: str, prompt: str = "", entry_point: str | None = None) -> Extr
     return Extraction(None, f"the text holds no code that could be {asked}")
 
 
-def _split_prompt(prompt: str, entry_point: str | None) -> tuple[str, str]:
+def split_prompt(prompt: str, entry_point: str | None) -> tuple[str, str]:
     """A code prompt's imports and helpers, and the opening of the function itself; two empty texts for a
     prompt in prose.
     """
@@ -105,22 +142,23 @@ def _sources(text: str) -> Iterator[str]:
     yield text
 
 
-def _whole(sources: list[str], head: str, entry_point: str | None) -> Iterator[str]:
+def _whole(sources: list[str], head: str, entry_point: str | None, parser: _Parser) -> Iterator[str]:
     """Readings as a whole function or script, behind what the prompt put before the function."""
     for source in sources:
         lines = source.split("\n")
         for start in _code_lines(source, entry_point):
-            yield from _without_tail(head + textwrap.dedent("\n".join(lines[start:])), head.count("\n"), entry_point)
+            program = head + textwrap.dedent("\n".join(lines[start:]))
+            yield from _without_tail(program, head.count("\n"), entry_point, parser)
 
 
-def _continued(sources: list[str], head: str, opening: str, entry_point: str | None) -> Iterator[str]:
+def _continued(sources: list[str], head: str, opening: str, entry_point: str | None, parser: _Parser) -> Iterator[str]:
     """Readings as the body of the function that the prompt opened."""
     *blocks, text = sources
     # The longest first: an example of a call is shorter than the body.
     for source in (*sorted(blocks, key=len, reverse=True), text) if opening else ():
         # As it is; with the first indent that decoding may have eaten; a body that was written without any.
         for body in (source, "    " + source, textwrap.indent(textwrap.dedent(source), "    ")):
-            yield from _without_tail(head + opening + body, (head + opening).count("\n"), entry_point)
+            yield from _without_tail(head + opening + body, (head + opening).count("\n"), entry_point, parser)
 
 
 def _code_lines(source: str, entry_point: str | None) -> list[int]:
@@ -138,33 +176,28 @@ def _defines(line: str, entry_point: str) -> bool:
     return bool(re.match(rf"\s*(?:(?:(?:async )?def|class) {name}\b|{name}\s*=)", line))
 
 
-def _without_tail(program: str, keep: int, entry_point: str | None) -> Iterator[str]:
-    """The program, and again without the part that does not parse and what follows it, as long as that part
-    is no line of the function asked for: prose after the code, or the next task.
+def _without_tail(program: str, keep: int, entry_point: str | None, parser: _Parser) -> Iterator[str]:
+    """The program if it parses, else without the part that does not and what follows it, as long as that part is no
+    line of the function asked for: prose after the code, or the next task.
 
     keep: the number of lines that are the prompt's.
     """
     lines = program.split("\n")
-    while True:
-        yield "\n".join(lines)
-        try:
-            ast.parse("\n".join(lines))
-            return
-        except SyntaxError as error:
-            at = min(max(error.lineno or 1, 1), len(lines)) - 1
-        except (ValueError, MemoryError, RecursionError):
-            return
+    while at := parser.error("\n".join(lines)):
+        at = min(at, len(lines)) - 1
         while at > keep and (not lines[at].strip() or lines[at][0] in " \t"):
             at -= 1
         if at <= keep or (entry_point and _defines(lines[at], entry_point)):
             return
         del lines[at:]
+    if at == 0:
+        yield "\n".join(lines)
 
 
 def _parse(program: str) -> ast.Module | None:
     try:
         return ast.parse(program)
-    except (SyntaxError, ValueError, MemoryError, RecursionError):  # ValueError: null bytes, lone surrogates
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
         return None
 
 

@@ -5,13 +5,8 @@ from __future__ import annotations
 from polychromic.config.study import Domain, Objective, Study
 from polychromic.data.filters import FILTERS
 from polychromic.data.sources import SOURCES
+from polychromic.verifiers import VERIFIERS
 
-VERIFIER_MODULES = {
-    "code": {"polychromic.verifiers.code"},
-    "answer": {"polychromic.verifiers.answer"},
-    "similarity": {"polychromic.verifiers.text"},
-    "judge": {"polychromic.verifiers.text"},
-}
 JUDGE = {"workflow_scripts._judge"}
 ENCODER = {"workflow_scripts._encoder"}
 
@@ -24,16 +19,15 @@ def of_curation(domain: Domain) -> set[str]:
 
 def of_verifier(domain: Domain) -> set[str]:
     """Modules that judge a domain's answers."""
-    kind = domain.verifier.kind
-    return VERIFIER_MODULES[kind] | (JUDGE if kind == "judge" else set())
+    return {VERIFIERS.module_of(domain.verifier.kind)} | (JUDGE if judges(domain) else set())
 
 
 def of_objective(objective: Objective, domain: Domain) -> set[str]:
     """Modules of the diversity term, where there is one."""
     if objective.weight == 0:
         return set()
-    found = set(VERIFIER_MODULES[domain.verifier.kind])
-    if objective.diversity == "semantic" or domain.verifier.kind == "similarity":
+    found = {VERIFIERS.module_of(domain.verifier.kind)}
+    if objective.diversity == "semantic" or "encoder" in VERIFIERS[domain.verifier.kind].needs:
         found |= ENCODER
     if objective.diversity in ("self_bleu", "distinct_n"):
         found |= {"polychromic.metrics.diversity"}
@@ -42,22 +36,27 @@ def of_objective(objective: Objective, domain: Domain) -> set[str]:
 
 def needs_calibration(domain: Domain) -> bool:
     """Whether what passes is decided by a threshold, found on validation answers, and by embeddings."""
-    return domain.verifier.kind == "similarity"
+    return "calibration" in VERIFIERS[domain.verifier.kind].needs
 
 
 def gives_labels(domain: Domain) -> bool:
     """Whether the verifier tells classes of answers apart."""
-    return domain.verifier.kind in ("code", "answer")
+    return hasattr(VERIFIERS[domain.verifier.kind], "labels")
 
 
 def runs_code(domain: Domain) -> bool:
     """Whether programs that a model wrote are run."""
-    return domain.verifier.kind == "code"
+    return "behaviour" in VERIFIERS[domain.verifier.kind].gives
+
+
+def gives_answers(domain: Domain) -> bool:
+    """Whether answers are short, so that exact match and token F1 make sense."""
+    return "answers" in VERIFIERS[domain.verifier.kind].gives
 
 
 def judges(domain: Domain) -> bool:
     """Whether the study's judge, a model, grades the domain's answers."""
-    return domain.verifier.kind == "judge"
+    return "judge" in VERIFIERS[domain.verifier.kind].needs
 
 
 def verifier_settings(study: Study, domain: Domain) -> dict:

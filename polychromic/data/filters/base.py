@@ -23,7 +23,7 @@ Compared = Literal["prompt", "target", "pair", "question"]
 
 @dataclass(frozen=True)
 class Rejection:
-    """Why a record is out: the value that was measured and the bound it broke."""
+    """Why a record is rejected: the value that was measured, and the bound that it broke."""
 
     value: Any
     bound: Any
@@ -72,8 +72,7 @@ class Filter(Settings):
         return map(self.judge, records)
 
     def locked(self, lock: str | Path) -> Filter:
-        """The step with its model, if it has one, as a folder: a hub model's is that of the revision which `lock`
-        holds it to.
+        """The filter with its model, if it has one, as a local folder; a hub model at the revision in `lock`.
 
         Raises:
             StudyError: as `locked_model`.
@@ -101,7 +100,7 @@ def model_folder(model: str, lock: str | Path) -> str:
 
 
 def having(records: Iterable[Record], filter: str, key: str) -> list[Record]:
-    """The records, one of which must have the key in its meta: a key that none has would let all of them pass.
+    """The records, at least one of which must have the key in its meta: if none had, all of them would pass.
 
     Raises:
         StudyError: naming the filter, the key and the keys that there are.
@@ -135,7 +134,7 @@ class TextFilter(Filter):
 
 
 def chosen_text(record: Record, text: Compared) -> str:
-    """The text of a record that duplicates are looked for in."""
+    """The text of a record by which duplicates are found."""
     if text == "pair":
         return f"{record.prompt}\n{record.target}"
     return record.meta.get("question") or record.prompt if text == "question" else getattr(record, text)
@@ -171,7 +170,7 @@ def outside(value: float, low: float | None, high: float | None) -> Rejection | 
 
 
 def bound(low: float | None, high: float | None) -> str:
-    """The bounds in words: "5 to 500", ">= 5", "<= 500"."""
+    """The bounds as text: "5 to 500", ">= 5", "<= 500"."""
     if low is None or high is None:
         return f"<= {high:g}" if low is None else f">= {low:g}"
     return f"{low:g} to {high:g}"

@@ -35,13 +35,12 @@ class BaseSource(Settings):
     revision: str | None = None
     """Commit of the hub data set. Left out, it is resolved at first use and kept in the study's lock.json."""
     part: Part | None = None
-    """The part all its rows belong to. `evaluation` is divided into val and test by group; None: into all
-    three."""
+    """The part of all rows. `evaluation`: divided into val and test, by group. Left out: divided into all three."""
     keep: tuple[str, ...] = ("mismatched", "reading")
     """Further columns to keep, where a row has them. `mismatched`: answers known to be wrong for the
     prompt."""
     max_bad_share: float = Field(0.05, ge=0, le=1)
-    """More unusable rows than this share stop the run."""
+    """The run stops if more than this share of the rows is unusable."""
 
     @model_validator(mode="after")
     def _one_place(self):
@@ -50,7 +49,7 @@ class BaseSource(Settings):
         return self
 
     def flatten(self, rows: Iterator[Row | BadRow]) -> Iterator[Row | BadRow]:
-        """One row a record, from files that nest or spread them."""
+        """Rows with one record each, from files that nest records or spread them over rows."""
         return rows
 
     def record(self, row: dict[str, Any]) -> Record:
@@ -71,7 +70,7 @@ class BaseSource(Settings):
                 yield BadRow(where, str(problem), problem.excluded)
                 continue
             name = record.id
-            if not name:  # by content; equal rows are told apart by a count
+            if not name:  # a hash of the content; equal rows get a number behind it
                 name = digest(record.prompt, record.target)
                 seen[name] += 1
                 name += f"-{seen[name]}" if seen[name] > 1 else ""
@@ -98,7 +97,7 @@ def read_source(
     lock: str | Path | None = None,
     hidden: Callable[[str], str] = str,
 ) -> Iterator[Record | BadRow]:
-    """A record or a BadRow for every row of a source, in its order.
+    """A record or a BadRow for every row of a source, in order.
 
     root: the folder that `source.path` is relative to. lock: the file that remembers hub revisions. hidden: masks
     personal data in what an error shows of the rows.

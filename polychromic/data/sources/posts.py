@@ -21,7 +21,7 @@ class Tweets(BaseSource):
 
     format: Literal["tweets"]
     group_by: Literal["thread", "author"] = "thread"
-    """What never parts in a split; where a row lacks it the other one, then the post's text."""
+    """Rows of one group stay in one part. A row without it is grouped by the other one, else by the post's text."""
 
     def flatten(self, rows: Iterator[Row | BadRow]) -> Iterator[Row | BadRow]:
         return pair(rows)

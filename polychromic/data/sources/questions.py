@@ -19,7 +19,7 @@ class Squad(BaseSource):
 
     format: Literal["squad"]
     group_by: Literal["article", "context"] = "article"
-    """What never parts in a split; `context` (the paragraph) where the articles are too few to be divided."""
+    """Rows of one group stay in one part. Take `context` (the paragraph) if there are too few articles to divide."""
     unanswerable: bool = False
     """Keep questions without an answer, with `no_answer` as their target."""
     no_answer: str = "unanswerable"

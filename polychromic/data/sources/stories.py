@@ -59,7 +59,7 @@ class RocStories(BaseSource):
 
 @SOURCES.register("stories")
 class Stories(BaseSource):
-    """Whole tales without prompts: the opening is the prompt, what follows the target, cut at sentence ends.
+    """Whole tales without prompts: the opening is the prompt, what follows is the target. Both end with a sentence.
     Hard line wraps are undone. The group is the title."""
 
     format: Literal["stories"]

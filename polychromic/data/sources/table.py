@@ -65,8 +65,7 @@ class Table(BaseSource):
         """The rows as they are.
 
         Raises:
-            StudyError: after the last row, if there is a column that none of them had, whatever share may be bad: it
-                is misspelt.
+            StudyError: after the last row, if none of them had a column that `fields` names: it is misspelt.
         """
         unseen = self._columns
         there, lacking = set(), set()
@@ -77,7 +76,7 @@ class Table(BaseSource):
                 there.update(name for column in unseen for name in names[column])
                 lacking.update(column for column in unseen if inside(item[1], column[1]) is MISSING)
             yield item
-        # Of an object that is null in every row nobody knows what it would hold.
+        # If an object is null in every row, its columns are unknown, not misspelt.
         if missing := [column for column in unseen if column in lacking]:
             told = " or ".join(f"{name!r}{nearest(name, there)} for `{use}`" for use, name in missing)
             raise StudyError(
@@ -88,7 +87,7 @@ class Table(BaseSource):
     def record(self, row: dict[str, Any]) -> Record:
         fields = self.fields
         columns = {use: name for use, name in self._columns if use != "meta"}
-        # A key that a row leaves out is null there, but not what every row must have.
+        # A column that a row leaves out counts as null; prompt and target must be there.
         values = {use: found(row, name) for use, name in columns.items()}
         for use in ("prompt", "target"):
             if inside(row, columns[use]) is MISSING:

@@ -1,4 +1,4 @@
-"""What k candidates are worth: Pass@k curves, and how many of a prompt's samples pass."""
+"""Pass@k curves, and how many of a prompt's samples pass."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def passk_curves(results: Results) -> Drawing:
             if line.empty:
                 continue
             look = style.look(arm)
-            # Arms share their k: a small shift keeps the intervals from hiding one another.
+            # A small shift by arm, so that the intervals do not overlap.
             at = np.log(line["k"]) + 0.035 * (number - (len(arms) - 1) / 2)
             errors = style.whiskers(line["value"], line["low"], line["high"])
             ax.errorbar(
@@ -65,7 +65,7 @@ def passk_curves(results: Results) -> Drawing:
 
 @figure("pass_counts", section="Results")
 def pass_counts(results: Results) -> Drawing:
-    """How many of a prompt's samples pass, a panel a domain: where an arm's gain comes from."""
+    """Distribution of the number of passing samples of a prompt, a panel a domain."""
     results.require("passes")
     rows = results.at_temperature(results.passes)
     arms = [arm for arm in (results.control, results.primary) if arm in set(rows["arm"])]
@@ -109,10 +109,8 @@ def pass_counts(results: Results) -> Drawing:
     return Drawing(
         figure,
         (
-            f"How many of a prompt's {most} samples pass, at T = {results.temperature:g}: mass at 0 and "
-            f"{most} means that an arm "
-            f"is sure, rightly or wrongly. Bars span the training seeds (lowest to highest of "
-            f"{rows['seed'].nunique()}); "
-            f"{labels.count_range(prompts, 'prompt')}."
+            f"How many of a prompt's {most} samples pass, at T = {results.temperature:g}: mass at 0 and {most} means "
+            "that an arm is sure, rightly or wrongly. Bars span the training seeds (lowest to highest of "
+            f"{rows['seed'].nunique()}); {labels.count_range(prompts, 'prompt')}."
         ),
     )

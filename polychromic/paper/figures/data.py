@@ -1,4 +1,4 @@
-"""What the study stands on: the curation funnel and the verifiers' calibration."""
+"""The data behind the study: the curation funnel and the verifiers' calibration."""
 
 from __future__ import annotations
 
@@ -107,9 +107,8 @@ def calibration(results: Results) -> Drawing:
     style.legend(figure, axes, columns=2)
     return Drawing(
         figure,
-        "The verifiers' error rates on validation prompts, with 95 % Wilson intervals; of two kinds of "
-        "mismatched answers "
-        f"the worse is shown. {'; '.join(told)}.",
+        "The verifiers' error rates on validation prompts, with 95 % Wilson intervals; of two kinds of mismatched "
+        f"answers the worse is shown. {'; '.join(told)}.",
     )
 
 

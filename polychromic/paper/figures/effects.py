@@ -1,4 +1,4 @@
-"""How large the differences are: the forest of effects, the ablations, the judge."""
+"""Sizes of differences: the forest of effects, the ablations, the judge."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The one style of all figures: sizes, colours, arm and metric names, and how a drawing is saved.
+"""The style of all figures: sizes, colours, markers, and how a drawing is saved.
 
-Figures are made for one column of a two-column page (3.35 in) at 7 pt, so that the same file reads well
-in print, on a phone and enlarged on a desktop. Arms differ in colour (Okabe & Ito's colour-blind safe
-set), marker *and* line style, so that they are told apart in grey.
+Figures fit one column of a two-column page (3.35 in) at 7 pt, so the same file is readable in print, on a phone and
+enlarged on a desktop. Arms differ in colour (Okabe & Ito's colour-blind safe set), marker *and* line style, so that
+they can be distinguished in grey.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ GREY = "#8A8A8A"
 
 @dataclass(frozen=True)
 class Look:
-    """How an arm is called and drawn."""
+    """An arm's name, colour, marker and line style."""
 
     name: str
     colour: str
@@ -70,7 +70,7 @@ DOMAIN_LOOKS = {"social": (BLUE, "o"), "code": (RED, "D"), "creative": (GREEN, "
 
 
 def look(arm: str) -> Look:
-    """The look of an arm; arms without one of their own take a spare one that their name picks."""
+    """The look of an arm; arms that are not in `LOOKS` get a spare one chosen by their name."""
     spare = (*_SPARE[sum(map(ord, arm)) % len(_SPARE)], (0, (3, 1, 1, 1)))
     return Look(labels.arm(arm), *LOOKS.get(arm, spare))
 
@@ -146,9 +146,7 @@ def domain_panels(domains: list[str], *, panel_height: float = 1.35, **options: 
 
 
 def legend(figure: Figure, axes: Sequence[Axes], *, columns: int = 3) -> None:
-    """One legend for all panels, below them: each label of the axes once, as it is first met. A long one makes the
-    figure taller, not its panels smaller.
-    """
+    """One legend below all panels, each label once. A long legend makes the figure taller, not its panels smaller."""
     found: dict[str, Artist] = {}
     for ax in axes:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
@@ -173,15 +171,14 @@ def legend(figure: Figure, axes: Sequence[Axes], *, columns: int = 3) -> None:
 
 
 def whiskers(value: ArrayLike, low: ArrayLike, high: ArrayLike) -> np.ndarray:
-    """Interval ends as matplotlib wants them, [2, n] lengths; rounding may not turn one negative."""
+    """Interval ends as the [2, n] lengths that matplotlib expects, none negative by rounding."""
     return np.maximum(0.0, np.vstack([np.subtract(value, low), np.subtract(high, value)]))
 
 
 def frame(values: ArrayLike, low: ArrayLike, high: ArrayLike) -> tuple[float, float]:
-    """Limits of an axis that show all values and every ordinary interval: ends that go further are cut off.
+    """Limits of an axis that show all values and every ordinary interval; very long intervals are cut off.
 
-    A value that is NaN is passed over, an end that is NaN is the value itself. Without any value: (0, 1), as matplotlib
-    has it for an empty axis.
+    NaN values are ignored, and a NaN end counts as the value itself. (0, 1) without any value, as for an empty axis.
     """
     values, low, high = (np.asarray(part, dtype=float) for part in (values, low, high))
     if np.isnan(values).all():
@@ -205,12 +202,12 @@ def bottom(axes: list[Axes]) -> list[Axes]:
 
 
 def mark(ax: Axes, x: float, y: float, text: str) -> None:
-    """Lay an invisible dot over a value so that browsers show `text` when the pointer rests there."""
+    """Put an invisible dot on a value, for which browsers show `text` on hover."""
     tip(ax.plot([x], [y], marker="o", markersize=7, alpha=0, linestyle="none")[0], text)
 
 
 def tip(artist: Artist, text: str) -> None:
-    """Give an artist a text that browsers show when the pointer rests on it (SVG only)."""
+    """Give an artist a text that browsers show on hover (SVG only)."""
     artist.set_gid(f"tip:{text}")
 
 

@@ -41,8 +41,7 @@ def diversity_quality(results: Results) -> Drawing:
     return Drawing(
         figure,
         (
-            f"Diversity of a prompt's samples ({labels.metric(diversity)}) against the quality of the "
-            f"single sample "
+            f"Diversity of a prompt's samples ({labels.metric(diversity)}) against the quality of the single sample "
             f"({', '.join(used)}), at T = {results.temperature:g}; up and to the right is better. "
             f"Bars: {wording.intervals(rows)}, cut at the frame (the table has their ends); "
             f"{wording.sizes(rows)}."

@@ -1,4 +1,4 @@
-"""How training went: cross-entropy, diversity, entropy, valid share and gradient ratio by step."""
+"""Training curves: cross-entropy, diversity, entropy, valid share and gradient ratio by step."""
 
 from __future__ import annotations
 
@@ -47,10 +47,8 @@ def training_dynamics(results: Results) -> Drawing:
     return Drawing(
         figure,
         (
-            f"Training dynamics by optimiser step. Rows: "
-            f"{'; '.join(SIGNALS[name][1] for name in signals)}. Lines are means over "
-            f"the training seeds{_smoothing(rows)}; bands span the seeds (lowest to "
-            f"highest of "
+            f"Training dynamics by optimiser step. Rows: {'; '.join(SIGNALS[name][1] for name in signals)}. Lines are "
+            f"means over the training seeds{_smoothing(rows)}; bands span the seeds (lowest to highest of "
             f"{labels.count_range(seeds, 'seed')})."
         ),
     )
@@ -70,7 +68,7 @@ def _without_absent_gates(results: Results) -> pd.DataFrame:
 
 
 def _window(steps: int) -> int:
-    """Log steps to smooth over: few where there are few, of which a mean would be nearly all."""
+    """Log steps to smooth over; fewer where a training has few."""
     return max(1, min(_SMOOTH, steps // 4))
 
 

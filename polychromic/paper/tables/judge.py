@@ -9,7 +9,7 @@ import pandas as pd
 from polychromic import labels
 from polychromic.paper import wording
 from polychromic.paper.results import Results
-from polychromic.paper.table_formats import Table, with_interval
+from polychromic.paper.table_formats import VALUES, Table, with_interval
 from polychromic.paper.tables import table
 
 JUDGED = ("judge_win_rate", "judge_win_rate_length_controlled")
@@ -46,7 +46,7 @@ def judge(results: Results) -> Table | None:
             cells.append(line)
             groups.append(labels.domain(domain))
     return Table(
-        pd.DataFrame(data, columns=["domain", "metric", "arm", "value", "low", "high", "n", "signature"]),
+        pd.DataFrame(data, columns=VALUES),
         pd.DataFrame(cells),
         groups,
         f"Judge: {wording.judges(results.judge['judge'])}. How often an arm's answer is preferred to "

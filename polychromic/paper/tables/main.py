@@ -8,7 +8,7 @@ from polychromic import labels
 from polychromic.metric_registry import column_of
 from polychromic.paper import wording
 from polychromic.paper.results import Results, is_ablation
-from polychromic.paper.table_formats import Table, with_interval
+from polychromic.paper.table_formats import VALUES, Table, with_interval
 from polychromic.paper.tables import table
 
 # The columns of the main table where a study measured them; a domain's own quality metric is added.
@@ -63,7 +63,7 @@ def main(results: Results) -> Table:
             cells.append(line)
             groups.append(labels.domain(domain))
     return Table(
-        pd.DataFrame(data, columns=["domain", "metric", "arm", "value", "low", "high", "n", "signature"]),
+        pd.DataFrame(data, columns=VALUES),
         pd.DataFrame(cells),
         groups,
         f"Results at T = {results.temperature:g}: means with {wording.intervals(rows)}; {_sizes(rows)}. "

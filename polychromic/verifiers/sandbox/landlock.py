@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 from collections.abc import Iterable
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
@@ -26,6 +27,8 @@ _FILE_RIGHTS = {
     5: (1 << 16) - 1,
     6: (1 << 16) - 1,
 }
+_LIBRARY = os.path.dirname(os.__file__)  # the standard library's folder
+
 _TCP_BIND_CONNECT = 3  # from version 4
 _SCOPE_UNIX_SIGNAL = 3  # from version 6: no abstract sockets, no signals to processes outside
 
@@ -57,9 +60,9 @@ def version() -> int:
         return 0
 
 
-def ruleset(readable: Iterable[str], writable: Iterable[str]) -> int:
-    """A ruleset's file descriptor: reading beneath `readable`, also flat writing beneath `writable`, no
-    TCP, nothing else.
+def ruleset(readable: Iterable[str], writable: Iterable[str], listable: Iterable[str] = ()) -> int:
+    """A ruleset's file descriptor: reading beneath `readable`, also flat writing beneath `writable`, listing
+    folders beneath `listable`, no TCP, nothing else.
 
     Paths that do not exist are skipped.
 
@@ -71,7 +74,7 @@ def ruleset(readable: Iterable[str], writable: Iterable[str]) -> int:
     attributes = _Ruleset(files, _TCP_BIND_CONNECT if abi >= 4 else 0, _SCOPE_UNIX_SIGNAL if abi >= 6 else 0)
     size = 24 if abi >= 6 else 16 if abi >= 4 else 8
     rules = _call(_CREATE_RULESET, ctypes.byref(attributes), ctypes.c_size_t(size), ctypes.c_uint32(0))
-    for paths, rights in ((readable, _READ), (writable, _READ_WRITE)):
+    for paths, rights in ((readable, _READ), (writable, _READ_WRITE), (listable, _READ_DIR)):
         for path in paths:
             if not os.path.exists(path):
                 continue
@@ -96,3 +99,15 @@ def forgo_privileges() -> None:
     """No program that this process may start gains rights by its owner (no_new_privs)."""
     if _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl: no_new_privs")
+
+
+def for_python(*writable: str) -> int:
+    """The ruleset of a process that imports the standard library, without installed packages, and writes to these
+    folders and to /dev/null.
+    """
+    found = {os.path.join(_LIBRARY, name) for name in os.listdir(_LIBRARY) if not name.endswith("-packages")}
+    for root in {"/usr/lib", "/usr/lib64", "/lib", "/lib64", os.path.join(sys.base_prefix, "lib")}:
+        names = os.listdir(root) if os.path.isdir(root) else ()
+        # Files, and the folder of the machine's architecture (x86_64-linux-gnu).
+        found |= {os.path.join(root, name) for name in names if ".so" in name or "linux" in name}
+    return ruleset({*map(os.path.realpath, found), "/usr/share/zoneinfo"}, (*writable, os.devnull), (_LIBRARY,))

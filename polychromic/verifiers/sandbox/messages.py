@@ -6,6 +6,7 @@ import struct
 
 HEADER = struct.Struct("!I")
 MAX_MESSAGE = 4 << 20  # bytes of one message or of all that a candidate prints
+DESCRIPTORS = 256  # file descriptors that a process of the sandbox may hold, at most
 
 
 def frame(payload: bytes) -> bytes:

@@ -1,19 +1,20 @@
-"""Plain values as JSON: the only language in which the trusted side and a candidate program talk.
+"""Plain values as JSON: the only language in which tests and a candidate program talk.
 
 A candidate's answer reaches the tests as text that is parsed into exactly these types: None, bool, int,
-float, complex, str, bytes, list, tuple, set, frozenset, dict and its views, deque, range, array, Decimal,
-Fraction, datetime's four, the names of the builtin types, and one-shot iterators. Types are kept exactly (1,
-True and 1.0 stay three things), subclasses arrive as the plain type they derive from (a Counter as a dict), so
-no object with an `__eq__` of its own ever meets an assertion. Anything else travels as a number, a reference to
-an object that stays with the candidate.
+float, complex, str, bytes, list, tuple and namedtuples, set, frozenset, dict and its views, Counter, OrderedDict,
+deque, range, array, Decimal, Fraction, datetime's four, the builtin types by name, and one-shot iterators. Types
+are kept exactly (1, True and 1.0 stay three things). Other subclasses arrive as the plain type that they derive
+from, so no object with an `__eq__` of its own ever meets an assertion. Anything else travels as a reference: the
+caller's `refer` writes its form, and `resolve` on the other side reads it.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from array import array
-from collections import deque
+from collections import Counter, OrderedDict, deque, namedtuple
 from collections.abc import Callable, ItemsView, Iterator, KeysView, ValuesView
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -22,6 +23,7 @@ from itertools import islice
 from typing import Any
 
 MAX_ITERATOR = 100_000  # items taken from a generator: an endless one must end somewhere
+_REFERENCES = ("object", "function", "named")  # tags that `refer` writes and `resolve` reads
 _MAX_EXPONENT = 5000  # of a Decimal that is compared with other numbers: 1E+999999999 would take hours
 _SMALL = 1 << 53  # larger integers travel in base 16, which has no limit on digits
 
@@ -51,6 +53,7 @@ _TYPES = {
     kind.__name__: kind
     for kind in (bool, int, float, complex, str, bytes, list, tuple, set, frozenset, dict, type(None))
 }
+_MAPPINGS: dict[type, str] = {dict: "dict", Counter: "counter", OrderedDict: "ordered"}
 _SEQUENCES: dict[type, str] = {tuple: "tuple", set: "set", frozenset: "frozenset", deque: "deque"}
 # A dict's views arrive as views of another dict: in order, and a keys or items view equal to a set.
 _VIEWS: dict[type, tuple[str, Callable[[list[Any]], Any]]] = {
@@ -60,13 +63,20 @@ _VIEWS: dict[type, tuple[str, Callable[[list[Any]], Any]]] = {
 }
 _VIEW_OF = dict(_VIEWS.values())
 _BY_TAG = {tag: build for tag, _, build in _SCALARS.values()} | {tag: kind for kind, tag in _SEQUENCES.items()}
-# The order matters: bool before int, datetime before date.
-_PLAIN = (bool, int, float, str, list, dict, *_SEQUENCES, *_SCALARS)
+_DICT_OF = {tag: kind for kind, tag in _MAPPINGS.items()}
+# The order matters: bool before int, Counter before dict, datetime before date.
+_PLAIN = (bool, int, float, str, list, Counter, OrderedDict, dict, *_SEQUENCES, *_SCALARS)
 
 
-def encode(value: Any, refer: Callable[[Any], int]) -> Any:
-    """The JSON form of `value`; `refer` gives the number of an object that is not plain, or raises
-    TypeError.
+class TooLong(Exception):
+    """An iterator that does not end in time."""
+
+
+def encode(value: Any, refer: Callable[[Any], Any]) -> Any:
+    """The JSON form of `value`; `refer` gives the form of an object that is not plain, or raises TypeError.
+
+    Raises:
+        TooLong: an iterator has more than MAX_ITERATOR items.
     """
     kind = type(value)
     if value is None or kind is bool or kind is str or kind is float:
@@ -75,8 +85,8 @@ def encode(value: Any, refer: Callable[[Any], int]) -> Any:
         return value if -_SMALL < value < _SMALL else {"int": hex(value)}
     if kind is list:
         return [encode(item, refer) for item in value]
-    if kind is dict:
-        return {"dict": [[encode(key, refer), encode(item, refer)] for key, item in value.items()]}
+    if kind in _MAPPINGS:
+        return {_MAPPINGS[kind]: [[encode(key, refer), encode(item, refer)] for key, item in dict.items(value)]}
     if kind in _SEQUENCES:
         return {_SEQUENCES[kind]: [encode(item, refer) for item in value]}
     if kind in _SCALARS:
@@ -84,8 +94,10 @@ def encode(value: Any, refer: Callable[[Any], int]) -> Any:
         return {tag: parts(value)}
     if kind is type and _TYPES.get(value.__name__) is value:
         return {"type": value.__name__}
+    if issubclass(kind, tuple) and (fields := _fields(kind)):
+        return {"namedtuple": [kind.__name__, fields, [encode(item, refer) for item in tuple.__iter__(value)]]}
     for base in _PLAIN:
-        if issubclass(kind, base):  # a Counter, a namedtuple, an IntEnum: as the type it derives from
+        if issubclass(kind, base):  # a defaultdict, an IntEnum: as the type it derives from
             return encode(_as_plain(value, base), refer)
     for base, (tag, _) in _VIEWS.items():
         if issubclass(kind, base):
@@ -93,14 +105,25 @@ def encode(value: Any, refer: Callable[[Any], int]) -> Any:
     if issubclass(kind, Iterator):
         items = list(islice(value, MAX_ITERATOR + 1))
         if len(items) > MAX_ITERATOR:
-            raise OverflowError(f"an iterator of more than {MAX_ITERATOR} items")
+            raise TooLong(f"an iterator of more than {MAX_ITERATOR} items")
         return {"iterator": [encode(item, refer) for item in items]}
-    return {"object": refer(value)}
+    return refer(value)
+
+
+def _fields(kind: type) -> list[str] | None:
+    """The names of a namedtuple's fields; None for another tuple."""
+    fields = getattr(kind, "_fields", None)
+    return list(fields) if type(fields) is tuple and all(type(name) is str for name in fields) else None
+
+
+@functools.lru_cache(64)
+def _namedtuple(name: str, *fields: str) -> Callable[[list[Any]], Any]:
+    return namedtuple(name, fields)._make
 
 
 def _as_plain(value: Any, base: type) -> Any:
-    if base is dict:
-        return dict(dict.items(value))
+    if base in _MAPPINGS:
+        return base(dict(dict.items(value)))
     if base in (list, *_SEQUENCES):
         return base(base.__iter__(value))
     if base is int:
@@ -114,9 +137,9 @@ def _as_plain(value: Any, base: type) -> Any:
     return _SCALARS[base][2](_SCALARS[base][1](value))
 
 
-def decode(form: Any, resolve: Callable[[int], Any]) -> Any:
-    """The value whose JSON form is `form`; `resolve` turns the number of an object into what stands for it
-    here.
+def decode(form: Any, resolve: Callable[[str, Any], Any]) -> Any:
+    """The value whose JSON form is `form`; `resolve` turns a reference, its tag and its key, into what stands for
+    it here.
 
     Raises:
         ValueError: the form is none that `encode` writes.
@@ -133,17 +156,21 @@ def decode(form: Any, resolve: Callable[[int], Any]) -> Any:
             return int(parts, 16)
         if tag == "type":
             return _TYPES[parts]
-        if tag == "object":
-            return resolve(int(parts))
-        if tag == "dict":
-            return {decode(key, resolve): decode(item, resolve) for key, item in parts}
+        if tag in _REFERENCES:
+            return resolve(tag, parts)
+        if tag in _DICT_OF:
+            items = {decode(key, resolve): decode(item, resolve) for key, item in parts}
+            return items if tag == "dict" else _DICT_OF[tag](items)
+        if tag == "namedtuple":
+            name, fields, items = parts
+            return _namedtuple(name, *fields)([decode(item, resolve) for item in items])
         if tag == "iterator":
             return iter([decode(item, resolve) for item in parts])
         if tag in _VIEW_OF:
             return _VIEW_OF[tag]([decode(item, resolve) for item in parts])
         build = _BY_TAG[tag]
         return build(decode(item, resolve) for item in parts) if build in _SEQUENCES else build(parts)
-    except (ValueError, TypeError, KeyError, ArithmeticError, AttributeError) as error:
+    except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
         raise ValueError(f"not an encoded value ({error})") from error
 
 
@@ -173,9 +200,9 @@ def canonical(value: Any) -> str:
         return json.dumps(value)
     if kind is list:
         return "[" + ",".join(map(canonical, value)) + "]"
-    if kind is tuple:
+    if isinstance(value, tuple):
         return "(" + ",".join(map(canonical, value)) + ")"
-    if kind is dict:
+    if isinstance(value, dict):
         return "{" + ",".join(sorted(f"{canonical(key)}:{canonical(item)}" for key, item in value.items())) + "}"
     if kind in (set, frozenset) or isinstance(value, KeysView | ItemsView):
         return "set(" + ",".join(sorted(map(canonical, value))) + ")"
@@ -209,6 +236,6 @@ def _ratio(numerator: int, denominator: int) -> str:
     return f"{numerator:x}/{denominator:x}"
 
 
-def refuse(value: Any) -> int:
-    """The `refer` of those who send plain values only."""
+def refuse(value: Any, *_: Any) -> Any:
+    """The `refer` and the `resolve` of those who send plain values only."""
     raise TypeError(f"{type(value).__name__} is not a plain value")

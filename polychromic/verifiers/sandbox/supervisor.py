@@ -1,38 +1,9 @@
-"""Where programs that a model wrote are run: the supervisor's side.
+"""Where programs that a model wrote are run: the supervisor's side. docs/sandbox.md says what it promises.
 
-Each worker is a pair of processes that start with an empty environment: a *test runner* that runs the tests, and
-a *fork server*, forked from it before any test arrived, that forks one process for each candidate. A candidate's
-process puts itself under Landlock (files), seccomp (system calls) and rlimits before the program reaches
-it, and answers the test runner's questions in plain values (`plain_values`).
-
-Covered, each with a test of its own in tests/test_sandbox.py:
-
-- reading files and secrets: only the standard library and /usr/lib can be opened, the environment is empty,
-  /proc is shut;
-- writing anywhere but to a flat scratch folder, emptied after every candidate, at most 1 MB a file;
-- the network: no socket can be made, of any family;
-- new processes and threads: fork and memory bombs, daemons, subprocesses, exec;
-- signals to others (kill, fcntl's F_SETOWN), ptrace, other processes' memory and limits;
-- endless loops, also those that swallow exceptions, and sleepers; CPU seconds decide, so that a busy
-  machine changes no verdict;
-- `sys.exit` and `os._exit` before the tests, crashes of the interpreter;
-- cheating: objects equal to everything, printed success markers, forged answers on the channel, forged
-  verdicts (it holds no descriptor but the channel, stdin and stdout), redefined builtins, modules or tests,
-  walking frames and gc for the expected answers (no process that it is forked from ever held them);
-- a gigabyte of output, an answer that is too large or nested too deep.
-
-Not covered:
-
-- bugs of the kernel, and side channels between processes;
-- that a file exists: stat() works everywhere, and everything beneath /usr/lib and the standard library can
-  be read;
-- the sum of many files in the scratch folder, as large as the time limit allows;
-- a candidate that recognises a test by its arguments: it must be given them;
-- the tests themselves: under Landlock they cannot write or use TCP either, but they run to the end of the
-  watchdog's patience.
-
-Costs: candidates have the standard library only; `threading`, `multiprocessing`, `asyncio` and signals to
-oneself are lost.
+Each worker is a process that starts with an empty environment and forks a *fork server* before any test arrives.
+For a job, the fork server forks a *candidate*, which puts itself under Landlock (files), seccomp (system calls)
+and rlimits before the program reaches it; the worker forks a *test runner*, which runs the record's tests and asks
+the candidate for plain values (`plain_values`). The worker itself runs no foreign code: it watches both.
 """
 
 from __future__ import annotations
@@ -60,7 +31,6 @@ if TYPE_CHECKING:  # started by name, in a process of its own: named here so tha
     from polychromic.verifiers.sandbox import worker  # noqa: F401
 
 MEMORY = 512 << 20  # bytes of address space of a candidate
-_PATIENCE = 5.0  # seconds that tests themselves may take beyond the candidate's limits
 _PYTHON = os.path.realpath(sys.executable)  # a virtual environment's own: candidates have no packages
 _ROOT = Path(__file__).resolve().parents[3]
 
@@ -133,7 +103,7 @@ class _Worker:
                 command,
                 env={"PYTHONHASHSEED": "0"},  # sets come in the same order every time
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,  # never written to; a candidate's is a pipe too, and Python remembers the kind
                 stderr=subprocess.PIPE,
                 pass_fds=[theirs.fileno()],
                 close_fds=True,
@@ -147,31 +117,34 @@ class _Worker:
             raise StudyError(f"The sandbox ({self.how}) does not start: {problem or 'no reason given'}")
 
     def run(self, job: dict[str, Any]) -> dict[str, Any]:
-        """The test runner's verdict; a worker that hangs, dies or says more than it was asked is replaced."""
+        """The worker's verdict on a job. A worker that died or said more than it was asked is replaced.
+
+        Raises:
+            StudyError: the sandbox failed, or the record's tests did before they asked the program for anything.
+        """
         poll = select.poll()
         poll.register(self.socket, select.POLLIN)
-        if poll.poll(0):  # a verdict too many, which is not this job's, or the worker's end
+        if poll.poll(0):  # its end, or something that is not this job's verdict
             self.close()
             self._start()
-        runs = len(job["cases"]) if job["kind"] == "stdio" else 1
-        self.socket.settimeout(runs * (2 * job["seconds"] + 1) + _PATIENCE)
-        try:
-            self.socket.sendall(frame(json.dumps(job).encode()))
-            verdict = self._receive()
-        except OSError:  # also the timeout
-            verdict = {"status": "timeout", "detail": "the tests did not end"}
-        except ValueError:
-            verdict = {"status": "error", "detail": "not one verdict"}
-        if verdict is None:
-            verdict = {"status": "error", "detail": "the tests ended their process"}
-        if "behaviour" not in verdict:
+        for _ in range(2):
+            self.socket.settimeout(None)  # the worker has the clocks
+            try:
+                self.socket.sendall(frame(json.dumps(job).encode()))
+                verdict = self._receive()
+            except OSError:
+                verdict = None
+            if verdict is not None:
+                break
             self.close()
             self._start()
+        else:
+            return {"status": "error", "detail": "the worker died", "behaviour": None}
         if verdict["status"] == "unconfined":
             raise StudyError(f"The sandbox ({self.how}) failed: {verdict['detail']}. Nothing was run.")
         if verdict["status"] == "tests":
             raise StudyError(f"Tests that cannot be run: {verdict['detail']}. Remove the record or rewrite its tests.")
-        return {"behaviour": None, **verdict}
+        return verdict
 
     def _receive(self) -> dict[str, Any] | None:
         data = b""
@@ -186,6 +159,7 @@ class _Worker:
         """End the worker: its fork server notices, ends the candidate and removes the scratch folder."""
         self.socket.close()
         self.process.kill()
+        self.process.stdout.close()
         self.process.stderr.close()
         self.process.wait()
 
@@ -225,7 +199,7 @@ def _close(workers: queue.LifoQueue[_Worker | None], process: int) -> None:
 
 
 def run(jobs: Sequence[dict[str, Any]], execution: str = "sandbox") -> list[dict[str, Any]]:
-    """Run jobs (see `test_runner.judge`) over the workers; the verdicts in the jobs' order.
+    """Run jobs (see `worker`) over the workers; the verdicts in the jobs' order.
 
     Raises:
         StudyError: no sandbox on this machine, or tests that cannot be run in it.

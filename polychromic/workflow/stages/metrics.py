@@ -95,7 +95,8 @@ class Quality(OfArm):
         }
 
     def settings(self, study, domain, arm):
-        return {"verifier": study.domains[domain].verifier.kind, "temperature": study.sampling.temperature}
+        answers = choices.gives_answers(study.domains[domain])
+        return {"answers": answers, "temperature": study.sampling.temperature}
 
     def modules(self, study, domain, arm):
         return modules_of("quality")

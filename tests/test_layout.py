@@ -1,0 +1,103 @@
+"""The layout of the package: imports go one way, modules are short, choices by name are made in registries."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "polychromic"
+# From the top. A module may import from its own room and from those further down; `demo` and modules of the package
+# itself are the bottom. `data` and `method` stand side by side.
+ORDER = [{"workflow"}, {"config"}, {"paper"}, {"statistics"}, {"data", "method"}, {"verifiers"}, {"metrics"}]
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__main__.py")
+
+
+def room(path: Path) -> str:
+    parts = path.relative_to(PACKAGE).parts
+    return parts[0] if len(parts) > 1 else "base"
+
+
+def rank(name: str) -> int:
+    return next((i for i, rooms in enumerate(ORDER) if name in rooms), len(ORDER))
+
+
+def imported(path: Path) -> set[Path]:
+    """Modules of ours that a module imports, at any depth; those for type checkers alone left out."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
+            node.body = []
+    names = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    found = set()
+    for name in names:
+        if name.split(".")[0] == "polychromic":
+            base = ROOT.joinpath(*name.split("."))
+            found |= {file for file in (base / "__init__.py", base.with_suffix(".py")) if file.is_file()}
+    return found - {PACKAGE / "__init__.py"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_down(path):
+    own = room(path)
+    up = [
+        str(other.relative_to(ROOT))
+        for other in imported(path)
+        if room(other) != own and (rank(room(other)) < rank(own) or (rank(room(other)) == rank(own) and rank(own) < 7))
+    ]
+    assert not up, f"{path.relative_to(ROOT)} imports {up}, against the order of tests/test_layout.py"
+
+
+def test_no_module_imports_itself_over_others():
+    edges = {path: imported(path) - {path} for path in MODULES}
+    done: set[Path] = set()
+
+    def visit(path: Path, way: tuple[Path, ...]) -> None:
+        assert path not in way, " -> ".join(str(p.relative_to(PACKAGE)) for p in (*way[way.index(path) :], path))
+        if path not in done:
+            for other in edges.get(path, ()):
+                visit(other, (*way, path))
+            done.add(path)
+
+    for path in MODULES:
+        visit(path, ())
+
+
+def test_the_method_needs_neither_pydantic_nor_the_study():
+    """What a PEFT user imports."""
+    files = [path.relative_to(ROOT).with_suffix("") for path in (PACKAGE / "method").rglob("*.py")]
+    modules = [str(file).replace("/", ".").removesuffix(".__init__") for file in files]
+    unwanted = ["pydantic", "snakemake", "polychromic.config", "polychromic.data", "polychromic.workflow"]
+    code = (
+        f"import importlib, sys\nfor name in {modules}: importlib.import_module(name)\n"
+        f"print([name for name in {unwanted} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]", done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_is_short(path):
+    assert len(path.read_text().splitlines()) <= 400
+
+
+def test_what_is_chosen_by_name_is_chosen_in_a_registry():
+    """No `verifier.kind == "code"` and the like: a choice of a plugin would fall through."""
+    places = [*PACKAGE.rglob("*.py"), *(ROOT / "workflow_scripts").glob("*.py"), *(ROOT / "rules").glob("*.smk")]
+    found = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in places
+        for number, line in enumerate(path.read_text().splitlines(), start=1)
+        if re.search(r"\b(kind|form|diversity|quality|filter|format)\b(\"\])?\s*(==|!=|in \()\s*[(\"']", line)
+    ]
+    assert not found
