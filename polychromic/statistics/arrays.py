@@ -124,9 +124,9 @@ def read_values(tables: Tables, plan: Mapping[str, Any]) -> Values:
                     )
             if len(frames.get("passes_val", ())):
                 _add_passes(values.validation, frames, "passes_val", domain, arm, own, prompts)
-            for kind in ("diversity", "quality"):
-                file = f"{where}/{kind}.parquet"
-                for temperature, columns in _arrays(frames, kind, file, own, prompts["passes"]).items():
+            for measured in ("diversity", "quality"):
+                file = f"{where}/{measured}.parquet"
+                for temperature, columns in _arrays(frames, measured, file, own, prompts["passes"]).items():
                     for metric, array in columns.items():
                         if metric not in COUNTS:
                             values.test[domain, arm, temperature, metric] = array
