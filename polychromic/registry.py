@@ -87,6 +87,9 @@ class Registry(Mapping[str, T]):
         return self._modules[name]
 
 
+PLUGIN = "polychromic_plugin_"
+
+
 def load_plugins(files: Sequence[str]) -> None:
     """Import Python files outside the package, each once, so that they register their choices.
 
@@ -113,4 +116,4 @@ def load_plugins(files: Sequence[str]) -> None:
 def plugin_module(file: str) -> str:
     """The name under which a plugin file is imported: the same for the same path."""
     path = Path(file).resolve()
-    return f"polychromic_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    return f"{PLUGIN}{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"

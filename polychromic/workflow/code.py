@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import os
 import re
+import sys
 from functools import cache
 from pathlib import Path
+
+from polychromic.registry import PLUGIN
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "polychromic"
@@ -52,9 +56,9 @@ def _code_digest(text: str) -> str:
 
 
 def _module_files(module: str) -> list[Path]:
-    """The files that importing a module of ours runs: the packages above it too. A path is a plugin's file."""
-    if module.endswith(".py"):
-        return [ROOT / module]
+    """The files that importing a module of ours, or of a plugin, runs: the packages above it too."""
+    if module.startswith(PLUGIN):
+        return [Path(sys.modules[module].__file__)]
     parts = module.split(".")
     files = []
     for depth in range(1, len(parts) + 1):
@@ -83,7 +87,7 @@ def _behind_lazy_package(name: str) -> list[Path]:
 @cache
 def _imports(path: Path) -> tuple[frozenset[Path], frozenset[str]]:
     """(our files, third-party top-level modules) that a file imports, at any depth of nesting in its code."""
-    package = path.parent.relative_to(ROOT).parts
+    package = path.parent.relative_to(ROOT).parts if path.is_relative_to(ROOT) else ()
     local: set[Path] = set()
     foreign: set[str] = set()
     for node in ast.walk(_tree(path)):
@@ -102,7 +106,7 @@ def _imports(path: Path) -> tuple[frozenset[Path], frozenset[str]]:
                 local.add(beside)
             else:
                 foreign.add(name.split(".")[0])
-    used = {file for file in local if str(file.relative_to(ROOT)) not in PLUMBING}
+    used = {file for file in local if os.path.relpath(file, ROOT) not in PLUMBING}
     return frozenset(used), frozenset(foreign)
 
 
@@ -125,7 +129,7 @@ def code_of(script: Path, chosen: frozenset[str] = frozenset()) -> tuple[dict[st
         foreign |= others
         waiting.extend(ours - seen)
     return {
-        str(path.relative_to(ROOT)): _code_digest(path.read_text(encoding="utf-8")) for path in sorted(seen)
+        os.path.relpath(path, ROOT): _code_digest(path.read_text(encoding="utf-8")) for path in sorted(seen)
     }, frozenset(foreign)
 
 
