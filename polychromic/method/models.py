@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -117,6 +118,11 @@ def end_tokens(model, tokenizer) -> frozenset[int]:
     return frozenset([tokenizer.eos_token_id, *more])
 
 
+def context_length(model) -> int | None:
+    """Longest sequence that the model takes, in tokens; None where its config names none."""
+    return getattr(model.config.get_text_config(), "max_position_embeddings", None)
+
+
 def encode_prompt(tokenizer, prompt: str) -> list[int]:
     """Token ids of a prompt as the model sees it before it writes, in training and in generation alike."""
     # A chat template has written the beginning-of-text token already.
@@ -144,33 +150,47 @@ def keep_differentiable(model) -> None:
 
 @contextmanager
 def merged_adapter(model) -> Iterator[torch.nn.Module]:
-    """The bare model, its float32 layers with their adapters merged, for the time of the `with` block.
+    """The bare model with its LoRA weights merged where that is exact, for the time of the `with` block.
 
-    Merging makes sampling faster and is exact to rounding in float32. It is done on copies, and the original
-    weights are put back by reference, bit for bit. Layers of any other type (4-bit, bf16) keep the adapter
-    beside them: merging would round differently from training.
+    Merging makes sampling faster. It is done on copies of float32 weights; afterwards the originals are put back
+    by reference, bit for bit. All other adapters stay beside their layer, which gives the same outputs: those on
+    4-bit or bf16 weights, on weights that two modules share, with a bias of their own, and other types than LoRA.
     """
     from peft import PeftModel
-    from peft.tuners.tuners_utils import BaseTunerLayer
 
     if not isinstance(model, PeftModel):
         yield model
         return
-    swapped: list[tuple[BaseTunerLayer, dict[str, torch.Tensor]]] = []
+    uses = Counter(id(p) for module in model.modules() for p in module.parameters(recurse=False))
+    merged, originals = [], {}  # originals: {id: (parameter, its data)}; experts nest several adapters on one module
     try:
         for layer in model.modules():
-            if not isinstance(layer, BaseTunerLayer) or layer.merged:
+            if not _can_merge(layer):
                 continue
-            base = layer.get_base_layer()
-            own = dict(base.named_parameters(recurse=False))
-            if all(parameter.dtype == torch.float32 for parameter in own.values()):
-                swapped.append((layer, {name: parameter.data for name, parameter in own.items()}))
-                for parameter in own.values():
-                    parameter.data = parameter.data.clone()
+            own = list(layer.get_base_layer().parameters(recurse=False))
+            if all(p.dtype == torch.float32 and uses[id(p)] == 1 for p in own):
+                merged.append(layer)
+                for parameter in own:
+                    if id(parameter) not in originals:
+                        originals[id(parameter)] = (parameter, parameter.data)
+                        parameter.data = parameter.data.clone()
                 layer.merge()
         yield model.get_base_model()
     finally:
-        for layer, originals in swapped:
-            for name, parameter in layer.get_base_layer().named_parameters(recurse=False):
-                parameter.data = originals[name]
+        for parameter, data in originals.values():
+            parameter.data = data
+        for layer in merged:
             layer.merged_adapters.clear()
+
+
+def _can_merge(layer: torch.nn.Module) -> bool:
+    """Whether the layer holds plain LoRA or DoRA weights, not merged yet."""
+    from peft.tuners.lora import LoraLayer
+    from peft.tuners.lora.variants import DoraLinearVariant
+
+    return (
+        isinstance(layer, LoraLayer)
+        and not layer.merged
+        and not any(layer.lora_bias.values())
+        and all(isinstance(variant, DoraLinearVariant) for variant in layer.lora_variant.values())
+    )
