@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torch.nn.functional as F
+from polychromic.method.quality_losses import dco, entropy_regularised, gem, log1mexp, quality_loss
 
 from polychromic.errors import StudyError
-from polychromic.method.quality_losses import dco, entropy_regularised, gem, log1mexp, quality_loss
 
 
 @pytest.fixture

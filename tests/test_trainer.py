@@ -12,7 +12,8 @@ from transformers import Trainer, TrainingArguments
 from polychromic.errors import StudyError
 from polychromic.method.diversity import make_measure
 from polychromic.method.models import load_base
-from polychromic.method.trainer import Collator, PolychromicConfig, PolychromicTrainer, encode_rows
+from polychromic.method.rows import Collator, encode_rows
+from polychromic.method.trainer import PolychromicConfig, PolychromicTrainer
 
 ROWS = [{"prompt": f"what is the answer to {i}?", "completion": f"{i * 7 % 10}{'ab' * (i % 3)}"} for i in range(24)]
 
@@ -49,11 +50,11 @@ def arguments(folder, cls=PolychromicConfig, **changed):
     }
     if cls is PolychromicConfig:
         common |= {
-            "num_samples": 3,
-            "diversity_every": 2,
-            "prompts_per_step": 4,
-            "rollout_max_new_tokens": 6,
-            "rollout_temperature": 1.0,
+            "samples": 3,
+            "every": 2,
+            "prompts": 4,
+            "max_new_tokens": 6,
+            "temperature": 1.0,
         }
     return cls(**common | changed)
 
@@ -93,13 +94,13 @@ def test_weight_zero_is_standard_lora_bit_for_bit(trained, tiny_model_dir, tiny_
         data_collator=Collator(tiny_tokenizer.pad_token_id),
     )
     standard.train()
-    ours = trained(diversity_weight=0.0)
+    ours = trained(weight=0.0)
     assert ours.sampled_tokens == 0
     assert same(weights(standard), weights(ours))
 
 
 def test_diversity_changes_the_weights_but_not_the_data_order(trained):
-    plain, diverse = trained("a", diversity_weight=0.0), trained("b", diversity_weight=0.3)
+    plain, diverse = trained("a", weight=0.0), trained("b", weight=0.3)
     assert not same(weights(plain), weights(diverse))
     # The first diversity step is the second: the first one's loss and gradient are the same.
     first, other = (trainer.state.log_history[0] for trainer in (plain, diverse))
@@ -154,7 +155,7 @@ def test_score_batch_size_does_not_matter(trained):
 
 def test_no_backward_pass_has_more_samples_than_asked_for(trained, monkeypatch):
     """Not even where a prompt has more."""
-    from polychromic.method import trainer as module
+    from polychromic.method import term as module
 
     real, passes = module.completion_log_probs, []
 
@@ -178,15 +179,13 @@ def test_gradient_checkpointing_trains_the_same(trained, tiny_model_dir):
 
 def test_the_term_raises_diversity(trained):
     """Pulling hard on D alone, nearly certain first letters spread out: the sign is right."""
-    settings = {"max_steps": 16, "diversity_every": 1, "learning_rate": 1e-2, "rollout_temperature": 0.3}
+    settings = {"max_steps": 16, "every": 1, "learning_rate": 1e-2, "temperature": 0.3}
 
     def late(trainer):
         d = [line["diversity"] for line in trainer.state.log_history if "diversity" in line]
         return sum(d[-5:]) / 5
 
-    assert late(trained("a", diversity_weight=5.0, **settings)) > 0.2 + late(
-        trained("b", diversity_weight=1e-9, **settings)
-    )
+    assert late(trained("a", weight=5.0, **settings)) > 0.2 + late(trained("b", weight=1e-9, **settings))
 
 
 def test_every_step_is_logged(trained, tmp_path):
@@ -201,7 +200,7 @@ def test_every_step_is_logged(trained, tmp_path):
 
 
 def test_the_audit_stops_a_run_whose_term_has_no_gradient(trained, tiny_model_dir, monkeypatch):
-    from polychromic.method import trainer as module
+    from polychromic.method import term as module
 
     real = module.completion_log_probs
     monkeypatch.setattr(module, "completion_log_probs", lambda *a, **k: real(*a, **k).detach().requires_grad_())
@@ -216,7 +215,7 @@ def test_long_zero_credits_warn(tiny_model_dir, tiny_tokenizer, tmp_path, caplog
 
     trainer = PolychromicTrainer(
         lora(tiny_model_dir),
-        arguments(tmp_path, diversity_every=1, max_steps=10),
+        arguments(tmp_path, every=1, max_steps=10),
         ROWS,
         tiny_tokenizer,
         measure=make_measure("answer", verifier=Alike(), gate=False),
@@ -230,12 +229,12 @@ def test_long_zero_credits_warn(tiny_model_dir, tiny_tokenizer, tmp_path, caplog
 @pytest.mark.parametrize(
     ("setting", "value"),
     [
-        ("num_samples", 1),
-        ("diversity_weight", -0.1),
-        ("diversity_weight", float("nan")),
-        ("diversity_every", 0),
-        ("rollout_temperature", 0.0),
-        ("rollout_top_p", 1.5),
+        ("samples", 1),
+        ("weight", -0.1),
+        ("weight", float("nan")),
+        ("every", 0),
+        ("temperature", 0.0),
+        ("top_p", 1.5),
         ("quality", "cross"),
         ("quality_beta", 0.0),
     ],

@@ -102,6 +102,52 @@ def load_adapter(base, adapter_dir: str | Path, *, trainable: bool = False):
     return model
 
 
+def load_by_name(name: str | Path, settings: dict):
+    """A causal LM by its hub id or folder, with `from_pretrained`'s own settings.
+
+    Raises:
+        StudyError: there is no such model.
+    """
+    from transformers import AutoModelForCausalLM
+
+    try:
+        return AutoModelForCausalLM.from_pretrained(name, **settings)
+    except OSError as error:
+        raise StudyError(f"cannot load the model {str(name)!r}: {error}. Give a folder or a hub id.") from error
+
+
+def load_tokenizer(model):
+    """The tokenizer of a loaded model; its end token pads where it has no pad token."""
+    from transformers import AutoTokenizer
+
+    name = model.config._name_or_path
+    if not name:
+        raise StudyError("the model does not say where its tokenizer is: pass processing_class=tokenizer.")
+    tokenizer = AutoTokenizer.from_pretrained(name)
+    tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
+    return tokenizer
+
+
+def put_adapter(model, config, args):
+    """The model with a fresh PEFT adapter, its layers prepared where they are 4-bit or checkpointed.
+
+    config: a `peft.PeftConfig`. args: the trainer's settings.
+    """
+    from peft import PeftModel, get_peft_model, prepare_model_for_kbit_training
+
+    if isinstance(model, PeftModel):
+        raise StudyError("the model has an adapter already: leave out peft_config, or pass the model without one.")
+    if getattr(model, "is_loaded_in_4bit", False) or getattr(model, "is_loaded_in_8bit", False):
+        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=args.gradient_checkpointing)
+    model = get_peft_model(model, config)
+    for own in model.peft_config.values():
+        if isinstance(own.target_modules, set):  # PEFT would write it in an order that differs between two runs
+            own.target_modules = sorted(own.target_modules)
+    if args.gradient_checkpointing:
+        model.enable_input_require_grads()
+    return model
+
+
 def check_tokenizer(tokenizer, name: str = "the tokenizer") -> None:
     """Raise StudyError unless the tokenizer has an end and a pad token."""
     for kind in ("eos", "pad"):
@@ -132,8 +178,11 @@ def encode_prompt(tokenizer, prompt: str) -> list[int]:
 
 
 def encode_completion(tokenizer, completion: str) -> list[int]:
-    """Token ids of a completion, with the end token. Apart from the prompt: jointly, the boundary could
-    tokenise differently from what the model meets when it generates."""
+    """Token ids of a completion, with one end token. Tokenised apart from the prompt: together, the boundary could
+    differ from what the model meets when it generates."""
+    text = completion.rstrip()  # a chat template may write a line break after the end token
+    if text.endswith(tokenizer.eos_token):
+        completion = text.removesuffix(tokenizer.eos_token)
     return [*tokenizer(completion, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
 
 
