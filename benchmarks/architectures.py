@@ -29,15 +29,15 @@ from polychromic.method.cache import check_can_sample
 WINDOW = 8
 SIZES = {
     "vocab_size": 64, "hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": 64,
-    "d_model": 32, "n_embd": 32, "n_head": 4, "n_layer": 2, "n_layers": 2, "n_heads": 4, "num_layers": 2,
-    "n_positions": 64,     "n_inner": 32, "ffn_dim": 32, "word_embed_proj_dim": 32, "max_seq_len": 64, "embedding_size": 32, "hidden_dim": 32,
-    "decoder_layers": 2, "decoder_attention_heads": 4, "decoder_ffn_dim": 32, "attention_heads": 4,
-    "ffn_hidden_size": 32,     "moe_intermediate_size": 16, "num_experts": 4, "num_local_experts": 4, "n_routed_experts": 4, "n_shared_experts": 1,
-    "moe_num_experts": 4, "num_experts_per_tok": 2, "moe_topk": 2, "moe_k": 2, "n_group": 1, "topk_group": 1,
-    "shared_expert_intermediate_size": 16, "first_k_dense_replace": 1, "mlp_only_layers": [],
+    "num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": 64, "d_model": 32, "n_embd": 32, "n_head": 4,
+    "n_layer": 2, "n_layers": 2, "n_heads": 4, "num_layers": 2, "n_positions": 64, "n_inner": 32, "ffn_dim": 32,
+    "word_embed_proj_dim": 32, "max_seq_len": 64, "embedding_size": 32, "hidden_dim": 32, "decoder_layers": 2,
+    "decoder_attention_heads": 4, "decoder_ffn_dim": 32, "attention_heads": 4, "ffn_hidden_size": 32,
+    "moe_intermediate_size": 16, "num_experts": 4, "num_local_experts": 4, "n_routed_experts": 4,
+    "n_shared_experts": 1, "moe_num_experts": 4, "num_experts_per_tok": 2, "moe_topk": 2, "moe_k": 2, "n_group": 1,
+    "topk_group": 1, "shared_expert_intermediate_size": 16, "first_k_dense_replace": 1, "mlp_only_layers": [],
     "kv_lora_rank": 8, "q_lora_rank": 8, "qk_rope_head_dim": 4, "qk_nope_head_dim": 8, "qk_head_dim": 12,
-    "v_head_dim": 8,     "rotary_dim": 4, "expert_ffn_hidden_size": 16, "zero_expert_num": 1, "num_key_value_groups": 2,
+    "v_head_dim": 8, "rotary_dim": 4, "expert_ffn_hidden_size": 16, "zero_expert_num": 1, "num_key_value_groups": 2,
     "hidden_size_per_layer_input": 8, "vocab_size_per_layer_input": 64, "laurel_rank": 4, "num_kv_shared_layers": 0,
     "linear_num_key_heads": 2, "linear_num_value_heads": 2, "linear_key_head_dim": 8, "linear_value_head_dim": 8,
     "sliding_window": WINDOW, "attention_chunk_size": WINDOW, "use_sliding_window": True, "max_window_layers": 1,
@@ -45,6 +45,8 @@ SIZES = {
     "bos_token_id": 1, "eos_token_id": 2, "query_pre_attn_scalar": 8, "index_topk": 64, "index_n_heads": 2,
     "index_head_dim": 8, "mamba_d_state": 8, "mamba_n_heads": 4, "mamba_d_head": 16, "state_size": 8,
 }  # fmt: skip
+UNSET = ("sliding_window", "head_dim", "num_experts_per_tok")
+"""Settings that some configs leave empty, though they have them."""
 BASIC = (
     "vocab_size",
     "hidden_size",
@@ -79,9 +81,7 @@ def tiny_config(config_class, sizes: dict):
     """A config of this class with small sizes in place of its own; each kind of layer is kept."""
     known = config_class().to_dict()
     changed = {
-        name: value
-        for name, value in sizes.items()
-        if known.get(name) is not None or (name in ("sliding_window", "head_dim") and name in known)
+        name: value for name, value in sizes.items() if known.get(name) is not None or (name in UNSET and name in known)
     }
     if "qk_rope_head_dim" in known or isinstance(getattr(config_class, "head_dim", None), property):
         changed.pop("head_dim", None)

@@ -1,4 +1,4 @@
-"""Checks that stop a run before it is silently wrong: log pi read in three ways, the base's checksum, finite numbers."""
+"""Checks that stop a run before it is silently wrong: log pi read in three ways, the base's checksum."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def encode_rows(
     dropped = number + 1 - len(encoded)
     if not encoded:
         raise StudyError(
-            f"none of the {dropped} rows fits in max_length = {max_length} tokens: raise max_length or shorten the rows."
+            f"none of the {dropped} rows fits in max_length = {max_length} tokens: raise max_length or shorten them."
         )
     if dropped:
         logger.warning("%d of %d rows left out: longer than max_length = %d tokens.", dropped, number + 1, max_length)
