@@ -8,9 +8,9 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 from benchmarks.architectures import PROMPTS, Tokenizer, adapted, build, table
 from polychromic.errors import StudyError
+from polychromic.head import logits_at
 from polychromic.method.audit import base_checksum, check_base, probe
 from polychromic.method.cache import check_can_sample
-from polychromic.method.head import logits_at
 from polychromic.method.models import merged_adapter
 from polychromic.method.sampling import sample_groups
 

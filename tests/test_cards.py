@@ -56,14 +56,14 @@ def train(rank: int, world: int, base: str, out: str, quality: str) -> None:
     )
     trainer = PolychromicTrainer(model, args, ROWS, tokenizer, measure=make_measure("distinct_n", n=1, gate=False))
     seeds: list[int] = []
-    rollout = trainer._rollout
+    rollout = trainer.term._rollout
 
     def recording(*args):
         indices, groups = rollout(*args)
         seeds.extend(sample.seed for group in groups for sample in group)
         return indices, groups
 
-    trainer._rollout = recording
+    trainer.term._rollout = recording
     trainer.train()
     weights = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
     torch.save(weights, f"{out}/{quality}-{rank}.pt")

@@ -7,8 +7,8 @@ import math
 import torch
 
 from polychromic.errors import StudyError
+from polychromic.head import logits_at
 from polychromic.method.cache import check_can_sample
-from polychromic.method.head import logits_at
 from polychromic.method.log_probs import completion_log_probs
 from polychromic.method.sampling import Completion, nucleus, sample_groups
 

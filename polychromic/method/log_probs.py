@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from polychromic.head import logits_at
 from polychromic.method.cache import prefill, taken
-from polychromic.method.head import logits_at
 from polychromic.method.sampling import nucleus
 
 

@@ -20,11 +20,11 @@ import torch
 from transformers import Trainer
 
 from polychromic.errors import StudyError
+from polychromic.head import logits_at
 from polychromic.method.audit import check_weights, probe
 from polychromic.method.config import PolychromicConfig
 from polychromic.method.diversity import Measure
 from polychromic.method.gradients import check_gradients
-from polychromic.method.head import logits_at
 from polychromic.method.models import (
     check_tokenizer,
     context_length,
