@@ -196,15 +196,32 @@ def table(only=None) -> list[tuple[str, str, str]]:
     return [(name, *row) for name, row in sorted(rows.items())]
 
 
+def markdown(rows) -> str:
+    """The table of docs/trainer.md."""
+    lines = ["| | architectures |", "|---|---|"]
+    for result in ("right", "refused", "refused by the probe", "not built"):
+        some = [(name.removesuffix("ForCausalLM"), note) for name, verdict, note in rows if verdict == result]
+        if result == "refused":
+            for reason in sorted({note for _, note in some}):
+                names = ", ".join(name for name, note in some if note == reason)
+                lines.append(f"| refused at construction: {reason} | {names} |")
+        else:
+            lines.append(f"| {result} ({len(some)}) | {', '.join(name for name, _ in some)} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", help="model types")
+    parser.add_argument("--markdown", action="store_true", help="print the table of docs/trainer.md")
     options = parser.parse_args()
     torch.set_num_threads(1)
     began = time.process_time()
     rows = table(options.only)
-    for name, result, note in rows:
-        print(f"{name:44}{result:11}{note}")
+    if options.markdown:
+        print(markdown(rows))
+    else:
+        print("\n".join(f"{name:46} {result:21} {note}" for name, result, note in rows))
     counts = Counter(result for _, result, _ in rows)
     print(json.dumps({"benchmark": "architectures", "cpu_seconds": time.process_time() - began, **counts}))
 

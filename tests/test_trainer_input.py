@@ -11,7 +11,7 @@ from peft import LoraConfig, get_peft_model
 from transformers import Trainer, TrainingArguments
 
 from polychromic.errors import StudyError
-from polychromic.method.diversity import own_measure
+from polychromic.method.diversity import make_measure, own_measure
 from polychromic.method.models import load_base
 from polychromic.method.rows import Collator, encode_rows
 from polychromic.method.trainer import PolychromicConfig, PolychromicTrainer
@@ -270,3 +270,12 @@ def test_a_base_that_a_rollout_changes_stops_the_run(make, monkeypatch):
     monkeypatch.setattr(term, "sample_groups", spoiling)
     with pytest.raises(StudyError, match="frozen weights, e.g. .*down_proj"):
         make().train()
+
+
+def test_the_card_of_a_saved_adapter_names_lambda_d_and_n(make, tmp_path):
+    trainer = make(measure=make_measure("self_bleu"))
+    trainer.train()
+    trainer.save_model(str(tmp_path / "adapter"))
+    card = (tmp_path / "adapter/README.md").read_text(encoding="utf-8")
+    assert "λ = 0.3, D = 1 - self-BLEU, N = 3" in card
+    assert "Polychromic LoRA: Diversity-Aware" in card

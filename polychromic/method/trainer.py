@@ -25,6 +25,7 @@ from polychromic.method.audit import check_weights, probe
 from polychromic.method.config import PolychromicConfig
 from polychromic.method.diversity import Measure
 from polychromic.method.gradients import check_gradients
+from polychromic.method.model_card import write_trainer_card
 from polychromic.method.models import (
     check_tokenizer,
     context_length,
@@ -246,6 +247,7 @@ class PolychromicTrainer(Trainer):
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
         check_weights(self.model)
         super()._save(output_dir, state_dict)
+        write_trainer_card(output_dir or self.args.output_dir, self)
 
     def _save_optimizer_and_scheduler(self, output_dir):
         super()._save_optimizer_and_scheduler(output_dir)

@@ -27,6 +27,7 @@ def gated(choice: Callable, *, verifier, gate: bool) -> Measure:
             well_formed = on_unique(lambda unique: verifier.well_formed(unique, record), texts)
         return [bool(ok and ended) for ok, ended in zip(well_formed, finished, strict=True)]
 
+    measure.label = choice.label
     return measure
 
 
@@ -60,6 +61,7 @@ class Own:
 
     def __init__(self, function: Callable):
         self.function = function
+        self.label = getattr(function, "__name__", type(function).__name__)
         parameters = inspect.signature(function).parameters.values()
         self.takes_record = sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters) > 1
 
