@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import copy
+import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,6 +19,7 @@ from polychromic.method.models import load_base
 from polychromic.method.rows import Collator, encode_rows
 from polychromic.method.trainer import PolychromicConfig, PolychromicTrainer
 
+ROOT = Path(__file__).resolve().parent.parent
 ROWS = [{"prompt": f"what is the answer to {i}?", "completion": f"{i * 7 % 10}{'ab' * (i % 3)}"} for i in range(24)]
 LORA = LoraConfig(r=4, lora_alpha=4, lora_dropout=0.0, target_modules="all-linear")
 TEMPLATE = (
@@ -279,3 +283,15 @@ def test_the_card_of_a_saved_adapter_names_lambda_d_and_n(make, tmp_path):
     card = (tmp_path / "adapter/README.md").read_text(encoding="utf-8")
     assert "λ = 0.3, D = 1 - self-BLEU, N = 3" in card
     assert "Polychromic LoRA: Diversity-Aware" in card
+
+
+def test_the_measures_of_the_docs_run():
+    docs = (ROOT / "docs/trainer.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", docs, flags=re.DOTALL)
+    load, *measures = map(ast.unparse, ast.parse(block).body)
+    assert len(measures) == 3
+    for code in measures[:2]:
+        names = {}
+        exec(f"{load}\n{code}", names)
+        (value,) = names["measure"]([["ab", "cd", "ab"]], [None], [[True] * 3])
+        assert value.diversity == pytest.approx(2 / 3)
