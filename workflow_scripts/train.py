@@ -19,7 +19,7 @@ def train(p):
     from _model import load_base_model
 
     from polychromic.files import appearing
-    from polychromic.method.diversity import make_measure
+    from polychromic.method.diversity import DIVERSITY, make_measure
     from polychromic.method.finetune import finetune, lora_settings, trainer_settings, training_rows
     from polychromic.method.model_card import write_model_card
     from polychromic.method.run_record import write_run_record
@@ -42,7 +42,7 @@ def train(p):
     measure = None
     if o["weight"] > 0:
         encode = None
-        if o["diversity"] == "semantic" or p["verifier"]["kind"] == "similarity":
+        if DIVERSITY[o["diversity"]].needs == "encoder" or p["verifier"]["kind"] == "similarity":
             from _encoder import load_encoder
 
             encode = load_encoder(snakemake, p["encoder"]).encode

@@ -87,7 +87,7 @@ def own_measure(function: Callable, *, verifier=None, gate: bool = True) -> Meas
 
     Args:
         function: function(texts) or function(texts, record), for the samples of one prompt. It returns either D, a
-            number (credits are then by leave-one-out: N + 1 calls a prompt), or the distances of all pairs, [N, N],
+            number (credits are then by leave-one-out: N + 2 calls a prompt), or the distances of all pairs, [N, N],
             symmetric, as a tensor, an array or lists (D is then their mean).
         verifier, gate: as for `make_measure`.
     """
