@@ -245,6 +245,19 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_row(make):
     assert all(torch.isfinite(value).all() for value in adapter(trainer).values())
 
 
+def test_samples_that_are_not_finite_stop_the_run_and_are_named(make):
+    trainer = make()
+    head = trainer.model.get_output_embeddings()
+    head.register_forward_hook(lambda module, inputs, out: out if module.training else out * float("nan"))
+    with pytest.raises(StudyError, match=r"log pi as sampled is nan for row \d+ of the training set, sample 0"):
+        trainer.train()
+
+
+def test_an_empty_dataset_is_refused(make):
+    with pytest.raises(StudyError, match="no rows"):
+        make([])
+
+
 def test_a_gradient_that_is_not_finite_stops_the_run_before_it_is_used(make):
     trainer = make(weight=0.0)
     parameter = next(p for p in trainer.model.parameters() if p.requires_grad)

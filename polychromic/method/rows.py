@@ -48,6 +48,8 @@ def encode_rows(
                     "row": number,
                 }
             )
+    if number < 0:
+        raise StudyError("the dataset has no rows.")
     dropped = number + 1 - len(encoded)
     if not encoded:
         raise StudyError(
