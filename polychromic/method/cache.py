@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from transformers import DynamicCache
@@ -35,7 +36,7 @@ def check_can_sample(model) -> None:
         problem = "has recurrent layers"
     elif kinds - ATTENTION:
         problem = f"has layers of another kind than attention ({', '.join(sorted(kinds - ATTENTION))})"
-    elif "past_key_values" not in inspect.signature(bare.forward).parameters:
+    elif "past_key_values" not in _parameters(type(bare)):
         problem = "does not take `past_key_values`"
     if problem:
         raise StudyError(
@@ -76,11 +77,17 @@ def next_logits(model, ids, mask, positions, cache: DynamicCache) -> torch.Tenso
 
 def taken(model, **inputs) -> dict:
     """Those of the inputs that the model's `forward` takes; older architectures lack some."""
-    names = set(inspect.signature(model.forward).parameters)
+    names = _parameters(type(model))
     optional = {"attention_mask", "position_ids", "logits_to_keep"}
     if "kwargs" in names:  # passed on to the layers
         optional = {"logits_to_keep"}
     return {name: value for name, value in inputs.items() if name in names or name not in optional}
+
+
+@lru_cache
+def _parameters(kind: type) -> frozenset[str]:
+    """Names of the inputs of an architecture's `forward`."""
+    return frozenset(inspect.signature(kind.forward).parameters)
 
 
 class Preallocated(DynamicLayer):
