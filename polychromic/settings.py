@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, Union
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic_core import core_schema
 
 from polychromic.registry import Registry
@@ -36,20 +36,10 @@ def settings_of(choice: Any) -> type[Settings]:
     return choice if isinstance(choice, type) and issubclass(choice, Settings) else choice.Settings
 
 
-def name_in(registry: Registry[Any]) -> Any:
-    """As an annotation: the name of one of a registry's choices."""
-
-    def known(name: str) -> str:
-        registry[name]  # raises, with the nearest name
-        return name
-
-    return Annotated[str, AfterValidator(known), WithJsonSchema({"type": "string", "enum": list(registry)})]
-
-
 class NameThat:
     """As an annotation: a name that `check` accepts. `known` lists such names for the JSON schema.
 
-    Unlike `name_in` it loads nothing before a name is checked.
+    It loads nothing before a name is checked.
     """
 
     def __init__(self, check: Callable[[str], str], known: Callable[[], list[str]]) -> None:

@@ -38,12 +38,12 @@ def train(rank: int, world: int, base: str, out: str, quality: str) -> None:
         output_dir=f"{out}/work",
         per_device_train_batch_size=8 // world,
         max_steps=2,
-        diversity_every=1,
-        prompts_per_step=5,
-        num_samples=3,
-        rollout_temperature=1.0,
-        rollout_max_new_tokens=5,
-        diversity_weight=1.0,
+        every=1,
+        prompts=5,
+        samples=3,
+        temperature=1.0,
+        max_new_tokens=5,
+        weight=1.0,
         quality=quality,
         learning_rate=1e-3,
         logging_steps=1,
@@ -56,14 +56,14 @@ def train(rank: int, world: int, base: str, out: str, quality: str) -> None:
     )
     trainer = PolychromicTrainer(model, args, ROWS, tokenizer, measure=make_measure("distinct_n", n=1, gate=False))
     seeds: list[int] = []
-    rollout = trainer._rollout
+    rollout = trainer.term._rollout
 
     def recording(*args):
         indices, groups = rollout(*args)
         seeds.extend(sample.seed for group in groups for sample in group)
         return indices, groups
 
-    trainer._rollout = recording
+    trainer.term._rollout = recording
     trainer.train()
     weights = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
     torch.save(weights, f"{out}/{quality}-{rank}.pt")

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from polychromic.errors import StudyError
-from polychromic.method.diversity import FORMS, make_measure
+from polychromic.method.diversity import DIVERSITY, GroupDiversity, make_measure, own_measure
+from polychromic.method.diversity.groups import checked
 
 
 class Letters:
@@ -28,7 +29,7 @@ def encode(texts):
 
 
 def all_forms(gate):
-    return {form: make_measure(form, encode=encode, verifier=Letters(), gate=gate) for form in FORMS}
+    return {form: make_measure(form, encode=encode, verifier=Letters(), gate=gate) for form in DIVERSITY}
 
 
 def one(measure, texts, finished=None):
@@ -59,7 +60,7 @@ def test_what_does_not_run_is_one_kind_without_a_gate():
     assert one(measure, ["!1", "a"]).diversity == 1
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", list(DIVERSITY))
 def test_gate_counts_pairs_of_valid_samples(form):
     """Broken, off-topic and cut-off samples add no diversity and earn no positive credit."""
     texts = ["a x 1", "b y 2", "! z 3", "c? w 4", "d v 5"]
@@ -72,7 +73,7 @@ def test_gate_counts_pairs_of_valid_samples(form):
 
 
 @pytest.mark.parametrize("gate", [True, False])
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", list(DIVERSITY))
 @pytest.mark.parametrize("n", [2, 3, 6])
 def test_identical_samples_have_zero_diversity_or_none_to_gain(form, gate, n):
     value = one(all_forms(gate)[form], ["a x y"] * n)
@@ -82,7 +83,7 @@ def test_identical_samples_have_zero_diversity_or_none_to_gain(form, gate, n):
         assert value.credits.tolist() == pytest.approx([0.0] * n)
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", list(DIVERSITY))
 def test_empty_texts_are_finite(form):
     value = one(all_forms(gate=False)[form], ["", "", "a"])
     assert np.isfinite(value.diversity)
@@ -103,9 +104,60 @@ def test_without_a_verifier_a_gate_asks_for_an_end_and_some_text():
 
 
 def test_what_is_missing_is_named():
-    with pytest.raises(StudyError, match="'novelty' is unknown: use one of semantic"):
+    with pytest.raises(StudyError, match="'novelty' is unknown. Known: semantic"):
         make_measure("novelty")
     with pytest.raises(StudyError, match="needs an encoder"):
         make_measure("semantic")
-    with pytest.raises(StudyError, match=r'"behaviour" needs a verifier .* "code"'):
+    with pytest.raises(StudyError, match=r'"behaviour" needs a verifier .*"code"'):
         make_measure("behaviour", verifier=object())
+
+
+TEXTS = ["a x 1", "b y 2", "! z 3"]
+
+
+def test_a_measure_of_ones_own_from_a_number():
+    measure = own_measure(lambda texts: len(set(texts)) / len(texts), gate=False)
+    value = one(measure, ["a", "a", "b"])
+    assert value.diversity == pytest.approx(2 / 3)
+    assert value.credits.tolist() == pytest.approx([2 / 3 - 1, 2 / 3 - 1, 2 / 3 - 1 / 2])
+
+
+@pytest.mark.parametrize("kind", [np.array, torch.tensor, list])
+def test_a_measure_of_ones_own_from_distances(kind):
+    def distances(texts):
+        return kind([[float(a != b) for b in texts] for a in texts])
+
+    value, expected = (
+        one(own_measure(distances, gate=False), ["a1", "a1", "b"]),
+        one(make_measure("behaviour", verifier=Letters(), gate=False), ["a1", "a1", "b"]),
+    )
+    assert value.diversity == expected.diversity
+    assert torch.equal(value.credits, expected.credits)
+
+
+def test_a_measure_of_ones_own_sees_the_row():
+    measure = own_measure(lambda texts, record: record["scale"] * len(set(texts)), gate=False)
+    assert measure([["a", "b"]], [{"scale": 3}], [[True, True]])[0].diversity == 6
+
+
+def test_a_measure_of_another_shape_is_refused():
+    with pytest.raises(StudyError, match=r"\(2, 3\) for 3 texts"):
+        one(own_measure(lambda texts: np.zeros((2, 3))), TEXTS)
+
+
+@pytest.mark.parametrize("kind", [np.array, list, torch.tensor])
+def test_credits_may_be_an_array_or_a_list(kind):
+    (value,) = checked([GroupDiversity(np.float32(0.5), kind([0.1, 0.2, 0.3]), [1, 1, 0])], [7], [TEXTS])
+    assert value.credits.dtype == torch.float64
+    assert (value.diversity, value.valid) == (0.5, [True, True, False])
+
+
+@pytest.mark.parametrize("values", [0.5, [0.5], np.array([0.5]), []])
+def test_what_is_no_measure_is_refused_with_the_helper(values):
+    with pytest.raises(StudyError, match="own_measure"):
+        checked(values, [7], [TEXTS])
+
+
+def test_a_credit_that_is_not_finite_names_row_and_sample():
+    with pytest.raises(StudyError, match=r"nan for row 7 of the training set, sample 1: 'b y 2'"):
+        checked([GroupDiversity(0.5, [0.1, float("nan"), 0.3], [True] * 3)], [7], [TEXTS])

@@ -32,10 +32,10 @@ def run(tiny_model_dir, tmp_path):
             "learning_rate": 5e-3,
             "logging_steps": 1,
             "save_steps": 3,
-            "num_samples": 2,
-            "diversity_every": 2,
-            "prompts_per_step": 3,
-            "rollout_max_new_tokens": 5,
+            "samples": 2,
+            "every": 2,
+            "prompts": 3,
+            "max_new_tokens": 5,
             "report_to": "none",
             "disable_tqdm": True,
             "use_cpu": True,
@@ -215,7 +215,7 @@ def test_every_setting_of_an_objective_reaches_the_trainer(tmp_path):
 @pytest.mark.parametrize("precision", ["bf16", "nf4"])
 def test_other_precisions_train_and_reload(run, wide_model_dir, tmp_path, precision):
     """The base is loaded as it was trained on, and sampling agrees with scoring to its rounding."""
-    settings = {"bf16": True, "gradient_checkpointing": True, "max_steps": 4, "rollout_top_p": 0.9}
+    settings = {"bf16": True, "gradient_checkpointing": True, "max_steps": 4, "top_p": 0.9}
     account = run(settings=settings, base=wide_model_dir, precision=precision)
     assert account["sampled_tokens"] > 0
     base, tokenizer = load_base(wide_model_dir, precision=precision, attention="eager", device="cpu")

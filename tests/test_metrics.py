@@ -348,6 +348,13 @@ def test_perplexity_of_references_is_that_of_the_target_tokens() -> None:
             logs = model(torch.tensor([prompt + target])).logits[0].log_softmax(-1)
         alone = -sum(logs[len(prompt) + i - 1, token].item() for i, token in enumerate(target))
         assert (nll, tokens) == (pytest.approx(alone, abs=1e-4), len(target))
+    from peft import LoraConfig, get_peft_model
+
+    adapted = get_peft_model(model, LoraConfig(r=2, target_modules=["q_proj"])).eval()  # B = 0: the same model
+    heads = []
+    model.lm_head.register_forward_hook(lambda module, inputs, output: heads.append(output.shape[:2].numel()))
+    assert metrics.reference_nll(adapted, rows, batch_size=3) == [(pytest.approx(n, abs=1e-4), t) for n, t in results]
+    assert heads == [6]  # the head runs on the targets only
     assert metrics.perplexity(math.log(8) * 5, 5) == pytest.approx(8)
     assert math.isnan(metrics.perplexity(*results[2]))
     with pytest.raises(StudyError, match="row 0"):

@@ -23,7 +23,8 @@ def test_the_card_names_base_settings_and_data(tmp_path):
     card = (tmp_path / "README.md").read_text()
     front = yaml.safe_load(card.split("---")[1])
     assert (front["base_model"], front["library_name"]) == ("org/base", "peft")
-    assert "| diversity term | 0.3 x answer, 4 samples a prompt |" in card
+    assert "| diversity term | λ = 0.3, D = answer, N = 4 samples a prompt |" in card
+    assert "Polychromic LoRA: Diversity-Aware" in card
     assert "| base model | `org/base` at `0123`, nf4 |" in card
     assert "| SHA-256 of `train.jsonl` | `abc` |" in card
 

@@ -9,7 +9,21 @@ import torch
 import torch.nn.functional as F
 
 from polychromic.errors import StudyError
-from polychromic.method.quality_losses import dco, entropy_regularised, gem, log1mexp, quality_loss
+from polychromic.method.quality import QUALITY_TERMS, settings_of
+from polychromic.method.quality import quality_loss as of_settings
+from polychromic.method.quality.dco import dco, log1mexp
+from polychromic.method.quality.gem import gem
+
+
+def quality_loss(name, quality_beta=0.7, dco_samples=10):
+    """The term as a mean over targets, of (logits [rows, positions, vocabulary], labels)."""
+    term = of_settings(name, SimpleNamespace(quality_beta=quality_beta, dco_samples=dco_samples))
+
+    def loss(logits, labels, count=None):
+        rows = (labels[:, 1:] != -100).nonzero()[:, 0]
+        return term(*shifted(logits, labels), rows) / (count or len(rows))
+
+    return loss
 
 
 @pytest.fixture
@@ -35,7 +49,7 @@ def gradient(loss, logits):
 @pytest.mark.parametrize("beta", [0.5, 0.7, 1.0, 2.0])
 def test_linear_gem_has_the_gradient_of_tempered_cross_entropy(batch, beta):
     logits, labels = batch
-    ours = quality_loss("gem", beta=beta)(SimpleNamespace(logits=logits), labels)
+    ours = quality_loss("gem", beta)(logits, labels)
     z, y = shifted(logits, labels)
     torch.testing.assert_close(
         gradient(ours, logits), gradient(beta * F.cross_entropy(z / beta, y), logits), atol=1e-6, rtol=1e-5
@@ -57,7 +71,7 @@ def test_published_gem_is_its_formula(batch):
 
 def test_dco_of_one_sample_is_cross_entropy(batch):
     logits, labels = batch
-    loss = quality_loss("dco", dco_samples=1)(SimpleNamespace(logits=logits), labels)
+    loss = quality_loss("dco", dco_samples=1)(logits, labels)
     torch.testing.assert_close(loss.double(), F.cross_entropy(*shifted(logits, labels)), atol=1e-5, rtol=1e-5)
 
 
@@ -98,19 +112,17 @@ def test_entropy_bonus_is_its_formula(batch):
     z, y = shifted(*batch)
     p = z.softmax(-1)
     expected = F.cross_entropy(z, y, reduction="none") - 0.3 * -(p * p.log()).sum(-1)
-    torch.testing.assert_close(entropy_regularised(z, y, bonus=0.3), expected)
+    torch.testing.assert_close(quality_loss("entropy", 0.3)(*batch), expected.mean())
 
 
 @pytest.mark.parametrize("name", ["gem", "gem_logsigmoid", "dco", "entropy"])
 def test_loss_is_a_sum_over_the_effective_batch(batch, name):
     """Two halves, each divided by the targets of the whole, add up to the whole."""
     logits, labels = batch
-    loss = quality_loss(name, beta=0.5)
+    loss = quality_loss(name, 0.5)
     count = int((labels[:, 1:] != -100).sum())
-    halves = [
-        loss(SimpleNamespace(logits=logits[i : i + 1]), labels[i : i + 1], num_items_in_batch=count) for i in (0, 1)
-    ]
-    torch.testing.assert_close(sum(halves), loss(SimpleNamespace(logits=logits), labels))
+    halves = [loss(logits[i : i + 1], labels[i : i + 1], count) for i in (0, 1)]
+    torch.testing.assert_close(sum(halves), loss(logits, labels))
 
 
 def test_log1mexp_at_both_ends():
@@ -118,9 +130,17 @@ def test_log1mexp_at_both_ends():
     torch.testing.assert_close(log1mexp(x), torch.log(-torch.expm1(x)))
 
 
-def test_bad_settings():
-    assert quality_loss("ce") is None
-    with pytest.raises(StudyError, match="'focal' is unknown: use one of ce, gem"):
+def test_a_term_declares_what_it_uses():
+    assert {name: settings_of(QUALITY_TERMS[name]) for name in QUALITY_TERMS} == {
+        "ce": [],
+        "gem": ["quality_beta"],
+        "gem_logsigmoid": ["quality_beta"],
+        "dco": ["dco_samples"],
+        "entropy": ["quality_beta"],
+    }
+    assert all(QUALITY_TERMS[name].label and QUALITY_TERMS[name].__doc__ for name in QUALITY_TERMS)
+
+
+def test_an_unknown_term_is_named():
+    with pytest.raises(StudyError, match="'focal' is unknown. Known: ce, gem"):
         quality_loss("focal")
-    with pytest.raises(StudyError, match="beta > 0"):
-        quality_loss("gem", beta=-1)

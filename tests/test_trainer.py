@@ -12,7 +12,8 @@ from transformers import Trainer, TrainingArguments
 from polychromic.errors import StudyError
 from polychromic.method.diversity import make_measure
 from polychromic.method.models import load_base
-from polychromic.method.trainer import Collator, PolychromicConfig, PolychromicTrainer, encode_rows
+from polychromic.method.rows import Collator, encode_rows
+from polychromic.method.trainer import PolychromicConfig, PolychromicTrainer
 
 ROWS = [{"prompt": f"what is the answer to {i}?", "completion": f"{i * 7 % 10}{'ab' * (i % 3)}"} for i in range(24)]
 
@@ -49,11 +50,11 @@ def arguments(folder, cls=PolychromicConfig, **changed):
     }
     if cls is PolychromicConfig:
         common |= {
-            "num_samples": 3,
-            "diversity_every": 2,
-            "prompts_per_step": 4,
-            "rollout_max_new_tokens": 6,
-            "rollout_temperature": 1.0,
+            "samples": 3,
+            "every": 2,
+            "prompts": 4,
+            "max_new_tokens": 6,
+            "temperature": 1.0,
         }
     return cls(**common | changed)
 
@@ -84,7 +85,7 @@ def same(a, b):
     return all(torch.equal(a[name], b[name]) for name in a)
 
 
-def test_weight_zero_is_standard_lora_bit_for_bit(trained, tiny_model_dir, tiny_tokenizer, tmp_path):
+def test_weight_zero_is_standard_lora(trained, tiny_model_dir, tiny_tokenizer, tmp_path):
     rows, _ = encode_rows(ROWS, tiny_tokenizer, 512)
     standard = Trainer(
         lora(tiny_model_dir),
@@ -93,13 +94,16 @@ def test_weight_zero_is_standard_lora_bit_for_bit(trained, tiny_model_dir, tiny_
         data_collator=Collator(tiny_tokenizer.pad_token_id),
     )
     standard.train()
-    ours = trained(diversity_weight=0.0)
-    assert ours.sampled_tokens == 0
-    assert same(weights(standard), weights(ours))
+    ours = trained(weight=0.0)
+    assert ours.term is None
+    for name, value in weights(standard).items():
+        torch.testing.assert_close(weights(ours)[name], value, atol=1e-7, rtol=1e-6)
+    first, other = ([line["loss"] for line in t.state.log_history if "loss" in line] for t in (standard, ours))
+    assert first == pytest.approx(other, rel=1e-5)  # step by step: the same rows in the same order
 
 
 def test_diversity_changes_the_weights_but_not_the_data_order(trained):
-    plain, diverse = trained("a", diversity_weight=0.0), trained("b", diversity_weight=0.3)
+    plain, diverse = trained("a", weight=0.0), trained("b", weight=0.3)
     assert not same(weights(plain), weights(diverse))
     # The first diversity step is the second: the first one's loss and gradient are the same.
     first, other = (trainer.state.log_history[0] for trainer in (plain, diverse))
@@ -120,8 +124,8 @@ def test_resumed_run_is_bit_identical(trained, tmp_path):
     (tmp_path / "resumed" / "train_log.jsonl").write_text(log)  # step 8 was reached, not saved
     resumed = trained("resumed", max_steps=8, resume=str(tmp_path / "resumed" / "checkpoint-5"))
     assert same(weights(whole), weights(resumed))
-    assert resumed.scale.mean_square == whole.scale.mean_square
-    assert resumed.sampled_tokens == whole.sampled_tokens
+    assert resumed.term.scale.mean_square == whole.term.scale.mean_square
+    assert resumed.term.sampled_tokens == whole.term.sampled_tokens
 
     def timeless(text):
         lines = [json.loads(line) for line in text.splitlines()]
@@ -154,7 +158,7 @@ def test_score_batch_size_does_not_matter(trained):
 
 def test_no_backward_pass_has_more_samples_than_asked_for(trained, monkeypatch):
     """Not even where a prompt has more."""
-    from polychromic.method import trainer as module
+    from polychromic.method import term as module
 
     real, passes = module.completion_log_probs, []
 
@@ -178,15 +182,13 @@ def test_gradient_checkpointing_trains_the_same(trained, tiny_model_dir):
 
 def test_the_term_raises_diversity(trained):
     """Pulling hard on D alone, nearly certain first letters spread out: the sign is right."""
-    settings = {"max_steps": 16, "diversity_every": 1, "learning_rate": 1e-2, "rollout_temperature": 0.3}
+    settings = {"max_steps": 16, "every": 1, "learning_rate": 1e-2, "temperature": 0.3}
 
     def late(trainer):
         d = [line["diversity"] for line in trainer.state.log_history if "diversity" in line]
         return sum(d[-5:]) / 5
 
-    assert late(trained("a", diversity_weight=5.0, **settings)) > 0.2 + late(
-        trained("b", diversity_weight=1e-9, **settings)
-    )
+    assert late(trained("a", weight=5.0, **settings)) > 0.2 + late(trained("b", weight=1e-9, **settings))
 
 
 def test_every_step_is_logged(trained, tmp_path):
@@ -196,12 +198,12 @@ def test_every_step_is_logged(trained, tmp_path):
     wanted = {"loss", "quality", "diversity", "credit_spread", "grad_ratio", "entropy", "length", "valid"}
     wanted |= {"seconds_sample", "seconds_score", "seconds_backward", "seconds_measure"}
     assert wanted <= set(lines[1])
-    assert lines[1]["loss"] == pytest.approx(lines[1]["quality"] - 0.3 * lines[1]["diversity"])
+    assert all(line["loss"] == line["quality"] for line in lines)  # comparable from step to step
     assert "diversity" not in lines[0]
 
 
 def test_the_audit_stops_a_run_whose_term_has_no_gradient(trained, tiny_model_dir, monkeypatch):
-    from polychromic.method import trainer as module
+    from polychromic.method import term as module
 
     real = module.completion_log_probs
     monkeypatch.setattr(module, "completion_log_probs", lambda *a, **k: real(*a, **k).detach().requires_grad_())
@@ -216,7 +218,7 @@ def test_long_zero_credits_warn(tiny_model_dir, tiny_tokenizer, tmp_path, caplog
 
     trainer = PolychromicTrainer(
         lora(tiny_model_dir),
-        arguments(tmp_path, diversity_every=1, max_steps=10),
+        arguments(tmp_path, every=1, max_steps=10),
         ROWS,
         tiny_tokenizer,
         measure=make_measure("answer", verifier=Alike(), gate=False),
@@ -230,12 +232,12 @@ def test_long_zero_credits_warn(tiny_model_dir, tiny_tokenizer, tmp_path, caplog
 @pytest.mark.parametrize(
     ("setting", "value"),
     [
-        ("num_samples", 1),
-        ("diversity_weight", -0.1),
-        ("diversity_weight", float("nan")),
-        ("diversity_every", 0),
-        ("rollout_temperature", 0.0),
-        ("rollout_top_p", 1.5),
+        ("samples", 1),
+        ("weight", -0.1),
+        ("weight", float("nan")),
+        ("every", 0),
+        ("temperature", 0.0),
+        ("top_p", 1.5),
         ("quality", "cross"),
         ("quality_beta", 0.0),
     ],

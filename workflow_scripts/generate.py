@@ -91,7 +91,7 @@ def generate(p):
         count = sampling[setting]
         records = evaluation_prompts(read_records(snakemake.input[part]), count, p["split_seed"])
         if len(records) < count:
-            progress(f"{part}: {count} prompts asked for, {len(records)} there are")
+            progress(f"{part}: requested {count} prompts, {len(records)} available")
         write_parquet(draw(records[RANK::WORLD], part), shard(target, RANK) if WORLD > 1 else target)
         if part == "test" and RANK == 0:
             # Not shared out: padding differs between batches, and with it the last bit.

@@ -5,6 +5,7 @@ import logging
 import shutil
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 import _fork
@@ -19,7 +20,7 @@ def train(p):
     from _model import load_base_model
 
     from polychromic.files import appearing
-    from polychromic.method.diversity import make_measure
+    from polychromic.method.diversity import DIVERSITY, make_measure
     from polychromic.method.finetune import finetune, lora_settings, trainer_settings, training_rows
     from polychromic.method.model_card import write_model_card
     from polychromic.method.run_record import write_run_record
@@ -42,8 +43,8 @@ def train(p):
     measure = None
     if o["weight"] > 0:
         encode = None
-        if o["diversity"] == "semantic" or "encoder" in VERIFIERS[p["verifier"]["kind"]].needs:
-            from _encoder import load_encoder
+        if DIVERSITY[o["diversity"]].needs == "encoder" or "encoder" in VERIFIERS[p["verifier"]["kind"]].needs:
+            load_encoder = import_module("_encoder").load_encoder  # by name: the stamp counts it where it is chosen
 
             encode = load_encoder(snakemake, p["encoder"]).encode
         verifier = make_verifier(**p["verifier"], encode=encode)

@@ -8,6 +8,7 @@ from typing import Any
 
 from polychromic.config.study import DerivedArm, PromptArm, Study, TrainArm
 from polychromic.errors import nearest
+from polychromic.method.diversity import DIVERSITY
 from polychromic.metric_registry import METRICS
 from polychromic.verifiers import VERIFIERS
 
@@ -47,11 +48,12 @@ def _arms(study: Study) -> Iterator[str]:
             yield str(error)
             continue
         for domain, objective in objectives.items():
-            kind = study.domains[domain].verifier.kind
-            if objective.weight > 0 and objective.diversity == "behaviour" and kind != "code":
+            verifier = VERIFIERS[study.domains[domain].verifier.kind]
+            needs = DIVERSITY[objective.diversity].needs if objective.weight > 0 else None
+            if needs not in (None, "encoder", *verifier.gives):
                 yield (
-                    f"arm {name!r} asks D = behaviour in domain {domain!r}, whose answers are not code: choose "
-                    "semantic or answer there"
+                    f"arm {name!r} asks D = {objective.diversity} in domain {domain!r}, whose verifier does not give "
+                    f"{needs}: choose another D there, such as semantic"
                 )
 
 

@@ -14,6 +14,9 @@ from polychromic.data.filters import FILTERS
 from polychromic.data.sources import SOURCES
 from polychromic.data.splitting import Split
 from polychromic.errors import nearest
+from polychromic.method.diversity import DIVERSITY
+from polychromic.method.quality import QUALITY_TERMS
+from polychromic.method.settings import ObjectiveSettings
 from polychromic.metric_registry import quality_metric, quality_metrics
 from polychromic.settings import NameThat, OneOf, Settings
 from polychromic.verifiers import VERIFIERS
@@ -23,6 +26,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 AnyFilter = Annotated[Any, OneOf(FILTERS, "filter")]
 Source = Annotated[Any, OneOf(SOURCES, "format")]
 QualityMetric = Annotated[str, NameThat(quality_metric, quality_metrics)]
+DiversityForm = Annotated[str, NameThat(DIVERSITY.known, lambda: list(DIVERSITY))]
+QualityTerm = Annotated[str, NameThat(QUALITY_TERMS.known, lambda: list(QUALITY_TERMS))]
 Verifier = Annotated[Any, OneOf(VERIFIERS, "kind")]
 
 
@@ -85,7 +90,7 @@ class Curation(Settings):
 class Diversity(Settings):
     """The domain's own D: the space in which its answers are judged."""
 
-    form: Literal["semantic", "self_bleu", "distinct_n", "behaviour", "answer"] = "semantic"
+    form: DiversityForm = "semantic"
     gate: bool = True
     """Multiply distances by g_i g_j, g = 1 for a well-formed answer, 0 otherwise."""
 
@@ -106,26 +111,26 @@ class Domain(Settings):
 class Objective(Settings):
     """L = quality - weight * E[D]. weight 0 is the quality term alone (standard LoRA where it is `ce`)."""
 
-    quality: Literal["ce", "gem", "gem_logsigmoid", "dco", "entropy"] = "ce"
-    quality_beta: float = Field(0.7, gt=0)
+    quality: QualityTerm = ObjectiveSettings.quality
+    quality_beta: float = Field(ObjectiveSettings.quality_beta, gt=0)
     """gem: the temperature of q. entropy: the bonus' weight. Ignored by ce and dco."""
-    dco_samples: int = Field(10, ge=2)
-    diversity: Literal["domain", "semantic", "self_bleu", "distinct_n", "behaviour", "answer"] = "domain"
+    dco_samples: int = Field(ObjectiveSettings.dco_samples, ge=2)
+    diversity: Literal["domain"] | DiversityForm = "domain"
     """`domain` takes each domain's own D and gate; a form by name is used in every domain alike."""
     gate: bool = True
     weight: float = Field(0.0, ge=0)
-    """lambda. Tried from 0.1 to 0.5: both terms stand on one footing."""
-    samples: int = Field(4, ge=2)
+    """lambda, 0 unless an arm sets it. Tried from 0.1 to 0.5: both terms are on the same scale."""
+    samples: int = Field(ObjectiveSettings.samples, ge=2)
     """N completions a prompt."""
-    every: int = Field(5, ge=1)
+    every: int = Field(ObjectiveSettings.every, ge=1)
     """A diversity step every m-th step, with weight m."""
-    prompts: int = Field(16, ge=1)
+    prompts: int = Field(ObjectiveSettings.prompts, ge=1)
     """Prompts in a diversity step."""
-    temperature: float = Field(0.9, gt=0)
-    top_p: float = Field(1.0, gt=0, le=1)
-    max_new_tokens: int = Field(100, ge=1)
+    temperature: float = Field(ObjectiveSettings.temperature, gt=0)
+    top_p: float = Field(ObjectiveSettings.top_p, gt=0, le=1)
+    max_new_tokens: int = Field(ObjectiveSettings.max_new_tokens, ge=1)
     """Longest sample of a diversity step; behind a gate at least the domain's own, as a cut one counts for nothing."""
-    score_batch_size: int = Field(4, ge=1)
+    score_batch_size: int = Field(ObjectiveSettings.score_batch_size, ge=1)
     """Samples in one backward pass of the term; in proportion fewer where a domain's are longer. Less saves memory."""
 
 

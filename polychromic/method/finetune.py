@@ -7,7 +7,7 @@ import logging
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,10 @@ from transformers import EarlyStoppingCallback, TrainerCallback, set_seed
 
 from polychromic.errors import StudyError
 from polychromic.method.diversity import Measure
+from polychromic.method.models import put_adapter
 from polychromic.method.prompts import render
+from polychromic.method.settings import ObjectiveSettings
+from polychromic.method.term import Seconds
 from polychromic.method.trainer import PolychromicConfig, PolychromicTrainer
 from polychromic.records import Record
 
@@ -82,17 +85,7 @@ def trainer_settings(training: dict[str, Any], objective: dict[str, Any], **othe
         gradient_checkpointing=training["gradient_checkpointing"],
         save_steps=training["checkpoint_every"],
         save_total_limit=1,
-        quality=objective["quality"],
-        quality_beta=objective["quality_beta"],
-        dco_samples=objective["dco_samples"],
-        diversity_weight=objective["weight"],
-        num_samples=objective["samples"],
-        diversity_every=objective["every"],
-        prompts_per_step=objective["prompts"],
-        rollout_temperature=objective["temperature"],
-        rollout_top_p=objective["top_p"],
-        rollout_max_new_tokens=objective["max_new_tokens"],
-        score_batch_size=objective["score_batch_size"],
+        **{field.name: objective[field.name] for field in fields(ObjectiveSettings)},
         **others,
     )
 
@@ -134,7 +127,7 @@ def finetune(
         rows: {"prompt", "completion", optional "record"} as for `PolychromicTrainer`.
         args: the settings; its seed also initialises the adapter.
         adapter: a `peft.LoraConfig` or the config of another adapter that lives inside the layers.
-        measure: D, needed if args.diversity_weight > 0.
+        measure: D, needed if args.weight > 0.
         eval_rows: held-out rows, for `patience`.
         early_dir: if given, the adapter after `early_share` of the steps is saved there too (for WiSE-FT); of a
             run that `patience` ends before that, the adapter that is kept.
@@ -146,8 +139,6 @@ def finetune(
         warnings. The seconds are of all attempts: of those that were interrupted, up to the checkpoint that
         was taken up.
     """
-    from peft import get_peft_model, prepare_model_for_kbit_training
-
     began = time.perf_counter()
     callbacks: list[TrainerCallback] = []
     if patience is not None:
@@ -168,17 +159,10 @@ def finetune(
         callbacks.append(EarlyStoppingCallback(patience))
     if early_dir is not None:
         callbacks.append(_SaveEarly(early_share))
-    callbacks.append(_Forecast(args.diversity_every))
+    callbacks.append(_Forecast(args.every))
 
-    if getattr(model, "is_loaded_in_4bit", False):
-        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=args.gradient_checkpointing)
     set_seed(args.seed)
-    model = get_peft_model(model, adapter)
-    for config in model.peft_config.values():
-        if isinstance(config.target_modules, set):  # PEFT would write it in an order that differs between two runs
-            config.target_modules = sorted(config.target_modules)
-    if args.gradient_checkpointing:
-        model.enable_input_require_grads()
+    model = put_adapter(model, adapter, args)
     trainer = PolychromicTrainer(
         model, args, rows, tokenizer, eval_dataset=eval_rows, measure=measure, callbacks=callbacks
     )
@@ -206,15 +190,15 @@ def finetune(
         "trainable_parameters": trainable,
         "mean_target_length": trainer.target_length,
         "target_tokens": round(expected.target_tokens * steps / expected.steps),  # fewer where it stopped early
-        "sampled_tokens": trainer.sampled_tokens,
+        "sampled_tokens": trainer.term.sampled_tokens if trainer.term else 0,
         "train_loss": result.training_loss,
         "seconds": {
             "total": trainer.earlier_seconds + time.perf_counter() - began,
             "train": training_seconds,
-            **vars(trainer.seconds),
+            **vars(trainer.term.seconds if trainer.term else Seconds()),
         },
         "peak_memory_gib": _peak_memory_gib(),
-        "warnings": trainer.warnings,
+        "warnings": trainer.term.warnings if trainer.term else [],
     }
 
 
@@ -222,18 +206,17 @@ def plan(trainer: PolychromicTrainer) -> Plan:
     """What the trainer is about to do, from its settings and rows."""
     args, rows = trainer.args, len(trainer.train_dataset)
     batch = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
-    per_epoch = -(-rows // batch)
-    steps = args.max_steps if args.max_steps > 0 else -(-int(args.num_train_epochs * per_epoch * 1000) // 1000)
+    steps = trainer.planned_steps()
     samples = 0
-    if args.diversity_weight > 0:
-        samples = (steps // args.diversity_every + 1) * args.prompts_per_step * args.num_samples
+    if args.weight > 0:
+        samples = (steps // args.every + 1) * args.prompts * args.samples
     return Plan(
         steps=steps,
         rows=rows,
         dropped_rows=trainer.dropped_rows,
-        target_tokens=round(steps / per_epoch * rows * trainer.target_length),
+        target_tokens=round(steps / -(-rows // batch) * rows * trainer.target_length),
         samples=samples,
-        sampled_tokens=round(samples * min(trainer.target_length, args.rollout_max_new_tokens)),
+        sampled_tokens=round(samples * min(trainer.target_length, args.max_new_tokens)),
     )
 
 

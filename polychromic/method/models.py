@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -101,6 +102,52 @@ def load_adapter(base, adapter_dir: str | Path, *, trainable: bool = False):
     return model
 
 
+def load_by_name(name: str | Path, settings: dict):
+    """A causal LM by its hub id or folder, with `from_pretrained`'s own settings.
+
+    Raises:
+        StudyError: there is no such model.
+    """
+    from transformers import AutoModelForCausalLM
+
+    try:
+        return AutoModelForCausalLM.from_pretrained(name, **settings)
+    except OSError as error:
+        raise StudyError(f"cannot load the model {str(name)!r}: {error}. Give a folder or a hub id.") from error
+
+
+def load_tokenizer(model):
+    """The tokenizer of a loaded model; its end token pads where it has no pad token."""
+    from transformers import AutoTokenizer
+
+    name = model.config._name_or_path
+    if not name:
+        raise StudyError("the model does not say where its tokenizer is: pass processing_class=tokenizer.")
+    tokenizer = AutoTokenizer.from_pretrained(name)
+    tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
+    return tokenizer
+
+
+def put_adapter(model, config, args):
+    """The model with a fresh PEFT adapter, its layers prepared where they are 4-bit or checkpointed.
+
+    config: a `peft.PeftConfig`. args: the trainer's settings.
+    """
+    from peft import PeftModel, get_peft_model, prepare_model_for_kbit_training
+
+    if isinstance(model, PeftModel):
+        raise StudyError("the model has an adapter already: leave out peft_config, or pass the model without one.")
+    if getattr(model, "is_loaded_in_4bit", False) or getattr(model, "is_loaded_in_8bit", False):
+        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=args.gradient_checkpointing)
+    model = get_peft_model(model, config)
+    for own in model.peft_config.values():
+        if isinstance(own.target_modules, set):  # PEFT would write it in an order that differs between two runs
+            own.target_modules = sorted(own.target_modules)
+    if args.gradient_checkpointing:
+        model.enable_input_require_grads()
+    return model
+
+
 def check_tokenizer(tokenizer, name: str = "the tokenizer") -> None:
     """Raise StudyError unless the tokenizer has an end and a pad token."""
     for kind in ("eos", "pad"):
@@ -117,6 +164,11 @@ def end_tokens(model, tokenizer) -> frozenset[int]:
     return frozenset([tokenizer.eos_token_id, *more])
 
 
+def context_length(model) -> int | None:
+    """Longest sequence that the model takes, in tokens; None where its config names none."""
+    return getattr(model.config.get_text_config(), "max_position_embeddings", None)
+
+
 def encode_prompt(tokenizer, prompt: str) -> list[int]:
     """Token ids of a prompt as the model sees it before it writes, in training and in generation alike."""
     # A chat template has written the beginning-of-text token already.
@@ -126,8 +178,11 @@ def encode_prompt(tokenizer, prompt: str) -> list[int]:
 
 
 def encode_completion(tokenizer, completion: str) -> list[int]:
-    """Token ids of a completion, with the end token. Apart from the prompt: jointly, the boundary could
-    tokenise differently from what the model meets when it generates."""
+    """Token ids of a completion, with one end token. Tokenised apart from the prompt: together, the boundary could
+    differ from what the model meets when it generates."""
+    text = completion.rstrip()  # a chat template may write a line break after the end token
+    if text.endswith(tokenizer.eos_token):
+        completion = text.removesuffix(tokenizer.eos_token)
     return [*tokenizer(completion, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
 
 
@@ -144,33 +199,47 @@ def keep_differentiable(model) -> None:
 
 @contextmanager
 def merged_adapter(model) -> Iterator[torch.nn.Module]:
-    """The bare model, its float32 layers with their adapters merged, for the time of the `with` block.
+    """The bare model with its LoRA weights merged where that is exact, for the time of the `with` block.
 
-    Merging makes sampling faster and is exact to rounding in float32. It is done on copies, and the original
-    weights are put back by reference, bit for bit. Layers of any other type (4-bit, bf16) keep the adapter
-    beside them: merging would round differently from training.
+    Merging makes sampling faster. It is done on copies of float32 weights; afterwards the originals are put back
+    by reference, bit for bit. All other adapters stay beside their layer, which gives the same outputs: those on
+    4-bit or bf16 weights, on weights that two modules share, with a bias of their own, and other types than LoRA.
     """
     from peft import PeftModel
-    from peft.tuners.tuners_utils import BaseTunerLayer
 
     if not isinstance(model, PeftModel):
         yield model
         return
-    swapped: list[tuple[BaseTunerLayer, dict[str, torch.Tensor]]] = []
+    uses = Counter(id(p) for module in model.modules() for p in module.parameters(recurse=False))
+    merged, originals = [], {}  # originals: {id: (parameter, its data)}; experts nest several adapters on one module
     try:
         for layer in model.modules():
-            if not isinstance(layer, BaseTunerLayer) or layer.merged:
+            if not _can_merge(layer):
                 continue
-            base = layer.get_base_layer()
-            own = dict(base.named_parameters(recurse=False))
-            if all(parameter.dtype == torch.float32 for parameter in own.values()):
-                swapped.append((layer, {name: parameter.data for name, parameter in own.items()}))
-                for parameter in own.values():
-                    parameter.data = parameter.data.clone()
+            own = list(layer.get_base_layer().parameters(recurse=False))
+            if all(p.dtype == torch.float32 and uses[id(p)] == 1 for p in own):
+                merged.append(layer)
+                for parameter in own:
+                    if id(parameter) not in originals:
+                        originals[id(parameter)] = (parameter, parameter.data)
+                        parameter.data = parameter.data.clone()
                 layer.merge()
         yield model.get_base_model()
     finally:
-        for layer, originals in swapped:
-            for name, parameter in layer.get_base_layer().named_parameters(recurse=False):
-                parameter.data = originals[name]
+        for parameter, data in originals.values():
+            parameter.data = data
+        for layer in merged:
             layer.merged_adapters.clear()
+
+
+def _can_merge(layer: torch.nn.Module) -> bool:
+    """Whether the layer holds plain LoRA or DoRA weights, not merged yet."""
+    from peft.tuners.lora import LoraLayer
+    from peft.tuners.lora.variants import DoraLinearVariant
+
+    return (
+        isinstance(layer, LoraLayer)
+        and not layer.merged
+        and not any(layer.lora_bias.values())
+        and all(isinstance(variant, DoraLinearVariant) for variant in layer.lora_variant.values())
+    )

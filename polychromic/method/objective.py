@@ -84,7 +84,7 @@ def surrogate(
             sequence may be merged into one, with their credits added.
         samples_per_prompt: N.
         prompts: number of prompts that the mean is over.
-        length: S, a constant of the run in tokens (mean target length): puts the term on the footing of a
+        length: S, a constant of the run in tokens (mean target length): puts the term on the scale of a
             token mean.
     """
     return -2 * (credits.detach() * log_probs).sum() / (samples_per_prompt * prompts * length)

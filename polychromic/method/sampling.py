@@ -14,11 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from transformers import DynamicCache
-from transformers.cache_utils import DynamicLayer
 
 from polychromic.errors import StudyError
-from polychromic.method.models import end_tokens, merged_adapter
+from polychromic.method.cache import Preallocated, check_can_sample, next_logits, prefill
+from polychromic.method.models import context_length, end_tokens, merged_adapter
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,8 @@ def sample_groups(
             f"cannot sample at temperature {temperature}, top_p {top_p}, max_new_tokens {max_new_tokens}: "
             "need temperature > 0, 0 < top_p <= 1, max_new_tokens >= 1."
         )
-    context = getattr(model.config, "max_position_embeddings", None)
+    check_can_sample(model)
+    context = context_length(model)
     for i, prompt in enumerate(prompts):
         if not prompt:
             raise StudyError(f"prompt {i} has no tokens.")
@@ -137,9 +137,10 @@ def uniforms(seeds: Sequence[int], count: int) -> np.ndarray:
 
 @contextmanager
 def _fused_attention(model) -> Iterator[None]:
-    """SDPA instead of eager attention, which trains faster on a CPU but decodes slower."""
+    """SDPA instead of eager attention, which trains faster on a CPU but decodes slower. SDPA has no soft cap."""
     config, before = model.config, model.config._attn_implementation
-    if before == "eager" and getattr(model, "_supports_sdpa", False):
+    capped = getattr(config.get_text_config(), "attn_logit_softcapping", None)
+    if before == "eager" and getattr(model, "_supports_sdpa", False) and not capped:
         config._attn_implementation = "sdpa"
     try:
         yield
@@ -163,35 +164,6 @@ def _batches(prompts: list[list[int]], seeds: list[list[int]], batch_size: int) 
     return batches
 
 
-class _Preallocated(DynamicLayer):
-    """A cache layer with room for `capacity` positions, written in place instead of concatenated."""
-
-    def __init__(self, prefilled: DynamicLayer, rows: torch.Tensor, capacity: int):
-        super().__init__()
-        self.length = prefilled.keys.shape[2]
-        self.room = []
-        for states in (prefilled.keys, prefilled.values):
-            room = states.new_empty((len(rows), states.shape[1], capacity, states.shape[3]))
-            room[:, :, : self.length] = states[rows]
-            self.room.append(room)
-        self.is_initialized = True
-
-    def update(self, key_states, value_states, *args, **kwargs):
-        rows, end = len(key_states), self.length + key_states.shape[2]
-        for room, states in zip(self.room, (key_states, value_states), strict=True):
-            room[:rows, :, self.length : end] = states
-        self.length = end
-        return self.room[0][:rows, :, :end], self.room[1][:rows, :, :end]
-
-    def get_seq_length(self) -> int:
-        return self.length
-
-    def move(self, source: torch.Tensor, target: torch.Tensor) -> None:
-        """Copy rows `source` over rows `target`."""
-        for room in self.room:
-            room[target, :, : self.length] = room[source, :, : self.length]
-
-
 def _decode(
     model,
     prompts: list[list[int]],
@@ -203,27 +175,16 @@ def _decode(
 ) -> Iterator[tuple[list[int], float]]:
     """(tokens, log pi) of every sample, prompt by prompt."""
     device = model.device
-    width = max(map(len, prompts))
+    run = prefill(model, prompts)
+    cache, width = run.cache, run.mask.shape[1]
     padded = any(len(prompt) < width for prompt in prompts)
-    ids = torch.tensor([[prompt[0]] * (width - len(prompt)) + prompt for prompt in prompts], device=device)
-    mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=device)
-    positions = (mask.cumsum(-1) - 1).clamp(min=0)
-    cache = DynamicCache(config=model.config)
-    output = model(
-        input_ids=ids,
-        attention_mask=mask if padded else None,
-        position_ids=positions,
-        past_key_values=cache,
-        use_cache=True,
-        logits_to_keep=1,
-    )
     owner = torch.tensor([i for i, group in enumerate(seeds) for _ in group], device=device)
     noise = torch.from_numpy(uniforms([seed for group in seeds for seed in group], max_new_tokens)).to(device)
-    cache.layers = [_Preallocated(layer, owner, width + max_new_tokens) for layer in cache.layers]
-    logits = output.logits[owner, -1]
-    position = positions[owner, -1:]
-    mask = torch.cat([mask[owner], mask.new_ones((len(owner), max_new_tokens))], dim=1) if padded else None
-    is_end = torch.zeros(model.config.vocab_size, dtype=torch.bool, device=device)
+    cache.layers = [Preallocated(layer, owner, width + max_new_tokens) for layer in cache.layers]
+    logits = run.logits[owner]
+    position = run.position[owner]
+    mask = torch.cat([run.mask[owner], run.mask.new_ones((len(owner), max_new_tokens))], dim=1) if padded else None
+    is_end = torch.zeros(logits.shape[-1], dtype=torch.bool, device=device)
     is_end[[token for token in ends if token < len(is_end)]] = True
 
     alive = torch.arange(len(owner), device=device)
@@ -255,14 +216,7 @@ def _decode(
             alive, token, position = alive[:remaining], token[:remaining], position[:remaining]
             mask = mask[:remaining] if padded else None
         position = position + 1
-        logits = model(
-            input_ids=token,
-            attention_mask=mask[:, : width + step + 1] if padded else None,
-            position_ids=position,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        ).logits[:, -1]
+        logits = next_logits(model, token, mask[:, : width + step + 1] if padded else None, position, cache)
     return (
         ([token for token in row if token >= 0], log_prob)
         for row, log_prob in zip(drawn.tolist(), log_probs.tolist(), strict=True)

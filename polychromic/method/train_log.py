@@ -61,13 +61,13 @@ class Watch:
                     warnings.append(
                         f"step {step}: the samples' {name} has {word}: {new:.3g}, at first {first:.3g}. "
                         + ("Raise" if word == "collapsed" and name == "entropy" else "Lower")
-                        + " diversity_weight, or lower the learning rate."
+                        + " weight, or lower the learning rate."
                     )
         self.zeros = 0 if credit_spread > 0 else self.zeros + 1
         if self.zeros and self.zeros % self.zero_steps == 0:
             warnings.append(
                 f"step {step}: all credits were zero for {self.zeros} diversity steps: D sees no difference "
-                "between samples, or the gate lets none through. Raise rollout_temperature or num_samples, "
+                "between samples, or the gate lets none through. Raise temperature or samples, "
                 "or check the measure."
             )
         for warning in warnings:

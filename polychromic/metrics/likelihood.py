@@ -35,27 +35,32 @@ def reference_nll(
     """
     import torch
 
+    from polychromic.head import logits_at
+
     device = next(model.parameters()).device
     results: list[tuple[float, int]] = [(0.0, 0)] * len(rows)
     by_length = sorted(range(len(rows)), key=lambda i: (len(rows[i][0]) + len(rows[i][1]), i))
     for start in range(0, len(rows), batch_size):
         batch = by_length[start : start + batch_size]
         width = max(len(rows[i][0]) + len(rows[i][1]) for i in batch)
-        ids = torch.zeros(len(batch), width, dtype=torch.long, device=device)
-        real = torch.zeros(len(batch), width, dtype=torch.long, device=device)
+        ids, real, before = (torch.zeros(len(batch), width, dtype=torch.long, device=device) for _ in range(3))
         for row, i in enumerate(batch):  # padding stands on the right, where no earlier token sees it
             prompt, target = rows[i]
             if not len(prompt):
                 raise StudyError(f"row {i}: perplexity of a target needs a prompt of at least one token")
-            ids[row, : len(prompt) + len(target)] = torch.tensor([*prompt, *target], device=device)
-            real[row, : len(prompt) + len(target)] = 1
+            end = len(prompt) + len(target)
+            ids[row, :end] = torch.tensor([*prompt, *target], device=device)
+            real[row, :end] = 1
+            before[row, len(prompt) - 1 : end - 1] = 1  # the positions whose next token is of the target
+        keep = before.bool()
         with torch.inference_mode():
-            logits = model(input_ids=ids, attention_mask=real).logits[:, :-1].float()
-            nll = torch.nn.functional.cross_entropy(logits.transpose(1, 2), ids[:, 1:], reduction="none")
-        for row, i in enumerate(batch):
-            prompt, target = rows[i]
-            value = nll[row, len(prompt) - 1 : len(prompt) + len(target) - 1].double().sum().item()
+            inputs = {"input_ids": ids, "attention_mask": real}
+            _, logits = logits_at(model, keep, lambda inputs=inputs: model(**inputs))
+            targets = ids.roll(-1, dims=1)[keep]
+            nll = torch.nn.functional.cross_entropy(logits.float(), targets, reduction="none").double()
+            sums = nll.new_zeros(len(batch)).index_add(0, keep.nonzero()[:, 0], nll).tolist()
+        for i, value in zip(batch, sums, strict=True):
             if not math.isfinite(value):
                 raise StudyError(f"row {i}: the model gives an nll of {value} for its reference")
-            results[i] = (value, len(target))
+            results[i] = (value, len(rows[i][1]))
     return results

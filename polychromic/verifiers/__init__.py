@@ -47,8 +47,8 @@ class Verifier(Protocol):
     needs: ClassVar[tuple[str, ...]]
     """Of "encoder" (made with `encode`), "calibration" (`threshold`) and "judge" (`grades`)."""
     gives: ClassVar[tuple[str, ...]]
-    """What metrics may need of a verifier (`metric_registry.Metric.needs`): "answers", short ones; "behaviour",
-    that of programs that are run."""
+    """What metrics and diversity measures may need of a verifier: "labels", classes of answers, by a method of this
+    name; "answers", short ones; "behaviour", that of programs which are run."""
     hide_target: ClassVar[bool]
     """Whether calibration takes a target from the accepted answers while it is judged, because a verifier that is
     shown it has nothing to decide.

@@ -32,7 +32,7 @@ class AnswerVerifier:
 
     Settings: ClassVar = AnswerSettings
     needs: ClassVar = ()
-    gives: ClassVar = ("answers",)
+    gives: ClassVar = ("labels", "answers")
     hide_target: ClassVar = False
 
     settings: AnswerSettings

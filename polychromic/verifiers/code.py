@@ -242,7 +242,7 @@ class CodeVerifier:
 
     Settings: ClassVar = CodeSettings
     needs: ClassVar = ()
-    gives: ClassVar = ("behaviour",)
+    gives: ClassVar = ("labels", "behaviour")
     hide_target: ClassVar = False
 
     settings: CodeSettings

@@ -5,6 +5,8 @@ from __future__ import annotations
 from polychromic.config.study import Domain, Objective, Study
 from polychromic.data.filters import FILTERS
 from polychromic.data.sources import SOURCES
+from polychromic.method.diversity import DIVERSITY
+from polychromic.method.quality import QUALITY_TERMS
 from polychromic.verifiers import VERIFIERS
 
 JUDGE = {"workflow_scripts._judge"}
@@ -23,15 +25,13 @@ def of_verifier(domain: Domain) -> set[str]:
 
 
 def of_objective(objective: Objective, domain: Domain) -> set[str]:
-    """Modules of the diversity term, where there is one."""
+    """Modules of the quality term, and of the diversity term, where there is one."""
+    quality = {QUALITY_TERMS.module_of(objective.quality)}
     if objective.weight == 0:
-        return set()
-    found = {VERIFIERS.module_of(domain.verifier.kind)}
-    if objective.diversity == "semantic" or "encoder" in VERIFIERS[domain.verifier.kind].needs:
-        found |= ENCODER
-    if objective.diversity in ("self_bleu", "distinct_n"):
-        found |= {"polychromic.metrics.diversity"}
-    return found
+        return quality
+    encoder = DIVERSITY[objective.diversity].needs == "encoder" or "encoder" in VERIFIERS[domain.verifier.kind].needs
+    term = {DIVERSITY.module_of(objective.diversity), VERIFIERS.module_of(domain.verifier.kind)}
+    return quality | term | (ENCODER if encoder else set())
 
 
 def needs_calibration(domain: Domain) -> bool:
@@ -41,7 +41,7 @@ def needs_calibration(domain: Domain) -> bool:
 
 def gives_labels(domain: Domain) -> bool:
     """Whether the verifier tells classes of answers apart."""
-    return hasattr(VERIFIERS[domain.verifier.kind], "labels")
+    return "labels" in VERIFIERS[domain.verifier.kind].gives
 
 
 def runs_code(domain: Domain) -> bool:

@@ -1,0 +1,26 @@
+"""The settings of the objective and their defaults, declared once. Free of imports, for the trainer and the study."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+def _setting(default, help: str):
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass
+class ObjectiveSettings:
+    """L = quality - weight * E[D]; docs/hyperparameters.md says how to choose them."""
+
+    quality: str = _setting("ce", "Quality term: ce, gem, gem_logsigmoid, dco, entropy, or one of your own.")
+    quality_beta: float = _setting(0.7, "GEM's temperature, or the weight of the entropy bonus.")
+    dco_samples: int = _setting(10, "N of DCO's pass@N loss.")
+    weight: float = _setting(0.3, "lambda; 0 is standard LoRA. Try 0.1 to 0.5.")
+    samples: int = _setting(4, "N: samples a prompt at a diversity step, at least 2.")
+    every: int = _setting(5, "m: a diversity step every m optimiser steps, with weight m.")
+    prompts: int = _setting(16, "Prompts of a diversity step, over all processes.")
+    temperature: float = _setting(0.9, "Temperature of the training samples.")
+    top_p: float = _setting(1.0, "Nucleus of the training samples.")
+    max_new_tokens: int = _setting(100, "Longest training sample, in tokens.")
+    score_batch_size: int = _setting(4, "Samples scored in one backward pass, at most; less saves memory.")

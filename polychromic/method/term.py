@@ -1,0 +1,274 @@
+"""The diversity term at work: rollouts, their credits, and the gradient of -weight * E[D]."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from polychromic.errors import StudyError
+from polychromic.method.audit import base_checksum, check_base, check_log_probs
+from polychromic.method.diversity import GroupDiversity, Measure
+from polychromic.method.diversity.groups import checked
+from polychromic.method.gradients import SeparateGradients
+from polychromic.method.log_probs import completion_log_probs
+from polychromic.method.objective import CreditScale, surrogate
+from polychromic.method.sampling import Completion, sample_groups
+from polychromic.method.train_log import Watch
+from polychromic.seeds import derive_seed
+
+
+@dataclass
+class Seconds:
+    """Wall time spent in the parts of the diversity term, in seconds."""
+
+    sample: float = 0.0
+    measure: float = 0.0
+    score: float = 0.0
+    backward: float = 0.0
+
+
+class DiversityTerm:
+    """The term of one run.
+
+    Args:
+        args: a `PolychromicConfig`. rows: the encoded training rows (`rows.encode_rows`).
+        measure: D. length: S, the mean target length in tokens.
+    """
+
+    def __init__(self, args, accelerator, tokenizer, rows: list[dict], measure: Measure, length: float):
+        self.args, self.accelerator, self.tokenizer = args, accelerator, tokenizer
+        self.rows, self.measure, self.length = rows, measure, length
+        self.scale = CreditScale()
+        self.watch = Watch()
+        self.seconds = Seconds()
+        self.warnings: list[str] = []
+        self.sampled_tokens = 0
+        self.audited = False
+
+    def add_gradient(self, model, step: int) -> dict[str, float]:
+        """Add the gradient of -m * weight * E[D] / scale to the quality gradient, which is complete.
+
+        Returns:
+            What to log of this step.
+        """
+        index = step // self.args.every - 1
+        indices, groups = self._rollout(model, index, "rollout")
+        values = self._diversity(indices, groups)
+        credits = [value.credits / self.scale.value for value in values]
+        with self._separate_gradients(model) as gradients:
+            self._backward(model, indices, groups, credits, self.args.weight * self.args.every)
+        statistics = self._statistics(groups, values)
+        self.scale.update(statistics.pop("mean_square"))
+        statistics["grad_ratio"] = gradients["ratio"]
+        self.warnings += self.watch.see(step, statistics["entropy"], statistics["length"], statistics["credit_spread"])
+        return statistics
+
+    def audit(self, model) -> None:
+        """Before the first step: the base is the same after a rollout, log pi agrees in three ways, and with credits
+        of one the surrogate has a gradient.
+
+        The samples are thrown away, but their true credits give the credit scale its first value.
+
+        Raises:
+            StudyError: saying which of these fails.
+        """
+        before = base_checksum(model)
+        indices, groups = self._rollout(model, 0, "audit")
+        check_base(before, model)
+        by_length = sorted(range(len(indices)), key=lambda i: self.rows[indices[i]]["prompt_length"])
+        some = sorted({by_length[0], by_length[-1]})
+        with self.accelerator.autocast():
+            check_log_probs(
+                self.accelerator.unwrap_model(model),
+                [self._prompt(indices[i]) for i in some],
+                [groups[i][:2] for i in some],
+                temperature=self.args.temperature,
+                top_p=self.args.top_p,
+                rows=[self.rows[indices[i]]["row"] for i in some],
+            )
+        ones = [torch.ones(len(group), dtype=torch.float64) for group in groups]
+        with self._separate_gradients(model) as gradients:
+            self._backward(model, indices, groups, ones, 1.0)
+        norm = gradients["diversity"]
+        for parameter in model.parameters():
+            parameter.grad = None
+        if not 0 < norm < math.inf:
+            raise StudyError(
+                f"gradient audit: the diversity term's gradient is {norm} with credits of one. Check that "
+                "the adapter's parameters require gradients and that the model is finite."
+            )
+        self.scale.update(self._statistics(groups, self._diversity(indices, groups))["mean_square"])
+        self.audited = True
+
+    def state(self) -> dict:
+        """What a resumed run needs, JSON-ready."""
+        return {
+            "mean_square": self.scale.mean_square,
+            "watch": vars(self.watch),
+            "seconds": vars(self.seconds),
+            "sampled_tokens": self.sampled_tokens,
+            "warnings": self.warnings,
+        }
+
+    def restore(self, state: dict) -> None:
+        """Go on from what `state` gave."""
+        self.scale.mean_square = state["mean_square"]
+        self.sampled_tokens = state["sampled_tokens"]
+        self.warnings = state["warnings"]
+        vars(self.watch).update(state["watch"])
+        vars(self.seconds).update(state["seconds"])
+        self.audited = True  # by the run that is being resumed
+
+    def _prompt(self, index: int) -> list[int]:
+        row = self.rows[index]
+        return row["input_ids"][: row["prompt_length"]]
+
+    def _rollout(self, model, index: int, purpose: str) -> tuple[list[int], list[list[Completion]]]:
+        """This process's prompts of diversity step `index`, and N fresh samples of each."""
+        args = self.args
+        start = index * args.prompts
+        mine = range(start + args.process_index, start + args.prompts, args.world_size)
+        indices = [self._prompt_at(position) for position in mine]
+        seeds = [
+            [derive_seed(args.seed_scope, args.seed, purpose, position, sample) for sample in range(args.samples)]
+            for position in mine
+        ]
+        began = time.perf_counter()
+        with self.accelerator.autocast():
+            groups = sample_groups(
+                self.accelerator.unwrap_model(model),
+                self.tokenizer,
+                [self._prompt(i) for i in indices],
+                seeds,
+                temperature=args.temperature,
+                top_p=args.top_p,
+                max_new_tokens=args.max_new_tokens,
+            )
+        for i, group in zip(indices, groups, strict=True):
+            for number, sample in enumerate(group):
+                if not math.isfinite(sample.log_prob):
+                    raise self._not_finite("log pi as sampled", sample.log_prob, i, number, sample.text)
+        self.seconds.sample += time.perf_counter() - began
+        self.sampled_tokens += sum(len(sample.tokens) for group in groups for sample in group)
+        return indices, groups
+
+    def _prompt_at(self, position: int) -> int:
+        """Row of the training set at a position of the endless stream of its permutations."""
+        epoch, place = divmod(position, len(self.rows))
+        seed = derive_seed(self.args.seed_scope, self.args.seed, "prompts", epoch)
+        return int(np.random.Generator(np.random.Philox(key=seed)).permutation(len(self.rows))[place])
+
+    def _diversity(self, indices: list[int], groups: list[list[Completion]]) -> list[GroupDiversity]:
+        began = time.perf_counter()
+        texts = [[sample.text for sample in group] for group in groups]
+        values = self.measure(
+            texts,
+            [self.rows[i]["record"] for i in indices],
+            [[sample.finish == "stop" for sample in group] for group in groups],
+        )
+        self.seconds.measure += time.perf_counter() - began
+        return checked(values, [self.rows[i]["row"] for i in indices], texts)
+
+    def _backward(self, model, indices, groups, credits, weight: float) -> None:
+        """Accumulate the surrogate's gradient; samples of a prompt that are the same tokens share a row, exactly."""
+        unwrapped = self.accelerator.unwrap_model(model)
+        bare = unwrapped.get_base_model() if hasattr(unwrapped, "get_base_model") else unwrapped
+        unwrapped.eval()
+        for chunk in self._chunks(indices, groups, credits):
+            began = time.perf_counter()
+            rows, completions, summed = zip(*chunk, strict=True)
+            with self.accelerator.autocast():
+                log_probs = completion_log_probs(
+                    bare,
+                    [self._prompt(i) for i in rows],
+                    list(completions),
+                    temperature=self.args.temperature,
+                    top_p=self.args.top_p,
+                )
+            bad = (~log_probs.isfinite()).nonzero().flatten().tolist()
+            if bad:
+                row, tokens = [(i, tokens) for i, part in zip(rows, completions, strict=True) for tokens in part][
+                    bad[0]
+                ]
+                group = groups[indices.index(row)]
+                number = next(n for n, sample in enumerate(group) if sample.tokens == tokens)
+                raise self._not_finite("log pi as scored", float(log_probs[bad[0]]), row, number, group[number].text)
+            loss = surrogate(
+                log_probs,
+                torch.tensor([c for part in summed for c in part], dtype=log_probs.dtype, device=log_probs.device),
+                samples_per_prompt=self.args.samples,
+                prompts=self.args.prompts,
+                length=self.length,
+            )
+            scored = time.perf_counter()
+            self.accelerator.backward(weight * loss)
+            self.seconds.score += scored - began
+            self.seconds.backward += time.perf_counter() - scored
+        unwrapped.train()
+
+    def _not_finite(self, what: str, value: float, index: int, sample: int, text: str) -> StudyError:
+        return StudyError(
+            f"{what} is {value} for row {self.rows[index]['row']} of the training set, sample {sample}: {text[:80]!r}. "
+            "The model gives NaN or infinity: lower the learning rate, or load the base in bf16 or fp32."
+        )
+
+    def _chunks(self, indices, groups, credits) -> Iterator[list[tuple[int, list[list[int]], list[float]]]]:
+        """(row, distinct completions, their summed credits) a prompt, in lists of at most score_batch_size samples. A
+        prompt with more of them stands in several, with a part each.
+        """
+        chunk, rows, most = [], 0, self.args.score_batch_size
+        for i, group, credit in zip(indices, groups, credits, strict=True):
+            summed: dict[tuple[int, ...], float] = {}
+            for sample, value in zip(group, credit.tolist(), strict=True):
+                summed[tuple(sample.tokens)] = summed.get(tuple(sample.tokens), 0.0) + value
+            summed = {tokens: value for tokens, value in summed.items() if value}  # zero credit, zero gradient
+            if not summed:
+                continue
+            completions, sums = [list(tokens) for tokens in summed], list(summed.values())
+            parts = -(-len(summed) // most)
+            size = -(-len(summed) // parts)
+            for start in range(0, len(summed), size):
+                part = completions[start : start + size]
+                if chunk and rows + len(part) > most:
+                    yield chunk
+                    chunk, rows = [], 0
+                chunk.append((i, part, sums[start : start + size]))
+                rows += len(part)
+        if chunk:
+            yield chunk
+
+    def _separate_gradients(self, model) -> SeparateGradients:
+        return SeparateGradients(self.accelerator, (p for p in model.parameters() if p.requires_grad))
+
+    def _statistics(self, groups: list[list[Completion]], values: list[GroupDiversity]) -> dict[str, float]:
+        """Means over the samples of all processes."""
+        samples = [sample for group in groups for sample in group]
+        credits = torch.cat([value.credits for value in values])
+        sums = torch.tensor(
+            [
+                len(values),
+                sum(value.diversity for value in values),
+                len(samples),
+                float((credits**2).sum()),
+                sum(sum(value.valid) for value in values),
+                sum(len(sample.tokens) for sample in samples),
+                -sum(sample.log_prob for sample in samples),
+            ],
+            dtype=torch.float32 if self.args.device.type == "mps" else torch.float64,
+            device=self.args.device,
+        )
+        prompts, diversity, count, square, valid, tokens, surprisal = self.accelerator.reduce(sums, "sum").tolist()
+        return {
+            "diversity": diversity / prompts,
+            "credit_spread": (square / count) ** 0.5,
+            "credit_scale": self.scale.value,
+            "mean_square": square / count,
+            "valid": valid / count,
+            "length": tokens / count,
+            "entropy": surprisal / tokens,
+        }

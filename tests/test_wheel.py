@@ -1,0 +1,108 @@
+"""What `pip install polychromic` brings: built, put alone into a folder, and run with its own dependencies only."""
+
+from __future__ import annotations
+
+import importlib.metadata as metadata
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def normal(name):
+    return re.sub("[-_.]+", "-", name).lower()
+
+
+def needs(requires, seen):
+    """The distributions, by name, that pip installs for these requirements without extras."""
+    for text in requires or ():
+        requirement = Requirement(text)
+        name = normal(requirement.name)
+        if name in seen or (requirement.marker and not requirement.marker.evaluate({"extra": ""})):
+            continue
+        seen[name] = metadata.distribution(name)
+        needs(seen[name].requires, seen)
+    return seen
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """A folder with the wheel and the sdist, built from the package's own files."""
+    source = tmp_path_factory.mktemp("source")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    shutil.copytree(ROOT / "polychromic", source / "polychromic", ignore=shutil.ignore_patterns("__pycache__"))
+    build = "from setuptools import build_meta as b; b.build_wheel('dist'); b.build_sdist('dist')"
+    done = subprocess.run([sys.executable, "-c", build], cwd=source, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return source / "dist"
+
+
+@pytest.fixture(scope="module")
+def site(built, tmp_path_factory):
+    """A folder in which the wheel is installed, and what it depends on: links to what is installed here."""
+    folder = tmp_path_factory.mktemp("site")
+    zipfile.ZipFile(next(built.glob("*.whl"))).extractall(folder)
+    (wheel,) = metadata.distributions(path=[str(folder)])
+    for found in needs(wheel.requires, {}).values():
+        for top in {file.parts[0] for file in found.files} - {"..", "__pycache__"}:
+            if not (folder / top).exists():
+                (folder / top).symlink_to(found.locate_file(top))
+    return folder
+
+
+def alone(site, code, cwd):
+    """Run code with an interpreter that sees no other packages than those of the folder."""
+    environment = {**os.environ, "PYTHONPATH": str(site), "HF_HUB_OFFLINE": "1"}
+    return subprocess.run(
+        [sys._base_executable, "-S", "-P", "-c", code], cwd=cwd, env=environment, capture_output=True, text=True
+    )
+
+
+def test_wheel_and_sdist_carry_their_files(built, site):
+    for name in ("py.typed", "data/review.html", "paper/templates/report.html.j2", "method/quality/gem.py"):
+        assert (site / "polychromic" / name).is_file(), name
+    with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
+        assert any(name.endswith("paper/templates/report.css") for name in archive.getnames())
+
+
+def test_the_readme_runs_word_for_word_from_the_wheel(site, tiny_model_dir, tmp_path):
+    (snippet,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+    shutil.copytree(tiny_model_dir, tmp_path / "Qwen/Qwen3-0.6B")
+    check = "\nassert any('diversity' in line for line in map(__import__('json').loads, open('out/train_log.jsonl')))"
+    done = alone(site, snippet + check, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out/adapter/adapter_model.safetensors").is_file()
+
+
+def test_a_missing_extra_is_named(site, tmp_path):
+    code = "from polychromic.embedding import Encoder\nEncoder().encode(['a'])"
+    done = alone(site, code, tmp_path)
+    assert "polychromic[semantic]" in done.stderr.splitlines()[-1]
+
+
+def test_the_trainer_loads_nothing_of_the_pipeline(site, tmp_path):
+    """Pydantic comes with the hub's client; `polychromic.settings` is where this package would use it."""
+    code = "import polychromic.method.trainer, sys\nfor name in ('polychromic.settings', 'polychromic.config'):"
+    done = alone(site, code + "\n    assert name not in sys.modules, name", tmp_path)
+    assert not (site / "snakemake").exists()
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_example_trains_with_its_own_measure(tiny_model_dir, tmp_path):
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "examples/own_diversity.py"), str(tiny_model_dir), str(tmp_path), "--steps", "5"],
+        capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "step    5: loss" in done.stdout
+    assert (tmp_path / "adapter/adapter_model.safetensors").is_file()
