@@ -16,6 +16,7 @@ COPIED = (
     "docs/references.bib",
     "docs/report",
     "envs",
+    "examples",
     "gpu",
     "polychromic",
     "profiles",

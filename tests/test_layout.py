@@ -10,6 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from polychromic.data.filters import FILTERS
+from polychromic.data.sources import SOURCES
+from polychromic.method.diversity import DIVERSITY
+from polychromic.method.quality import QUALITY_TERMS
+from polychromic.verifiers import VERIFIERS
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "polychromic"
 # From the top. A module may import from its own room and from those further down; `demo` and modules of the package
@@ -27,14 +33,14 @@ def rank(name: str) -> int:
     return next((i for i, rooms in enumerate(ORDER) if name in rooms), len(ORDER))
 
 
-def imported(path: Path) -> set[Path]:
-    """Modules of ours that a module imports, at any depth; those for type checkers alone left out."""
+def imported(path: Path, at_any_depth: bool = True) -> set[Path]:
+    """Modules of ours that a module imports, in its functions too or not; those for type checkers alone left out."""
     tree = ast.parse(path.read_text())
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
             node.body = []
     names = []
-    for node in ast.walk(tree):
+    for node in ast.walk(tree) if at_any_depth else tree.body:
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -59,7 +65,7 @@ def test_imports_go_down(path):
 
 
 def test_no_module_imports_itself_over_others():
-    edges = {path: imported(path) - {path} for path in MODULES}
+    edges = {path: imported(path, at_any_depth=False) - {path} for path in MODULES}
     done: set[Path] = set()
 
     def visit(path: Path, way: tuple[Path, ...]) -> None:
@@ -93,11 +99,13 @@ def test_a_module_is_short(path):
 
 def test_what_is_chosen_by_name_is_chosen_in_a_registry():
     """No `verifier.kind == "code"` and the like: a choice of a plugin would fall through."""
+    registered = {name for each in (VERIFIERS, DIVERSITY, QUALITY_TERMS, FILTERS, SOURCES) for name in each}
     places = [*PACKAGE.rglob("*.py"), *(ROOT / "workflow_scripts").glob("*.py"), *(ROOT / "rules").glob("*.smk")]
     found = [
-        f"{path.relative_to(ROOT)}:{number}"
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
         for path in places
         for number, line in enumerate(path.read_text().splitlines(), start=1)
-        if re.search(r"\b(kind|form|diversity|quality|filter|format)\b(\"\])?\s*(==|!=|in \()\s*[(\"']", line)
+        for name in re.findall(r"""\b(?:kind|form|diversity|quality|filter|format)\b["\]]*\s*[!=]=\s*"(\w+)\"""", line)
+        if name in registered
     ]
     assert not found

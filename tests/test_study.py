@@ -18,10 +18,22 @@ from polychromic.paper.figures import FIGURES
 
 SMALL = """
 study: small
-domains: {creative: null, qa: null}
-arms: {few_shot: null, polychromic_literal: null}
+plugins: [examples/study_plugin.py]
+domains:
+  creative: null
+  qa: null
+  social:
+    verifier: {kind: shares_words, min_words: null, max_words: null}
+    diversity: {form: first_word}
+  code:
+    curation:
+      filters:
+        [{filter: fix_text}, {filter: no_shouting}, {filter: canonical_passes}, {filter: exact_duplicates, text: prompt}]
+arms: {few_shot: null, polychromic_literal: null, lora_low_rate: null, wise_ft: null}
+plan: {controls: [lora, scaled]}
 sampling: {test_prompts: 8, validation_prompts: 4}
 """
+PLUGIN = "examples/study_plugin.py"
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +50,8 @@ def study(tmp_path_factory):
             "2",
             "--profile",
             "profiles/demo",
+            "--quiet",
+            "reason",
         ]
         return subprocess.run(
             [*snakemake, "--configfile", *overlays, *options, "--", *targets],
@@ -105,6 +119,29 @@ def test_funnels_add_up(study):
         rejected = [study[0] / f"results/small/{domain}/data/{name}.jsonl" for name in ("rejected", "split_rejected")]
         assert sum(len(file.read_text().splitlines()) for file in rejected) == funnel["rejected"]
         assert json.loads((study[0] / f"results/small/{domain}/data/leakage.json").read_text())["leaks"] == 0
+
+
+def test_choices_of_a_plugin_run_through_the_study(study):
+    """A verifier, a measure D, a filter and a metric from a file outside the package, known to the stamps of their jobs."""
+    results = study[0] / "results/small"
+    funnel = json.loads((results / "code/data/funnel.json").read_text())
+    assert "no_shouting" in [step["filter"].split()[0] for step in funnel["steps"]]
+    assert json.loads((results / "social/calibration.json").read_text())["kind"] == "shares_words"
+    assert "question_share" in pd.read_parquet(results / "code/lora/diversity.parquet").columns
+    with (results / "tables/main.csv").open() as file:
+        signatures = {row["metric"]: row["signature"] for row in csv.DictReader(file)}
+    assert "ends:?" in signatures["question_share"]
+    log = (results / "social/polychromic/seed-42/train_log.jsonl").read_text().splitlines()
+    assert any(json.loads(line).get("diversity", 0) > 0 for line in log)
+
+    def uses(job):
+        return PLUGIN in json.loads((results / f".stamps/{job}.done.json").read_text())["code"]
+
+    used = ["curate.code", "calibrate.social", "train.social.polychromic.42", "verify.social.lora"]
+    used += ["diversity.code.lora"]
+    unused = ["curate.social", "train.code.polychromic.42", "train.social.lora.42", "verify.code.lora"]
+    unused += ["encode.code.lora"]
+    assert [job for job in [*used, *unused] if uses(job)] == used
 
 
 def test_it_says_that_it_is_synthetic(study):

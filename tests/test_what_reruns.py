@@ -56,11 +56,20 @@ def after_split(domain: str) -> list[str]:
         f"split.{domain}",
         f"calibrate.{domain}",
         f"train.{domain}.*",
+        f"derive.{domain}.*",
         f"generate.{domain}.*",
         *measured(domain, "*"),
         *DECIDED,
     ]
 
+
+# Every arm with weights of its own: those trained and those derived from them.
+ADAPTED = ("lora*", "polychromic*", "wise_ft", "scaled")
+ALL_ADAPTED = [
+    "train.*",
+    "derive.*",
+    *(pattern for arm in ADAPTED for pattern in (f"generate.*.{arm}.*", *measured("*", arm))),
+]
 
 # Judging compares with the control's samples: whatever changes those changes every arm's comparison.
 CONTROL_JUDGED = ["judge.*"]
@@ -146,7 +155,7 @@ TABLE: dict[str, tuple[Edit, list[str]]] = {
     "upgrade of a tool": (upgrade("pytest"), []),
     # ---- the end of the chain
     "a figure's colour": (append("polychromic/paper/figures/style.py", CODE), ["figures", "report", "paper"]),
-    "the tables' module": (append("polychromic/paper/tables.py", CODE), ["tables", "report", "paper"]),
+    "the tables' module": (append("polychromic/paper/tables/main.py", CODE), ["tables", "report", "paper"]),
     "the report's module": (append("polychromic/paper/report.py", CODE), ["report"]),
     "the report's style": (append("polychromic/paper/templates/report.css", "a { }\n"), ["report"]),
     "the null study": (append("results/demo-null/statistics/verdict.json", "{}"), ["report", "paper"]),
@@ -184,7 +193,7 @@ TABLE: dict[str, tuple[Edit, list[str]]] = {
     ),
     "a seed added": (
         overlay("seeds: [42, 123, 456, 789]"),
-        ["power", "train.*.789", "generate.*.789", *measured("*", "*"), *DECIDED],
+        ["power", "train.*.789", "derive.*.789", "generate.*.789", *measured("*", "*"), *DECIDED],
     ),
     "a new domain": (
         overlay("domains: {poems: {sources: [{format: rocstories, path: x.csv}], verifier: {kind: similarity}}}"),
@@ -194,17 +203,7 @@ TABLE: dict[str, tuple[Edit, list[str]]] = {
     # ---- prompts, data, model
     "the zero-shot template": (
         overlay('prompting: {zero_shot: "{input}"}'),
-        [
-            "train.*",
-            "generate.*.zero_shot.*",
-            "generate.*.lora.*",
-            "generate.*.polychromic*",
-            *measured("*", "zero_shot"),
-            *measured("*", "lora"),
-            *measured("*", "polychromic*"),
-            *CONTROL_JUDGED,
-            *DECIDED,
-        ],
+        ["generate.*.zero_shot.*", *measured("*", "zero_shot"), *ALL_ADAPTED, *CONTROL_JUDGED, *DECIDED],
     ),
     "the few-shot template": (
         overlay('prompting: {few_shot: "{input}"}'),
@@ -218,13 +217,14 @@ TABLE: dict[str, tuple[Edit, list[str]]] = {
     "learning rate of all": (
         overlay("training: {learning_rate: 0.1}"),
         [
-            "train.*",
-            "generate.*.lora.*",
-            "generate.*.polychromic*",
-            *measured("*", "lora"),
-            *measured("*", "polychromic*"),
-            *CONTROL_JUDGED,
-            *DECIDED,
+            job
+            for job in [*ALL_ADAPTED, *CONTROL_JUDGED, *DECIDED]
+            if "lora*" not in job and job != "train.*"  # lora_low_rate has a rate of its own
+        ]
+        + [
+            pattern
+            for arm in ("lora", "lora_again", "polychromic*")
+            for pattern in (f"train.*.{arm}.*", f"generate.*.{arm}.*", *measured("*", arm))
         ],
     ),
     "a sampling temperature": (
@@ -234,18 +234,10 @@ TABLE: dict[str, tuple[Edit, list[str]]] = {
     # ---- code behind many stages
     "the trainer": (
         append("polychromic/method/trainer.py", CODE),
-        [
-            "train.*",
-            "generate.*.lora.*",
-            "generate.*.polychromic*",
-            *measured("*", "lora"),
-            *measured("*", "polychromic*"),
-            *CONTROL_JUDGED,
-            *DECIDED,
-        ],
+        [*ALL_ADAPTED, *CONTROL_JUDGED, *DECIDED],
     ),
     "the sandbox": (
-        append("polychromic/verifiers/sandbox/forkserver.py", CODE),
+        append("polychromic/verifiers/sandbox/fork_server.py", CODE),
         ["curate.code", *after_curation("code")],
     ),
     "upgrade of torch": (
@@ -253,6 +245,7 @@ TABLE: dict[str, tuple[Edit, list[str]]] = {
         [
             "base",
             "train.*",
+            "derive.*",
             "generate.*",
             "encode.*",
             "calibrate.*",

@@ -4,8 +4,8 @@ A gate g_i in {0, 1} says which samples are valid (ended, well-formed, on task):
 that broken text does not pass for variety. For a pairwise mean that is g_i g_j d(i, j); for a set measure (self-BLEU,
 distinct-n), D of the valid samples times the share of pairs that are valid.
 
-A choice is a class with a `label`, what it `needs` ("encoder"; "labels" or "behaviour" of the verifier; or None) and the
-methods below. Its module imports torch when it is called, not before: a study is planned from the declarations alone.
+A choice is a class with a `label`, what it `needs` ("encoder", or "labels" or "behaviour" of the verifier, or None) and
+the methods below. Its module imports torch when called, not before: a study is planned from the declarations alone.
 
     __init__(self, *, encode, verifier, n)
     __call__(self, groups, records, valid) -> one GroupDiversity a group

@@ -5,6 +5,7 @@ from __future__ import annotations
 from polychromic.metric_registry import BUILT_IN, modules_of
 from polychromic.paper.figures import FIGURES
 from polychromic.paper.tables import TABLES
+from polychromic.registry import Registry
 from polychromic.workflow.plan import analysis_plan, analysis_settings, plan_hash
 from polychromic.workflow.stage import Stage, output, results_folder, verdicts_beside
 from polychromic.workflow.stages.inputs import sampled
@@ -54,6 +55,9 @@ class Analyse(Stage):
 class Read(Stage):
     """A stage that turns cached numbers into what people read. It needs no model."""
 
+    shows: tuple[Registry, ...] = (FIGURES, TABLES)
+    """Registries of what it draws."""
+
     def reads(self, study):
         """All that `paper.results.read_results` reads."""
         of_arms = [{"domain": domain, "arm": arm} for domain in study.domains for arm in study.arms]
@@ -81,20 +85,21 @@ class Read(Stage):
         return analysis_settings(study)
 
     def modules(self, study):
-        """Where metrics, figures and tables are declared."""
-        return {*modules_of(*BUILT_IN), *map(FIGURES.module_of, FIGURES), *map(TABLES.module_of, TABLES)}
+        return {*modules_of(*BUILT_IN), *(shown.module_of(name) for shown in self.shows for name in shown)}
 
 
 class Figures(Read):
     name = "figures"
     outputs = {"folder": "figures/"}
     packed = ("folder",)
+    shows = (FIGURES,)
 
 
 class Tables(Read):
     name = "tables"
     outputs = {"folder": "tables/"}
     packed = ("folder",)
+    shows = (TABLES,)
 
 
 class Document(Read):
