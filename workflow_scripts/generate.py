@@ -8,13 +8,13 @@ import pandas as pd
 from _job import job, progress
 from _model import load_base_model
 from _processes import RANK, WORLD, run_on_each_card
-from _samples import write_parquet
 
 from polychromic.data.splitting import evaluation_prompts
 from polychromic.method.models import encode_completion, encode_prompt, load_adapter
 from polychromic.method.prompts import pick_examples, render
 from polychromic.method.sampling import Completion, sample_groups
 from polychromic.metrics.likelihood import reference_nll
+from polychromic.parquet import write_parquet
 from polychromic.records import read_records
 from polychromic.seeds import derive_seed
 
@@ -92,10 +92,10 @@ def generate(p):
         records = evaluation_prompts(read_records(snakemake.input[part]), count, p["split_seed"])
         if len(records) < count:
             progress(f"{part}: requested {count} prompts, {len(records)} available")
-        write_parquet(draw(records[RANK::WORLD], part), shard(target, RANK) if WORLD > 1 else target)
+        write_parquet(shard(target, RANK) if WORLD > 1 else target, draw(records[RANK::WORLD], part))
         if part == "test" and RANK == 0:
             # Not shared out: padding differs between batches, and with it the last bit.
-            write_parquet(reference_likelihood(records), snakemake.output.reference_nll)
+            write_parquet(snakemake.output.reference_nll, reference_likelihood(records))
 
 
 def shard(target, rank):
@@ -107,7 +107,7 @@ def join_shards(count):
         files = [Path(shard(target, rank)) for rank in range(count)]
         frames = [pd.read_parquet(file) for file in files]
         filled = [frame for frame in frames if len(frame)] or frames[:1]  # an empty one has no column types
-        write_parquet(in_order(pd.concat(filled)), target)
+        write_parquet(target, in_order(pd.concat(filled)))
         for file in files:
             file.unlink()
 

@@ -9,6 +9,7 @@ from typing import Any
 from polychromic.config.study import Study
 from polychromic.errors import StudyError
 from polychromic.files import file_digest, write_atomic
+from polychromic.registry import plugin_module
 from polychromic.workflow.graph import (
     all_jobs,
     as_list,
@@ -41,6 +42,8 @@ class Stamps:
         name = job_name(job)
         if name not in self._made:
             stage, wildcards = STAGES[job[0]], job[1]
+            chosen = frozenset(stage.modules(self.study, **wildcards))
+            plugins = [file for file in self.study.plugins if plugin_module(file) in chosen]
             above = {job_name(up): self.of(up)["key"] for up in upstream(self.study, job)}
             self._made[name] = make_stamp(
                 stage.name,
@@ -49,8 +52,8 @@ class Stamps:
                 self.scripts / f"{stage.name}.py",
                 self.lock,
                 above | self._user_files(job),
-                aside={**stage.aside(self.study, **wildcards), "plugins": list(self.study.plugins)},
-                chosen=frozenset(stage.modules(self.study, **wildcards)),
+                aside={**stage.aside(self.study, **wildcards), "plugins": plugins},
+                chosen=chosen,
                 texts=stage.texts,
             )
         return self._made[name]
