@@ -20,7 +20,24 @@ def results(tmp_path):
         file.write_text(f"s\th:m:s\n{seconds}\t0:00:{seconds}\n")
         os.utime(file, (end, end))
     (tmp_path / "statistics").mkdir()
-    verdict = {"study": "x", "primary_arm": "polychromic", "domains": {"qa": {"sentence": "Supported."}}}
+    gain = {"difference": 0.1, "low": 0.05, "high": 0.15}
+    kept = {"difference": 0.0, "low": -0.01, "high": 0.01}
+    pooled = {**gain, "supported": True, "p": 0.001, "losses": {"pass_at_1": kept}, "margins": {"pass_at_1": 0.02}}
+    qa = {
+        **gain,
+        "supported": True,
+        "p_holm": 0.002,
+        "tuned_control": "scaled",
+        "losses": {"pass_at_1": {**kept, "value": None}},
+    }
+    placebos = [{"name": "LoRA, other seeds", "supported": False}, {"name": "LoRA at T = 1", "supported": True}]
+    verdict = {
+        "study": "x",
+        "primary_arm": "polychromic",
+        "pooled": pooled,
+        "domains": {"qa": qa},
+        "placebos": placebos,
+    }
     (tmp_path / "statistics/verdict.json").write_text(json.dumps(verdict))
     return tmp_path
 
@@ -32,7 +49,11 @@ def test_time_by_stage_and_of_all_cores(results):
 
 def test_it_says_where_to_look(results):
     text = summarize(results)
-    assert "qa         Supported." in text
+    assert "pooled     supported: best Pass@k +0.100 [+0.050, +0.150], p = 0.001" in text
+    assert "may lose 0.020" in text
+    assert "qa         supported: best Pass@k +0.100 [+0.050, +0.150] over Scaled adapter, p = 0.002" in text
+    assert "a loss cannot be assessed" in text
+    assert "1 of 2 supported, and must not be: LoRA at T = 1" in text
     assert str(results / "report.html") in text
     assert "16 s from first to last" in text
 

@@ -7,7 +7,9 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
+from polychromic import labels
 from polychromic.errors import StudyError
 
 
@@ -47,9 +49,15 @@ def summarize(results: Path) -> str:
         verdict = json.loads((results / "statistics" / "verdict.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise StudyError(f"{results} has no verdict yet: run the study to its end first.") from None
-    lines = [f"{verdict['study']}: {verdict['primary_arm']} against standard LoRA", ""]
-    for name, domain in verdict["domains"].items():
-        lines.append(f"  {name:<10} {domain['sentence']}")
+    primary = labels.arm(verdict["primary_arm"])
+    lines = [f"{verdict['study']}: {primary} against what LoRA can do without a diversity term", ""]
+    for name, found in {"pooled": verdict["pooled"], **verdict["domains"]}.items():
+        lines += _verdict_lines(name, found)
+    won = [placebo["name"] for placebo in verdict["placebos"] if placebo["supported"]]
+    of_all = f"{len(won)} of {len(verdict['placebos'])} supported"
+    lines.append(
+        f"  {'placebos':<10} {of_all}" + (f", and must not be: {', '.join(won)}" if won else ", as it must be")
+    )
     lines += ["", "Where to look:"]
     for what, path in {
         "verdict": "statistics/verdict.json",
@@ -68,6 +76,22 @@ def summarize(results: Path) -> str:
         wall, share = busy(results, cores)
         lines.append(f"\n{wall:.0f} s from first to last; jobs took {share:.0%} of the time of {cores} cores.")
     return "\n".join(lines)
+
+
+def _verdict_lines(name: str, found: dict[str, Any]) -> list[str]:
+    """A domain's verdict, or the pooled one, in two lines."""
+    word = "supported" if found["supported"] else "not supported"
+    p = found.get("p_holm", found.get("p"))
+    over = f" over {labels.arm(found['tuned_control'])}" if "tuned_control" in found else ""
+    losses = []
+    for metric, loss in found["losses"].items():
+        margin = loss.get("value", found.get("margins", {}).get(metric))
+        bound = f"may lose {margin:.3f}" if margin else "a loss cannot be assessed"
+        losses.append(f"{labels.metric(metric)} {labels.effect(loss)} ({bound})")
+    return [
+        f"  {name:<10} {word}: best Pass@k {labels.effect(found)}{over}, {labels.p_value(p)}",
+        f"  {'':<10} {'; '.join(losses)}",
+    ]
 
 
 def main(arguments: list[str]) -> int:
