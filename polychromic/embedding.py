@@ -11,13 +11,13 @@ sentence-transformers, which knows its pooling.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from polychromic.errors import StudyError
+from polychromic.files import appearing
 
 MINILM = "minilm"
 
@@ -152,10 +152,8 @@ def save_embeddings(path: str | Path, texts: Iterable[str], encoder: Encoder, ma
     vectors = encoder.encode([by_key[key] for key in keys])
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
+    with appearing(path) as partial, partial.open("wb") as file:
         np.savez(file, key=np.array(keys, dtype="U32"), vector=vectors, made_by=np.array(made_by))
-    os.replace(partial, path)
     return len(keys)
 
 

@@ -17,5 +17,6 @@ with job(snakemake) as p:
         layers=p["layers"],
         vocabulary=p["vocabulary"],
         epochs=p["epochs"],
+        on_progress=progress,
     )
     progress(", ".join(f"{key} {value:.4g}" for key, value in summary.items()))

@@ -78,6 +78,7 @@ def train(p):
         eval_rows=held_back,
         early_dir=f"{partial}/early",
         patience=t["early_stopping"],
+        on_progress=progress,
     )
     if RANK > 0:
         return

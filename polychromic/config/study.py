@@ -257,7 +257,7 @@ class Plan(Settings):
 
 class Cost(Settings):
     price_per_gpu_hour: float = Field(0.76, ge=0)
-    currency: str = "USD"
+    """US dollars."""
 
 
 class Study(Settings):

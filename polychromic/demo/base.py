@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import random
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from tokenizers import ByteLevelBPETokenizer
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from polychromic.errors import StudyError
+from polychromic.files import appearing
 
 END = "<|endoftext|>"
 PAD = "<|pad|>"
@@ -97,6 +98,7 @@ def train_base(
     other_rate: float = 4e-3,
     batch: int = 1024,
     positions: int = 1024,
+    on_progress: Callable[[str], None] = print,
 ) -> dict[str, float]:
     """Train tokenizer and model on `corpus` (lines {"prompt", "text"}) and save both to the folder `out`.
 
@@ -147,20 +149,17 @@ def train_base(
         list(pool.map(lambda optimizer: optimizer.step(), optimizers))
         model.zero_grad()
         seen += sum(lengths[index] for index in chosen)
-        if step % max(1, len(plan) // 20) == 0 or step == len(plan):
+        if step % max(1, len(plan) // 10) == 0 or step == len(plan):
             spent = time.perf_counter() - started
             recent = sum(losses[-50:]) / len(losses[-50:])
-            print(
-                f"base: step {step}/{len(plan)}, loss {recent:.3f}, {seen / spent:,.0f} tokens/s, "
-                f"{spent:.0f} s, about {spent / step * (len(plan) - step):.0f} s left",
-                flush=True,
+            on_progress(
+                f"{step} of {len(plan)} steps, loss {recent:.3f}, {seen / spent:,.0f} tokens/s, "
+                f"about {spent / step * (len(plan) - step):.0f} s left"
             )
 
-    out = Path(out)
-    partial = out.with_name(out.name + ".partial")
-    model.eval().save_pretrained(partial)
-    tokenizer.save_pretrained(partial)
-    os.replace(partial, out)
+    with appearing(out) as folder:
+        model.eval().save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
     last = losses[-max(1, len(plan) // 20) :]
     return {
         "parameters": parameters,

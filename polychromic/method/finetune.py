@@ -6,7 +6,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -116,6 +116,7 @@ def finetune(
     early_dir: str | Path | None = None,
     early_share: float = 0.5,
     patience: int | None = None,
+    on_progress: Callable[[str], None] = logger.info,
 ) -> dict[str, Any]:
     """Train an adapter and save it in PEFT's format (safetensors).
 
@@ -133,6 +134,7 @@ def finetune(
             run that `patience` ends before that, the adapter that is kept.
         patience: stop after so many evaluations without a better cross-entropy on `eval_rows`, and keep the
             best; the same rule whatever the quality term. None: the last step is kept.
+        on_progress: told every minute how many steps are done, and how long the rest will take.
 
     Returns:
         The run's account, JSON-ready: steps, rows, parameters, tokens, seconds by phase, peak memory,
@@ -159,7 +161,7 @@ def finetune(
         callbacks.append(EarlyStoppingCallback(patience))
     if early_dir is not None:
         callbacks.append(_SaveEarly(early_share))
-    callbacks.append(_Forecast(args.every))
+    callbacks.append(_Forecast(on_progress))
 
     set_seed(args.seed)
     model = put_adapter(model, adapter, args)
@@ -269,19 +271,21 @@ class _SaveEarly(TrainerCallback):
 
 
 class _Forecast(TrainerCallback):
-    """Says once, after the first diversity steps, how long the run will take."""
+    """Says every minute how many steps are done and how long the rest will take."""
 
-    def __init__(self, every: int):
-        self.after = 2 * every
+    def __init__(self, tell: Callable[[str], None]):
+        self.tell = tell
 
     def on_train_begin(self, args, state, control, **kwargs):
         self.first, self.began = state.global_step, time.perf_counter()
+        self.told = self.began
 
     def on_step_end(self, args, state, control, **kwargs):
-        done = state.global_step - self.first
-        if done == self.after:
-            left = (time.perf_counter() - self.began) / done * (state.max_steps - state.global_step)
-            logger.info("%d of %d steps; about %.2f hours left", state.global_step, state.max_steps, left / 3600)
+        now = time.perf_counter()
+        if now - self.told >= 60:
+            self.told = now
+            left = (now - self.began) / (state.global_step - self.first) * (state.max_steps - state.global_step)
+            self.tell(f"{state.global_step} of {state.max_steps} steps, about {left / 60:.0f} min left")
 
 
 def _peak_memory_gib() -> float:

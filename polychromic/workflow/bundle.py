@@ -23,6 +23,7 @@ import yaml
 from polychromic.config.loading import load_study, parse_study
 from polychromic.config.study import Study
 from polychromic.errors import StudyError
+from polychromic.files import appearing
 from polychromic.workflow.code import ROOT
 from polychromic.workflow.graph import packed_patterns, pattern_of
 from polychromic.workflow.plan import plan_hash
@@ -64,9 +65,9 @@ def pack(study: Study, results: Path, bundle: Path, *, samples: bool = False, ad
         "files": {name: hashlib.sha256(data).hexdigest() for name, data in sorted(contents.items())},
     }
     contents[MANIFEST] = (json.dumps(manifest, indent=1) + "\n").encode()
-    partial = bundle.with_name(f"{bundle.name}.partial")
     # Names in order and times of zero, in the archive and in gzip's own header: the same bytes every time.
     with (
+        appearing(bundle) as partial,
         partial.open("wb") as raw,
         gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w") as archive,
@@ -75,7 +76,6 @@ def pack(study: Study, results: Path, bundle: Path, *, samples: bool = False, ad
             entry = tarfile.TarInfo(f"{study.study}/{name}")
             entry.size = len(data)
             archive.addfile(entry, io.BytesIO(data))
-    partial.replace(bundle)
     return len(contents)
 
 

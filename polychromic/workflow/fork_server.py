@@ -15,6 +15,7 @@ import ctypes
 import gc
 import importlib
 import json
+import logging
 import os
 import runpy
 import selectors
@@ -136,6 +137,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is Snakemake's and the jobs'
     listener = socket.socket(fileno=int(sys.argv[1]))
     gc.disable()
+    # It advises to install a package that is of no use here.
+    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
     for name in LIBRARIES:
         importlib.import_module(name)
     gc.freeze()
