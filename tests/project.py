@@ -34,7 +34,7 @@ model: {{name: {model}, precision: fp32, attention: eager, chat: false}}
 training: {{epochs: 1, batch_size: 4, accumulation: 1, gradient_checkpointing: false, checkpoint_every: 2}}
 sampling: {{samples: 3, frontier: [], test_prompts: 6, validation_prompts: 2}}
 metrics: {{k: [1, 3], bertscore: false}}
-plan: {{replicates: 100}}
+plan: {{replicates: 100, controls: [lora], placebos: []}}
 domains:
   social: null
   code: null
@@ -47,6 +47,10 @@ arms:
   zero_shot: null
   few_shot: null
   polychromic_literal: null
+  lora_low_rate: null
+  wise_ft: null
+  scaled: null
+  lora_again: null
   polychromic: {{objective: {{prompts: 2, samples: 2, every: 2, max_new_tokens: 4}}}}
 """
 

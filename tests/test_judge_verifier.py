@@ -20,7 +20,8 @@ from polychromic.workflow import graph
 from polychromic.workflow.staleness import Stamps
 
 JUDGED = """
-domains: {{qa: {{verifier: {{kind: judge, threshold: 0.6, min_words: 1}}, quality_metric: rouge_l}}}}
+domains:
+  qa: {{verifier: {{kind: judge, threshold: 0.6, min_words: 1}}, diversity: {{form: semantic}}, quality_metric: rouge_l}}
 judge: {{provider: anthropic, model: model-x, base_url: "{url}", budget: 5}}
 """
 

@@ -156,7 +156,6 @@ def checks_of(study: Study) -> dict[str, Callable[[], str]]:
 # Stages that need what a check looks at; the others can run where it fails.
 NEEDED_BY = {
     "libraries": None,
-    "disk": None,
     "model": {"train", "generate"},
     "gpu": {"train", "generate"},
     "judge": {"judge", "calibrate", "verify"},
@@ -165,16 +164,16 @@ NEEDED_BY = {
 
 
 def refuse_what_must_fail(study: Study, stages: Collection[str], *, here: bool) -> None:
-    """Raise before the first job what would make a later one fail.
+    """Raise before the first job what would make a later one fail. Memory and disk are estimates: they stop nothing.
 
     Args:
         stages: those that have jobs to run.
-        here: whether jobs run on this machine; on a cluster its cards and its disk are not theirs.
+        here: whether jobs run on this machine; on a cluster its cards are not theirs.
 
     Raises:
         StudyError: every check that failed.
     """
-    elsewhere = set() if here else {"gpu", "sandbox", "disk"}
+    elsewhere = set() if here else {"gpu", "sandbox"}
     failed = []
     for name, check in checks_of(study).items():
         needed = name in NEEDED_BY and (NEEDED_BY[name] is None or NEEDED_BY[name] & set(stages))
