@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 COMMANDS = {
@@ -17,7 +18,11 @@ def main(arguments: list[str]) -> int:
     if not arguments or arguments[0] not in COMMANDS:
         print(f"usage: python -m polychromic {{{','.join(COMMANDS)}}} ...", file=sys.stderr)
         return 2
-    return importlib.import_module(COMMANDS[arguments[0]]).main(arguments[1:])
+    try:
+        return importlib.import_module(COMMANDS[arguments[0]]).main(arguments[1:])
+    except BrokenPipeError:  # the reader has seen enough, as in `... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 if __name__ == "__main__":

@@ -115,6 +115,7 @@ def test_overlays_of_the_demo_are_valid(overlay):
         (changed("arms", "data", {"kind": "prompt"}), ["arms.data", "another"]),
         (changed("domains", "qa", "sources", [{"format": "squad", "path": "{results}/raw/qa.train.jsonl"}]),
          ["domains.qa.sources.0.path", "world", "null"]),
+        (changed("arms", "few_shot", "shots", 100_000), ["arms.few_shot.shots", "100000", "curation.max_rows"]),
     ],
 )  # fmt: skip
 def test_a_bad_setting_is_named_with_its_remedy(settings, expected):

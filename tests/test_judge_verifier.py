@@ -21,7 +21,7 @@ from polychromic.workflow.staleness import Stamps
 
 JUDGED = """
 domains:
-  qa: {{verifier: {{kind: judge, threshold: 0.6, min_words: 1}}, diversity: {{form: semantic}}, quality_metric: rouge_l}}
+  qa: {{verifier: {{kind: judge, threshold: 0.6, min_words: 1}}, diversity: {{form: semantic}}}}
 judge: {{provider: anthropic, model: model-x, base_url: "{url}", budget: 5}}
 """
 

@@ -167,6 +167,36 @@ def test_the_page_has_its_texts_before_it_is_written(project):
     assert {"generate.qa.lora.42", "split.qa", "train.qa.lora.42", "judge.qa.polychromic"} <= set(needed)
 
 
+def said_stale(project: Path) -> set[str]:
+    """The jobs that `python -m polychromic stale` names."""
+    done = subprocess.run(
+        [sys.executable, "-m", "polychromic", "stale", "tiny.yaml"],
+        cwd=project, env=environment(project), capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return {line for line in done.stdout.splitlines() if re.fullmatch(r"[a-z_]+(\.[\w.]+)?", line)}
+
+
+def test_what_is_missing_is_made_again_and_stale_says_the_same(project):
+    results = project / "results/tiny"
+    stamps = results / ".stamps"
+    tables = json.loads((stamps / "tables.done.json").read_text())
+    (results / "tables/main.csv").write_text("a,b\n")
+    (results / "tables/cost.csv").write_text("c,d\n")
+    outputs = {"tables": {name: [4, "0" * 64] for name in ("main.csv", "cost.csv")}}
+    (stamps / "tables.done.json").write_text(json.dumps({**tables, "outputs": outputs}))
+    assert to_run(project) == said_stale(project) == set()
+    (results / "tables/cost.csv").unlink()
+    assert said_stale(project) == to_run(project) == {"tables", "report"}, "one table of several"
+    (results / "tables/cost.csv").write_text("c,d\n")
+    shutil.rmtree(results / "figures")
+    assert said_stale(project) == to_run(project) == {"figures", "report"}
+    (results / "figures").mkdir()
+    assert to_run(project) == set()
+    (stamps / "analyse.done.json").write_text("{}")
+    assert said_stale(project) == to_run(project) == {"analyse", "figures", "tables", "report"}, "without a key"
+
+
 def test_an_output_deleted(project):
     (project / "results/tiny/report.html").unlink()
     assert to_run(project) == {"report"}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from polychromic.errors import StudyError
 from polychromic.workflow import code, stamps
 from polychromic.workflow.stamps import explain, make_stamp
 
@@ -80,3 +82,47 @@ def test_names_that_a_package_loads_lazily_bring_all_of_it(project):
     (package / "hidden.py").write_text("value = 1\n")
     (project / "script.py").write_text("from polychromic.lazy import value\n")
     assert "polychromic/lazy/hidden.py" in stamp(project)["code"]
+
+
+@pytest.fixture
+def done(tmp_path):
+    """A results folder with a job's file and folder, and its done file's content."""
+    results = tmp_path / "results"
+    (results / "tables").mkdir(parents=True)
+    (results / "main.json").write_text("{}")
+    (results / "tables/main.csv").write_text("a,b\n")
+    (results / "tables/cost.csv").write_text("c,d\n")
+    outputs = stamps.outputs_of([results / "main.json", results / "tables"], results)
+    content = {"key": "k", "outputs": outputs}
+    (results / ".stamps").mkdir()
+    (results / ".stamps/make.done.json").write_text(stamps.stamp_text(content))
+    return results, content
+
+
+def test_what_a_job_wrote_is_known_by_size(done):
+    results, content = done
+    assert stamps.damaged(content, results) == []
+    (results / "tables/cost.csv").unlink()
+    (results / "main.json").write_text("{} ")
+    assert stamps.damaged(content, results) == [str(results / "main.json"), str(results / "tables/cost.csv")]
+
+
+def test_outputs_that_are_gone_as_a_whole_are_not_damaged(done):
+    """People delete samples and models to save space."""
+    results, content = done
+    (results / "main.json").unlink()
+    shutil.rmtree(results / "tables")
+    assert stamps.damaged(content, results) == []
+
+
+@pytest.mark.parametrize("file", ["main.json", "tables/main.csv"])
+def test_an_input_that_was_changed_is_named_and_its_job_no_longer_done(done, file):
+    results, _ = done
+    inputs = [str(results / "main.json"), str(results / "tables")]
+    reader = {"upstream": {"make": "k"}}
+    stamps.verify_inputs(reader, results, inputs)
+    text = (results / file).read_text()
+    (results / file).write_text(text[:-1] + "x")  # of the same size
+    with pytest.raises(StudyError, match=f"{file} is not what make wrote"):
+        stamps.verify_inputs(reader, results, inputs)
+    assert not (results / ".stamps/make.done.json").exists()

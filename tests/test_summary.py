@@ -58,6 +58,13 @@ def test_it_says_where_to_look(results):
     assert "16 s from first to last" in text
 
 
+@pytest.mark.parametrize("content", ["junk", '{"study": "x"}'])
+def test_a_verdict_that_cannot_be_read_is_named(results, content):
+    (results / "statistics/verdict.json").write_text(content)
+    with pytest.raises(StudyError, match="verdict.json.*run the study again|verdict.json.*Run the study again"):
+        summarize(results)
+
+
 def test_a_study_without_a_verdict(tmp_path):
     with pytest.raises(StudyError, match="run the study to its end first"):
         summarize(tmp_path)

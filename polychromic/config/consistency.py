@@ -38,6 +38,12 @@ def _names(study: Study) -> Iterator[str]:
 def _arms(study: Study) -> Iterator[str]:
     trained = [name for name, arm in study.arms.items() if isinstance(arm, TrainArm)]
     for name, arm in study.arms.items():
+        for domain, settings in study.domains.items():
+            if isinstance(arm, PromptArm) and arm.shots > settings.curation.max_rows:
+                yield (
+                    f"arms.{name}.shots is {arm.shots}, more than the {settings.curation.max_rows} rows that "
+                    f"domains.{domain}.curation.max_rows leaves: ask for fewer examples"
+                )
         if isinstance(arm, DerivedArm) and arm.source not in trained:
             yield f"arms.{name}.source is {arm.source!r}, which is not a trained arm{nearest(arm.source, trained)}"
     for name in trained:

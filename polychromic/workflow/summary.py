@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from polychromic import labels
 from polychromic.errors import StudyError
+from polychromic.files import read_json
 
 
 def stage_seconds(results: Path) -> dict[str, tuple[int, float]]:
@@ -45,10 +45,13 @@ def summarize(results: Path) -> str:
     Raises:
         StudyError: if the study has not got that far.
     """
-    try:
-        verdict = json.loads((results / "statistics" / "verdict.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise StudyError(f"{results} has no verdict yet: run the study to its end first.") from None
+    file = results / "statistics" / "verdict.json"
+    if not file.is_file():
+        raise StudyError(f"{results} has no verdict yet: run the study to its end first.")
+    verdict = read_json(file)
+    missing = {"study", "primary_arm", "pooled", "domains", "placebos"} - set(verdict)
+    if missing:
+        raise StudyError(f"{file} has no {', '.join(sorted(missing))}: another version wrote it. Run the study again.")
     primary = labels.arm(verdict["primary_arm"])
     lines = [f"{verdict['study']}: {primary} against what LoRA can do without a diversity term", ""]
     for name, found in {"pooled": verdict["pooled"], **verdict["domains"]}.items():

@@ -89,7 +89,8 @@ class Split(Stage):
 
     def aside(self, study, domain):
         # Two prompts are the least that a spread can be told from; the best temperature needs those it is chosen on.
-        return {"needs": {"test": 2, "val": study.sampling.validation_prompts}}
+        shots = max((getattr(arm, "shots", 0) for arm in study.arms.values()), default=0)
+        return {"needs": {"train": max(1, shots), "test": 2, "val": study.sampling.validation_prompts}}
 
     def user_files(self, study, domain):
         return [decisions_file(domain)]
