@@ -28,7 +28,7 @@ domains:
   code:
     curation:
       filters: [{filter: fix_text}, {filter: no_shouting}, {filter: canonical_passes}]
-arms: {few_shot: null, polychromic_literal: null, lora_low_rate: null, wise_ft: null}
+arms: {few_shot: null, polychromic_literal: null, lora_low_rate: null}
 plan: {controls: [lora, scaled]}
 sampling: {test_prompts: 8, validation_prompts: 4}
 """

@@ -64,7 +64,7 @@ def after_split(domain: str) -> list[str]:
 
 
 # Every arm with weights of its own: those trained and those derived from them.
-ADAPTED = ("lora*", "polychromic*", "wise_ft", "scaled")
+ADAPTED = ("lora*", "polychromic*", "scaled")
 ALL_ADAPTED = [
     "train.*",
     "derive.*",
