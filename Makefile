@@ -44,7 +44,7 @@ lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
-	$(BIN)/snakemake --lint --profile profiles/demo
+	$(BIN)/snakemake --lint --quiet reason --profile profiles/demo
 
 format: .venv/ready
 	$(BIN)/ruff check --fix .

@@ -120,8 +120,8 @@ def outputs(stage):
     """The outputs of a rule, and its done file, which travels with the results."""
 
     def under_results(path):
-        whole = f"{R}/{path}"
-        return directory(whole.rstrip("/")) if path.endswith("/") else whole
+        whole = str(Path(R) / path)
+        return directory(whole) if graph.is_folder(path) else whole
 
     named = {
         name: (

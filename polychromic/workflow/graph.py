@@ -41,6 +41,11 @@ def nearest(study: Study, job: Job) -> list[Job]:
     return [up for up in read if job_name(up) not in by_others]
 
 
+def is_folder(output: str) -> bool:
+    """Whether a path in `Stage.outputs` is a folder's."""
+    return output.endswith("/")
+
+
 def output_paths(study: Study, job: Job, name: str) -> list[Path]:
     """The files or folders of one output of a job."""
     stage, wildcards = job
@@ -78,7 +83,7 @@ def packed_patterns() -> Iterator[str]:
 def pattern_of(stage: str, name: str) -> str:
     """An output of all jobs of a stage as a glob pattern, e.g. `*/*/seed-*/run.json`."""
     path = STAGES[stage].outputs[name].format(domain="*", arm="*", seed="*")
-    return f"{path}**/*" if path.endswith("/") else path
+    return f"{path}**/*" if is_folder(path) else path
 
 
 def job_name(job: Job) -> str:
