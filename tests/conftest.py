@@ -6,6 +6,14 @@ from __future__ import annotations
 
 import pytest
 
+# The files that take longest, first: two workers then end at about the same time.
+LONG = ("test_slurm.py", "test_study.py", "test_nothing_lost.py", "test_snakemake_reruns.py", "test_judge_verifier.py")
+
+
+def pytest_collection_modifyitems(items):
+    place = {name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.path.name, len(LONG)))
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread():

@@ -21,7 +21,10 @@ from polychromic.workflow.staleness import Stamps
 
 JUDGED = """
 domains:
-  qa: {{verifier: {{kind: judge, threshold: 0.6, min_words: 1}}, diversity: {{form: semantic}}}}
+  qa:
+    verifier: {{kind: judge, threshold: 0.6, min_words: 1}}
+    diversity: {{form: semantic}}
+    quality_metric: rouge_l
 judge: {{provider: anthropic, model: model-x, base_url: "{url}", budget: 5}}
 """
 
