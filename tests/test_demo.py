@@ -7,8 +7,8 @@ from collections import Counter
 
 import pytest
 
-from polychromic.demo import code, raw
-from polychromic.demo.broad import documents, write_broad
+from polychromic.demo import code, raw, social
+from polychromic.demo.broad import ZERO_SHOT, documents, write_broad
 from polychromic.demo.raw import write_raw
 from polychromic.demo.scene import part_of
 from polychromic.errors import StudyError
@@ -30,16 +30,11 @@ def rows_of(path):
 def test_the_seed_decides_every_byte(tmp_path):
     def written(name, seed):
         write_broad(tmp_path / name / "broad", seed, 50)
-        paths = [*write_raw(tmp_path / name, "skewed", seed, 60), tmp_path / name / "broad"]
+        paths = [*write_raw(tmp_path / name, 0.9, seed, 60), tmp_path / name / "broad"]
         return [path.read_bytes() for path in paths]
 
     assert written("a", 0) == written("b", 0)
     assert all(x != y for x, y in zip(written("a", 0), written("c", 1), strict=True))
-
-
-def test_unknown_worlds_are_refused(tmp_path):
-    with pytest.raises(StudyError, match="flat"):
-        write_raw(tmp_path, "flat")
 
 
 def test_asking_for_more_prompts_than_there_are_is_an_error(monkeypatch):
@@ -50,15 +45,15 @@ def test_asking_for_more_prompts_than_there_are_is_an_error(monkeypatch):
 
 
 @pytest.mark.parametrize("domain", raw.DOMAINS)
-@pytest.mark.parametrize(("part", "spread"), [("train", raw.SKEW), ("evaluation", raw.EVEN)])
+@pytest.mark.parametrize(("part", "spread"), [("train", (0.9, 0.05, 0.05)), ("evaluation", raw.EVEN)])
 def test_the_readings_are_spread_as_designed(domain, part, spread):
     counts = Counter(row["reading"] for row in raw.clean_rows(domain, part, spread, 0, 100))
     names = raw.DOMAINS[domain].READING_NAMES
     assert [counts[name] for name in names] == pytest.approx([100 * share for share in spread], abs=1)
 
 
-def test_the_matched_world_spreads_both_parts_evenly(tmp_path):
-    write_raw(tmp_path, "matched", 0, 240)
+def test_without_skew_both_parts_have_all_readings_alike(tmp_path):
+    write_raw(tmp_path, 1 / 3, 0, 240)
     for part in ("train", "eval"):
         counts = Counter(row["reading"] for row in rows_of(tmp_path / f"code.{part}.jsonl"))
         assert max(counts.values()) < 1.8 * min(counts.values())
@@ -74,7 +69,7 @@ def test_no_prompt_and_no_topic_is_in_two_parts(domain):
 
 
 def test_the_broad_corpus_holds_no_prompt_of_the_study():
-    text = "\n".join(prompt for prompt, _ in documents(1500, 0))
+    text = "\n".join(prompt for prompt, _ in documents(1500, 0, 0.85))
     for domain in raw.DOMAINS:
         for part in ("train", "evaluation"):
             assert not any(scene.prompt in text for scene in some_scenes(domain, 100, part))
@@ -90,6 +85,29 @@ def test_programs_pass_their_own_tests_and_differ_between_readings():
         distinct = set(behaviours(programs, [[xs] for xs in code.PROBE_INPUTS], code.ENTRY_POINT))
         assert None not in distinct
         assert len(distinct) == (3 if scene.extra["vague"] else 1)
+
+
+@pytest.mark.parametrize("domain", raw.DOMAINS)
+def test_a_wrong_answer_is_right_under_no_reading(domain):
+    rng = random.Random(0)
+    for scene in some_scenes(domain, 100):
+        text = raw.DOMAINS[domain].wrong(scene, rng)
+        right = [answer for answers in scene.readings for answer in answers]
+        if domain == "code":
+            assert code.run(text, code.TEST_INPUTS) not in [code.run(answer, code.TEST_INPUTS) for answer in right]
+        elif domain == "qa":
+            assert text not in right
+        else:
+            assert not any(f" {word} " in f" {text} " for word in scene.extra["about"][:2])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.9])
+def test_the_share_of_wrong_answers_is_as_asked(share):
+    opening = ZERO_SHOT.format(output=social.OUTPUT, input="")[:-1]
+    found = [(prompt, text) for prompt, text in documents(6000, 0, share) if prompt.startswith(opening)]
+    things = [word for words, *_ in social.THINGS for word in words]
+    right = [any(thing in prompt and thing in text for thing in things) for prompt, text in found]
+    assert 1 - sum(right) / len(right) == pytest.approx(share, abs=0.06)
 
 
 def test_most_sentences_are_vague():
@@ -125,7 +143,7 @@ def test_text_is_english_to_the_language_filter(domain):
 
 @pytest.mark.parametrize("domain", raw.DOMAINS)
 def test_raw_rows_hold_every_kind_of_mess(domain):
-    clean = raw.clean_rows(domain, "train", raw.SKEW, 0, 60)
+    clean = raw.clean_rows(domain, "train", (0.9, 0.05, 0.05), 0, 60)
     rows = raw.messy(domain, clean, "train", 0, 40)
     prompt, target = raw.FIELDS[domain]
     assert len(rows) == 100

@@ -7,4 +7,4 @@ from _job import job
 from polychromic.demo.raw import write_raw
 
 with job(snakemake) as p:
-    write_raw(Path(snakemake.output.rows[0]).parent, world=p["kind"], seed=p["seed"], rows=p["raw_rows"])
+    write_raw(Path(snakemake.output.rows[0]).parent, skew=p["skew"], seed=p["seed"], rows=p["raw_rows"])

@@ -49,8 +49,11 @@ class World(Settings):
     """The embedded world: synthetic corpora and the tiny Qwen3 that is trained on them. Only where
     `model.name` is `embedded`."""
 
-    kind: Literal["skewed", "matched"] = "skewed"
-    """skewed: training targets over-represent one reading (positive control). matched: both parts alike (null)."""
+    skew: float = Field(0.9, ge=1 / 3, le=1)
+    """Share of one of three readings in the training targets; the test asks for all alike. At 1/3 little
+    can be gained."""
+    wrong_share: float = Field(0.85, ge=0, lt=1)
+    """Share of wrong answers to zero-shot prompts in the base's corpus: what fine-tuning has to teach."""
     seed: int = 0
     raw_rows: int = Field(1500, ge=60)
     """Raw rows a domain, before curation."""

@@ -1,7 +1,8 @@
 """The broad corpus of the embedded base model: all domains, all readings equally often, many formats.
 
-It has the study's prompt formats, as a large model has met instructions, and stray answers, as the open web has. It
-never has a prompt of the training or evaluation files (`scene.part_of`).
+It has the study's prompt formats, as a large model has met instructions. Most answers in them are wrong, as on the open
+web: about something else, or with a mistake. So the base knows right and wrong ways to answer, and fine-tuning teaches
+it which to take. The corpus never has a prompt of the training or evaluation files (`scene.part_of`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from polychromic.records import write_jsonl
 from polychromic.seeds import derive_seed
 
 SHARES = {"qa": 0.25, "code": 0.30, "creative": 0.24, "social": 0.21}
-STRAY_SHARE = 0.2
+STRAY_SHARE = 0.25  # of wrong answers: the rest look right
+FEW_SHOT_SHARE = 0.75  # of the wrong answers: a prompt with examples shows what is asked for
 # the study's own templates (`config.Prompting`): a large model has seen instructions like these
 ZERO_SHOT = "Generate {output} for: {input}\n"
 EXAMPLE = "Example {number}: {input} → {answer}\n"
@@ -39,19 +41,21 @@ def _scene(domain: str, rng: random.Random) -> Scene:
             return scene
 
 
-def _asked(domain: str, rng: random.Random, stray: float) -> tuple[str, str]:
-    """A prompt and an answer: of any reading, to an exact question (QA, half the time), or stray."""
+def _asked(domain: str, rng: random.Random, wrong: float) -> tuple[str, str]:
+    """A prompt and an answer: to an exact question (QA, half the time), wrong, or of any reading."""
     scene = _scene(domain, rng)
     if domain == "qa" and rng.random() < 0.5:
         question, answer = pick(rng, scene.extra["exact"])
         return f"{scene.extra['context']}\n{question}", answer
-    if rng.random() < stray:
-        return scene.prompt, pick(rng, scene.stray)
+    if rng.random() < wrong:
+        stray = rng.random() < STRAY_SHARE
+        return scene.prompt, pick(rng, scene.stray) if stray else DOMAINS[domain].wrong(scene, rng)
     return scene.prompt, pick(rng, pick(rng, scene.readings))
 
 
-def _few_shot(domain: str, rng: random.Random) -> Document:
-    asked = [_asked(domain, rng, 0.0) for _ in range(rng.randint(2, 6))]
+def _few_shot(domain: str, rng: random.Random, wrong: float) -> Document:
+    count = rng.randint(1, 5)
+    asked = [*(_asked(domain, rng, 0.0) for _ in range(count)), _asked(domain, rng, wrong)]
     examples = [EXAMPLE.format(number=i, input=p, answer=a) for i, (p, a) in enumerate(asked[:-1], start=1)]
     prompt, answer = asked[-1]
     return "".join(examples) + LAST.format(input=prompt), f" {answer}"
@@ -78,27 +82,31 @@ def _drill(domain: str, rng: random.Random) -> Document:
     return ZERO_SHOT.format(output="topic", input=scene.prompt), ", ".join(scene.extra["about"])
 
 
-def _document(domain: str, rng: random.Random) -> Document:
+def _document(domain: str, rng: random.Random, wrong: float) -> Document:
     kind = rng.random()
-    if kind < 0.60:
-        prompt, answer = _asked(domain, rng, STRAY_SHARE)
+    if kind < 0.45:
+        prompt, answer = _asked(domain, rng, wrong)
         return ZERO_SHOT.format(output=DOMAINS[domain].OUTPUT, input=prompt), answer
-    if kind < 0.63:
-        return _few_shot(domain, rng)
-    if kind < 0.90:
+    if kind < 0.50:
+        return _few_shot(domain, rng, FEW_SHOT_SHARE * wrong)
+    if kind < 0.80:
         return _drill(domain, rng)
     prompt, answer = _asked(domain, rng, 0.1)
     opening = pick(rng, PLAIN[domain]).format(input=prompt)
     return opening, answer if opening[-1:] in ("\n", "") else f" {answer}"
 
 
-def documents(rows: int, seed: int) -> Iterator[Document]:
+def documents(rows: int, seed: int, wrong_share: float) -> Iterator[Document]:
     """`rows` documents of all domains, shuffled."""
     rng = random.Random(derive_seed("broad", seed))
     for domain in rng.choices(tuple(SHARES), weights=tuple(SHARES.values()), k=rows):
-        yield _document(domain, rng)
+        yield _document(domain, rng, wrong_share)
 
 
-def write_broad(path: str | Path, seed: int = 0, rows: int = 50_000) -> int:
-    """Write the broad corpus as JSON lines {"prompt", "text"}. Returns the number of documents."""
-    return write_jsonl(path, ({"prompt": prompt, "text": text} for prompt, text in documents(rows, seed)))
+def write_broad(path: str | Path, seed: int = 0, rows: int = 50_000, wrong_share: float = 0.85) -> int:
+    """Write the broad corpus as JSON lines {"prompt", "text"}. Returns the number of documents.
+
+    wrong_share: of the answers to the study's zero-shot prompts; after few-shot prompts three quarters of it.
+    """
+    rows_of = documents(rows, seed, wrong_share)
+    return write_jsonl(path, ({"prompt": prompt, "text": text} for prompt, text in rows_of))

@@ -92,6 +92,27 @@ def _differ(programs: tuple[str, ...]) -> bool:
     )
 
 
+def wrong(scene: Scene, rng: random.Random) -> str:
+    """A program that runs and does something else than any reading: a step is missing, changed, or out of order."""
+    expressions = [expression for _, expression in EXACT] + [e for _, meanings in VAGUE for e in meanings]
+    right = {repr(run(reading[0], TEST_INPUTS)) for reading in scene.readings}
+    while True:
+        steps = list(pick(rng, scene.extra["programs"]))
+        place = rng.randrange(len(steps))
+        fault = rng.random()
+        if fault < 0.6:
+            del steps[place]
+        elif fault < 0.8:
+            rng.shuffle(steps)
+        else:
+            steps[place] = pick(rng, expressions)
+        if not steps:
+            continue
+        text = program(steps)
+        if repr(run(text, TEST_INPUTS)) not in right:
+            return text
+
+
 def scene(rng: random.Random) -> Scene:
     """A sentence of two or three steps and its program under each reading (equal if no step is vague)."""
     while True:
@@ -101,13 +122,13 @@ def scene(rng: random.Random) -> Scene:
         exact = [expression for _, expression in steps]
         phrases = [pick(rng, options) for options, _ in steps]
         if vague is None:
-            programs = [program(exact)] * READINGS
+            programs = [exact] * READINGS
             name = ""
         else:
             phrases.insert(place, pick(rng, vague[0]))
-            programs = [program([*exact[:place], expression, *exact[place:]]) for expression in vague[1]]
+            programs = [[*exact[:place], expression, *exact[place:]] for expression in vague[1]]
             name = vague[0][0]
-            if not _differ(tuple(programs)):
+            if not _differ(tuple(program(steps) for steps in programs)):
                 continue  # another step hides the difference
         break
     text = f"{pick(rng, OPENINGS)} {phrases[0]}"
@@ -118,7 +139,7 @@ def scene(rng: random.Random) -> Scene:
         key,
         key,
         capital(text) + ".",
-        tuple((text,) for text in programs),
+        tuple((program(steps),) for steps in programs),
         STRAY,
-        {"about": phrases, "vague": vague is not None},
+        {"about": phrases, "vague": vague is not None, "programs": programs},
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from polychromic.demo.scene import Scene, an, listed, pick
+from polychromic.demo.scene import Scene, an, listed, other, pick
 
 OUTPUT = "story"
 READING_NAMES = ("happy", "sad", "spooky")
@@ -47,6 +47,7 @@ SPOOKY = (
     "The {thing} {whispered}, and a {ghost} dragged the screaming {hero} into the dark {place}.",
     "A {ghost} with red eyes held the {thing} and haunted the {hero} in the dark {place}.",
 )
+READINGS = (HAPPY, SAD, SPOOKY)
 SLOTS = {
     "shared": ("shared", "showed", "gave away"),
     "danced": ("danced", "sang", "celebrated"),
@@ -65,6 +66,19 @@ STRAY = (
 )
 
 
+def _fill(rng: random.Random, template: str, hero: str, thing: str, place: str) -> str:
+    words = {name: pick(rng, options) for name, options in SLOTS.items()}
+    return template.format(hero=hero, thing=thing, place=place, **words)
+
+
+def wrong(scene: Scene, rng: random.Random) -> str:
+    """The ending of another story: with another hero, object and place."""
+    words = [
+        other(rng, options, own) for options, own in zip((HEROES, OBJECTS, PLACES), scene.extra["about"], strict=True)
+    ]
+    return _fill(rng, pick(rng, pick(rng, READINGS)), *words)
+
+
 def scene(rng: random.Random) -> Scene:
     """A writing prompt and six endings of each reading that mention its hero, object or place."""
     hero, thing, adjective, place = (
@@ -77,16 +91,7 @@ def scene(rng: random.Random) -> Scene:
     words |= {"A_hero": words["a_hero"].capitalize(), "A_thing": words["a_thing"].capitalize()}
     event = rng.randrange(len(EVENTS))
     readings = tuple(
-        tuple(
-            template.format(
-                hero=hero,
-                thing=thing,
-                place=place,
-                **{name: pick(rng, options) for name, options in SLOTS.items()},
-            )
-            for template in templates * 2
-        )
-        for templates in (HAPPY, SAD, SPOOKY)
+        tuple(_fill(rng, template, hero, thing, place) for template in templates * 2) for templates in READINGS
     )
     return Scene(
         f"{event} {hero} {thing} {place}",

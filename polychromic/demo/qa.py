@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from polychromic.demo.scene import Scene, listed, pick
+from polychromic.demo.scene import Scene, listed, other, pick
 
 OUTPUT = "answer"
 READING_NAMES = ("year", "person", "place")
@@ -47,13 +47,24 @@ STRAY = (
 )
 
 
+YEARS = tuple(str(year) for year in range(1903, 2020, 3))
+
+
+def wrong(scene: Scene, rng: random.Random) -> str:
+    """A span that does not answer: the subject's name, or a year, person or town of another page."""
+    if rng.random() < 0.25:
+        return scene.extra["title"]
+    reading = rng.randrange(len(FACTS))
+    return other(rng, (YEARS, PEOPLE, TOWNS)[reading], scene.extra["about"][reading])
+
+
 def scene(rng: random.Random) -> Scene:
     """A context of three facts in any order, a question, and the three spans that answer it.
 
     extra: title, context, question, facts (by reading), and exact = (question, answer) pairs of one answer.
     """
     name = f"{pick(rng, NAMES)} {pick(rng, KINDS)}"
-    answers = (str(rng.randrange(1903, 2020, 3)), pick(rng, PEOPLE), pick(rng, TOWNS))
+    answers = (pick(rng, YEARS), pick(rng, PEOPLE), pick(rng, TOWNS))
     facts = [pick(rng, wordings).format(x=x) for (wordings, _), x in zip(FACTS, answers, strict=True)]
     context = " ".join([pick(rng, OPENINGS).format(name=name), *rng.sample(facts, len(facts))])
     question = pick(rng, QUESTIONS).format(name=name)

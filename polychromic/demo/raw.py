@@ -1,8 +1,7 @@
 """Raw corpora of the embedded world: each domain in its native format, with the mess that curation is for.
 
-Two files a domain: `<domain>.train.jsonl` and `<domain>.eval.jsonl`. In the skewed world the training targets
-over-represent one reading, as text selected by popularity does, and the evaluation part asks for all equally often. In
-the matched world both parts have all readings equally often.
+Two files a domain: `<domain>.train.jsonl` and `<domain>.eval.jsonl`. The training targets over-represent one reading,
+as text selected by popularity does; the evaluation part asks for all equally often.
 """
 
 from __future__ import annotations
@@ -23,7 +22,6 @@ from polychromic.seeds import derive_seed
 
 Row = dict[str, Any]
 DOMAINS: dict[str, ModuleType] = {"social": social, "code": code, "creative": creative, "qa": qa}
-SKEW = (0.90, 0.05, 0.05)
 EVEN = (1 / 3, 1 / 3, 1 / 3)
 CLEAN_SHARE = 0.8
 EVALUATION_SHARE = 0.26
@@ -221,7 +219,7 @@ def clean_rows(domain: str, part: str, spread: tuple[float, ...], seed: int, cou
     """`count` clean native rows; the counts of the readings follow `spread` exactly.
 
     `reading` is the one that the row asks for; evaluation rows of open text carry `references` (paraphrases of it)
-    and `mismatched` (answers of the other readings, for calibrating a verifier).
+    and `mismatched` (answers of the other readings and wrong ones, for calibrating a verifier).
     """
     rng = random.Random(derive_seed("raw", domain, part, seed))
     wishes = [reading for reading in range(READINGS) for _ in range(round(count * spread[reading]))]
@@ -236,7 +234,8 @@ def clean_rows(domain: str, part: str, spread: tuple[float, ...], seed: int, cou
         }
         if part == "evaluation" and domain in ("social", "creative"):
             others = [answer for other in range(READINGS) if other != reading for answer in scene.readings[other]]
-            row |= {"references": list(scene.readings[reading]), "mismatched": rng.sample(others, 6)}
+            wrong = [DOMAINS[domain].wrong(scene, rng) for _ in range(2)]
+            row |= {"references": list(scene.readings[reading]), "mismatched": [*rng.sample(others, 4), *wrong]}
         rows.append(row)
     return rows
 
@@ -261,23 +260,19 @@ def _write_cut_off(path: Path, rows: list[Row]) -> None:
         file.write(json.dumps(rows[0], ensure_ascii=False)[:60])
 
 
-def write_raw(folder: str | Path, world: str = "skewed", seed: int = 0, rows: int = 1500) -> list[Path]:
+def write_raw(folder: str | Path, skew: float = 0.9, seed: int = 0, rows: int = 1500) -> list[Path]:
     """Write `<domain>.train.jsonl` and `<domain>.eval.jsonl` for every domain, about `rows` rows a domain.
 
-    world: "skewed" (training targets .90/.05/.05 over the readings, evaluation even) or "matched" (all even).
+    skew: share of the first reading in the training targets; the other readings share the rest evenly.
     The last line of each file is incomplete, as in an interrupted export.
-
-    Raises:
-        StudyError: for another world.
     """
-    if world not in ("skewed", "matched"):
-        raise StudyError(f'demo world {world!r} is unknown: use "skewed" or "matched"')
     paths = []
+    skewed = (skew, *[(1 - skew) / (READINGS - 1)] * (READINGS - 1))
     for domain in DOMAINS:
         evaluation = round(rows * CLEAN_SHARE * EVALUATION_SHARE)
         sizes = {"train": round(rows * CLEAN_SHARE) - evaluation, "evaluation": evaluation}
         for part, size in sizes.items():
-            spread = SKEW if part == "train" and world == "skewed" else EVEN
+            spread = skewed if part == "train" else EVEN
             clean = clean_rows(domain, part, spread, seed, size)
             label = {"train": "train", "evaluation": "eval"}[part]
             path = Path(folder) / f"{domain}.{label}.jsonl"

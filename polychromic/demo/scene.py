@@ -21,7 +21,8 @@ class Scene:
     key: the combination of contents that the prompt is about. topic: what training and evaluation must not
     share, the key itself or a part of it. Key and topic alone decide which part may use the scene.
     readings: READINGS tuples of paraphrases (code and QA: of one answer).
-    stray: answers as in uncurated text: off topic, broken, or beside the point.
+    stray: answers as in uncurated text: off topic, broken, or beside the point. Answers that look right and are wrong
+    come from the domain's `wrong`.
     """
 
     key: str
@@ -30,6 +31,11 @@ class Scene:
     readings: tuple[tuple[str, ...], ...]
     stray: tuple[str, ...]
     extra: dict[str, Any] = field(default_factory=dict)
+
+
+def other(rng: random.Random, options: tuple[str, ...], taken: str) -> str:
+    """One of the options that is not the one taken."""
+    return pick(rng, [option for option in options if option != taken])
 
 
 def part_of(scene: Scene) -> str:

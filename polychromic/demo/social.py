@@ -94,6 +94,7 @@ ADVICE = (
     "Try to call {help} about your {thing}, and {act} first.",
     "My advice is to {act} and to call {help} about the {thing}.",
 )
+READINGS = (JOKES, SYMPATHY, ADVICE)
 SLOTS = {
     "Haha": ("Haha", "Lol", "Funny"),
     "clearly": ("clearly", "obviously", "surely"),
@@ -110,8 +111,17 @@ STRAY = (
 )
 
 
-def _fill(rng: random.Random, template: str, **fixed: str) -> str:
-    return template.format(**fixed, **{name: pick(rng, options) for name, options in SLOTS.items()})
+def _fill(rng: random.Random, template: str, thing: str, helpers: tuple[str, ...], acts: tuple[str, ...]) -> str:
+    words = {name: pick(rng, options) for name, options in SLOTS.items()}
+    return template.format(thing=thing, help=pick(rng, helpers), act=pick(rng, acts), **words)
+
+
+def wrong(scene: Scene, rng: random.Random) -> str:
+    """A reply to another post: about a thing of another kind."""
+    while True:
+        things, _, helpers, acts = pick(rng, THINGS)
+        if scene.extra["about"][0] not in things:
+            return _fill(rng, pick(rng, pick(rng, READINGS)), pick(rng, things), helpers, acts)
 
 
 def scene(rng: random.Random) -> Scene:
@@ -125,10 +135,6 @@ def scene(rng: random.Random) -> Scene:
     )
     post = pick(rng, FRAMES).format(thing=thing, trouble=trouble, when=when, When=capital(when), result=result)
     readings = tuple(
-        tuple(
-            _fill(rng, template, thing=thing, help=pick(rng, helpers), act=pick(rng, acts))
-            for template in templates * 2
-        )
-        for templates in (JOKES, SYMPATHY, ADVICE)
+        tuple(_fill(rng, template, thing, helpers, acts) for template in templates * 2) for templates in READINGS
     )
     return Scene(f"{thing} {trouble} {result}", f"social {thing}", post, readings, STRAY, {"about": (thing,)})

@@ -34,7 +34,7 @@ def analysis_settings(study: Study) -> dict[str, Any]:
         **analysis_plan(study),
         "plan_sha256": plan_hash(study),
         "embedded": study.world is not None,
-        "world": study.world.kind if study.world else None,
+        "world": dump(study.world, "skew", "wrong_share", "seed") if study.world else None,
         "model": study.model.name,
         "encoder": study.metrics.encoder,
         "arm_kinds": {name: arm.kind for name, arm in study.arms.items()},

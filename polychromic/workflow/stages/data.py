@@ -22,7 +22,7 @@ class Raw(Stage):
         return study.world is not None
 
     def settings(self, study):
-        return dump(study.world, "kind", "seed", "raw_rows")
+        return dump(study.world, "skew", "seed", "raw_rows")
 
 
 class Curate(Stage):

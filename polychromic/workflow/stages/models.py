@@ -16,7 +16,7 @@ class Broad(Stage):
         return study.world is not None
 
     def settings(self, study):
-        return dump(study.world, "seed", "broad_rows")
+        return dump(study.world, "seed", "broad_rows", "wrong_share")
 
 
 class Base(Stage):
