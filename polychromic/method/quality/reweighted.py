@@ -24,7 +24,7 @@ def dft(logits: torch.Tensor, labels: torch.Tensor, rows: torch.Tensor) -> torch
 
 @QUALITY_TERMS.register("eaft")
 def eaft(logits: torch.Tensor, labels: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    """EAFT (Diao et al. 2026, arXiv 2601.02151): cross-entropy times the normalised entropy of the next token, a constant.
+    """EAFT (Diao et al. 2026, arXiv 2601.02151): cross-entropy times the next token's normalised entropy, a constant.
 
     As in the authors' code the entropy is of the 20 likeliest tokens, their probabilities made to add up to one. It is
     divided by ln 20, its largest value, where their code divides by 3.

@@ -1,4 +1,4 @@
-"""TOFU, the tempered focal loss (Cherednichenko et al. 2026, arXiv 2605.00195)."""
+"""TOFU, the tempered focal loss (Klypa and Cherednichenko 2026, arXiv 2605.00195)."""
 
 from __future__ import annotations
 
