@@ -98,6 +98,23 @@ def test_groups_are_apart_and_texts_judged_once():
     assert verifier.asked == ["a", "b", "c"]
 
 
+@pytest.mark.parametrize("form", list(DIVERSITY))
+def test_the_unit_of_four_samples_is_their_own_mean_squared_credit(form):
+    value = one(all_forms(gate=True)[form], ["a x 1", "b y 2", "! z 3", "a y 1"])
+    assert value.square == pytest.approx(float((value.credits**2).mean()))
+
+
+def test_a_set_measure_reads_its_unit_from_groups_of_four():
+    texts = ["a b", "a b", "c d", "e f", "a b", "a b", "a b", "a b", "g h"]
+    measure = make_measure("distinct_n", n=2, gate=False)
+    fours = [one(measure, texts[:4]).square, one(measure, texts[4:8]).square]
+    assert one(measure, texts).square == pytest.approx(sum(fours) / 2)
+
+
+def test_a_measure_that_gives_no_unit_gets_one_from_its_credits():
+    assert GroupDiversity(0.5, torch.tensor([1.0, 1.0]), [True] * 2).square_of_four == pytest.approx(1 / 4)
+
+
 def test_without_a_verifier_a_gate_asks_for_an_end_and_some_text():
     value = one(make_measure("distinct_n", gate=True), ["a b", " ", "c d"], finished=[True, True, False])
     assert value.valid == [True, False, False]

@@ -16,6 +16,7 @@ from polychromic.method.objective import (
     leave_one_out_credits,
     pairwise_credits,
     pairwise_diversity,
+    square_of_four,
     surrogate,
 )
 
@@ -31,7 +32,7 @@ def enumerated(logits, n, diversity, credits):
         log_probs = log_p[list(group)]
         probability = log_probs.sum().exp()
         expected = expected + probability * diversity(group)
-        loss = surrogate(log_probs, credits(group), samples_per_prompt=2, prompts=1, length=1)  # 2/N = 1
+        loss = surrogate(log_probs, 2 * credits(group), prompts=1, length=1)
         (gradient,) = torch.autograd.grad(loss, logits, retain_graph=True)
         estimate = estimate - probability.detach() * gradient
     (truth,) = torch.autograd.grad(expected, logits)
@@ -111,16 +112,34 @@ def test_subtracting_the_others_raw_credits_would_be_biased():
     torch.testing.assert_close(estimate, truth / 2)
 
 
-def test_the_pull_grows_with_the_samples():
-    """(2/N) / rms(A), for the gradient of E[D] does not depend on N: the numbers of docs/method.md, enumerated."""
+def expected_square(distances, share, n):
+    """E of `square_of_four` over all groups of n samples."""
+    groups = torch.cartesian_prod(*[torch.arange(len(share))] * n)
+    squares = square_of_four(distances[groups[:, :, None], groups[:, None, :]])
+    return float((share[groups].prod(-1) * squares).sum())
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 10_000), spread=st.floats(0, 2))
+def test_the_scale_is_the_same_for_every_number_of_samples(seed, spread):
+    """Also where the samples that are alike have a distance, as two tokens of one kind never have here."""
+    logits, distances, _ = random_policy(seed, spread)
+    share, distances = logits.detach().softmax(-1), distances + torch.eye(VOCABULARY, dtype=torch.float64) * 0.1
+    groups = torch.cartesian_prod(*[torch.arange(VOCABULARY)] * 4)
+    credits = pairwise_credits(distances[groups[:, :, None], groups[:, None, :]])
+    of_four = float((share[groups].prod(-1) * (credits**2).mean(-1)).sum())
+    for n in (4, 5, 6):
+        assert expected_square(distances, share, n) == pytest.approx(of_four)
+    assert 2**-0.5 <= expected_square(distances, share, 3) / of_four <= 2**0.5
+    assert expected_square(distances, share, 2) >= of_four
+
+
+def test_the_pull_of_two_and_three_samples():
+    """Relative to any other number: the numbers of docs/method.md, enumerated."""
+    different = 1 - torch.eye(3, dtype=torch.float64)
     share = torch.tensor([0.6, 0.2, 0.2], dtype=torch.float64)
-
-    def pull(n):
-        groups = torch.cartesian_prod(*[torch.arange(3)] * n)
-        credits = pairwise_credits((groups[:, :, None] != groups[:, None, :]).double())
-        return 2 / n / float((share[groups].prod(-1) * (credits**2).mean(-1)).sum()) ** 0.5
-
-    assert [round(pull(n) / pull(4), 2) for n in (2, 3, 5)] == [0.54, 0.73, 1.18]
+    squares = {n: expected_square(different, share, n) for n in (2, 3, 4)}
+    assert [round((squares[4] / squares[n]) ** 0.5, 2) for n in (2, 3)] == [0.66, 0.92]
 
 
 def test_two_samples_get_the_raw_credit():
@@ -148,7 +167,7 @@ def test_a_group_of_one_is_refused():
 def test_merged_duplicates_have_the_same_gradient():
     logits = torch.tensor([0.2, -0.4, 1.0], dtype=torch.float64, requires_grad=True)
     group, credits = [0, 2, 0, 0], torch.tensor([0.5, -1.0, 0.25, 2.0], dtype=torch.float64)
-    settings_ = {"samples_per_prompt": 4, "prompts": 1, "length": 7}
+    settings_ = {"prompts": 1, "length": 7}
     apart = surrogate(logits.log_softmax(-1)[group], credits, **settings_)
     merged = surrogate(logits.log_softmax(-1)[[0, 2]], torch.tensor([2.75, -1.0], dtype=torch.float64), **settings_)
     torch.testing.assert_close(*(torch.autograd.grad(loss, logits)[0] for loss in (apart, merged)))
@@ -162,3 +181,5 @@ def test_the_scale_lags():
     scale.update(16.0)
     assert before == 2.0
     assert scale.value == pytest.approx(10**0.5)
+    scale.update(-100.0)
+    assert scale.value == 1e-3

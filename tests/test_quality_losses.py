@@ -15,9 +15,10 @@ from polychromic.method.quality.dco import dco, log1mexp
 from polychromic.method.quality.gem import gem
 
 
-def quality_loss(name, quality_beta=0.7, dco_samples=10):
+def quality_loss(name, quality_beta=0.7, dco_samples=10, focal_gamma=3.0):
     """The term as a mean over targets, of (logits [rows, positions, vocabulary], labels)."""
-    term = of_settings(name, SimpleNamespace(quality_beta=quality_beta, dco_samples=dco_samples))
+    chosen = SimpleNamespace(quality_beta=quality_beta, dco_samples=dco_samples, focal_gamma=focal_gamma)
+    term = of_settings(name, chosen)
 
     def loss(logits, labels, count=None):
         rows = (labels[:, 1:] != -100).nonzero()[:, 0]
@@ -115,7 +116,74 @@ def test_entropy_bonus_is_its_formula(batch):
     torch.testing.assert_close(quality_loss("entropy", 0.3)(*batch), expected.mean())
 
 
-@pytest.mark.parametrize("name", ["gem", "gem_logsigmoid", "dco", "entropy"])
+def slopes(function, log_p):
+    """d function / d log p at each entry, by central differences."""
+    step = 1e-6
+    return (function(log_p + step) - function(log_p - step)) / (2 * step)
+
+
+def test_dft_pulls_each_token_by_its_own_probability(batch):
+    """Its gradient is that of -p, here by finite differences in log p."""
+    z, y = shifted(*batch)
+    log_p = z.log_softmax(-1).gather(-1, y.unsqueeze(-1)).squeeze(-1)
+    slope = slopes(lambda value: -value.exp(), log_p.detach())
+    truth = gradient((slope * log_p).sum() / len(y), batch[0])
+    torch.testing.assert_close(gradient(quality_loss("dft")(*batch), batch[0]), truth)
+
+
+@pytest.mark.parametrize("gamma", [0.5, 1.0, 3.0])
+def test_tofu_without_a_temperature_has_the_gradient_of_the_focal_loss(batch, gamma):
+    logits, labels = batch
+    z, y = shifted(logits, labels)
+    log_p = z.log_softmax(-1).gather(-1, y.unsqueeze(-1)).squeeze(-1)
+    focal = -((1 - log_p.exp()) ** gamma) * log_p
+    ours = quality_loss("tofu", 1.0, focal_gamma=gamma)(logits, labels)
+    torch.testing.assert_close(gradient(ours, logits), gradient(focal.mean(), logits))
+
+
+def test_tofu_is_its_formula(batch):
+    z, y = (tensor.detach() for tensor in shifted(*batch))
+    expected = []
+    for logits, label in zip(z, y, strict=True):
+        p = logits.softmax(-1)[label]
+        slope = (1 - p) ** 3 - 3 * p * (1 - p) ** 2 * p.log()
+        expected.append(-slope * 0.8 * (logits / 0.8).log_softmax(-1)[label])
+    torch.testing.assert_close(quality_loss("tofu", 0.8)(*batch), torch.stack(expected).mean())
+
+
+def test_tofu_without_focus_is_gem(batch):
+    tofu, linear_gem = quality_loss("tofu", 0.7, focal_gamma=0.0)(*batch), quality_loss("gem", 0.7)(*batch)
+    torch.testing.assert_close(gradient(tofu, batch[0]), gradient(linear_gem, batch[0]))
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 3.0])
+def test_tofu_and_dft_are_finite_where_the_target_is_certain_or_impossible(gamma):
+    logits = torch.tensor([[500.0, 0.0], [0.0, 500.0], [0.0, 0.0]], requires_grad=True)
+    labels = torch.tensor([[0, 0, 0]])
+    for name in ("tofu", "dft"):
+        loss = of_settings(name, SimpleNamespace(quality_beta=0.8, focal_gamma=gamma))(logits, labels[0], None)
+        assert torch.isfinite(loss)
+        assert torch.isfinite(gradient(loss, logits)).all()
+
+
+def test_eaft_weighs_by_the_entropy_of_the_likeliest(batch):
+    """A vocabulary below 20 tokens: the whole entropy, over its largest value."""
+    z, y = shifted(*batch)
+    p = z.softmax(-1).detach()
+    weight = -(p * p.log()).sum(-1) / torch.tensor(9.0).log()
+    expected = (weight * F.cross_entropy(z, y, reduction="none")).mean()
+    torch.testing.assert_close(quality_loss("eaft")(*batch), expected)
+    torch.testing.assert_close(gradient(quality_loss("eaft")(*batch), batch[0]), gradient(expected, batch[0]))
+
+
+def test_eaft_reads_twenty_tokens_of_a_larger_vocabulary():
+    logits = torch.cat([torch.zeros(1, 20), torch.full((1, 80), -1.0)], dim=1)
+    loss = quality_loss("eaft")(torch.stack([logits, logits], 1), torch.tensor([[-100, 3]]))
+    # Twenty tokens alike have the largest entropy: the weight is 1 and the loss the cross-entropy.
+    torch.testing.assert_close(loss, F.cross_entropy(logits, torch.tensor([3])))
+
+
+@pytest.mark.parametrize("name", [name for name in QUALITY_TERMS if name != "ce"])
 def test_loss_is_a_sum_over_the_effective_batch(batch, name):
     """Two halves, each divided by the targets of the whole, add up to the whole."""
     logits, labels = batch
@@ -137,6 +205,9 @@ def test_a_term_declares_what_it_uses():
         "gem_logsigmoid": ["quality_beta"],
         "dco": ["dco_samples"],
         "entropy": ["quality_beta"],
+        "tofu": ["quality_beta", "focal_gamma"],
+        "dft": [],
+        "eaft": [],
     }
     assert all(QUALITY_TERMS[name].label and QUALITY_TERMS[name].__doc__ for name in QUALITY_TERMS)
 

@@ -116,7 +116,9 @@ class Objective(Settings):
 
     quality: QualityTerm = ObjectiveSettings.quality
     quality_beta: float = Field(ObjectiveSettings.quality_beta, gt=0)
-    """gem: the temperature of q. entropy: the bonus' weight. Ignored by ce and dco."""
+    """gem: the temperature of q. tofu: the temperature. entropy: the bonus' weight. The others ignore it."""
+    focal_gamma: float = Field(ObjectiveSettings.focal_gamma, ge=0)
+    """tofu: how little is learned from tokens that are likely already."""
     dco_samples: int = Field(ObjectiveSettings.dco_samples, ge=2)
     diversity: Literal["domain"] | DiversityForm = "domain"
     """`domain` takes each domain's own D and gate; a form by name is used in every domain alike."""

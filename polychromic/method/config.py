@@ -19,6 +19,7 @@ LOWEST = {
     "max_new_tokens": 1,
     "score_batch_size": 1,
     "dco_samples": 1,
+    "focal_gamma": 0,
 }
 
 

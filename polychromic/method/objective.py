@@ -69,32 +69,48 @@ def leave_one_out_credits(measure: Callable[[Sequence[int]], float], n: int) -> 
     return torch.tensor([whole - measure(everyone[:i] + everyone[i + 1 :]) for i in everyone], dtype=torch.float64)
 
 
-def surrogate(
-    log_probs: torch.Tensor, credits: torch.Tensor, *, samples_per_prompt: int, prompts: float, length: float
-) -> torch.Tensor:
-    """The loss whose autograd is the gradient of -E[D]: -(1/prompts) sum (2/N) * credit * log pi / length.
+def square_of_four(distances: torch.Tensor) -> torch.Tensor:
+    """Mean squared credit that four of these samples would have, whatever their number: [..., N, N] -> [...].
 
-    A credit is 2/N times how far a sample stands out, m_i - D of the others. With credits divided by their own spread,
-    2/N puts that factor back. The gradient of E[D] of a pairwise mean is the same for every N, and so the pull is
-    (2/N) / rms(credits): it still grows with N (docs/method.md).
+    The gradient of E[D] of a pairwise mean does not depend on N, but credits do. For four independent samples the
+    mean squared credit is a sixth of the variance of d(i, j). That variance is E[d^2] less the square of E[d], which
+    pairs that share no sample estimate without bias; so this is unbiased for N >= 4, and for N = 4 the group's own.
+    Two or three samples have no such pairs. For three it is bounded by a quarter and a half of their own mean squared
+    credit, of which this is the geometric mean; for two it is at most d^2 / 6, and this is that.
+    """
+    n = _group_size(distances)
+    if n == 2:
+        return (pairwise_credits(distances) ** 2).mean(-1) / 6
+    if n == 3:
+        return (pairwise_credits(distances) ** 2).mean(-1) / 8**0.5
+    d = distances - torch.diag_embed(distances.diagonal(dim1=-2, dim2=-1))
+    squares, rows = (d**2).sum((-2, -1)), d.sum(-1)
+    disjoint = rows.sum(-1) ** 2 + 2 * squares - 4 * (rows**2).sum(-1)
+    return (squares / (n * (n - 1)) - disjoint / (n * (n - 1) * (n - 2) * (n - 3))) / 6
+
+
+def surrogate(log_probs: torch.Tensor, credits: torch.Tensor, *, prompts: float, length: float) -> torch.Tensor:
+    """The loss whose autograd is the gradient of -E[D] / (2 s): -(1/prompts) sum (2/4) * credit * log pi / length.
+
+    s is the scale of `credits`, that of a sample's credit among four. Such a credit is 2/4 times how far the sample
+    stands out, m_i - D of the others, and 2/4 puts that factor back. So the pull is the same for every N.
 
     Args:
         log_probs: [rows], summed over the tokens of a completion, end token included.
-        credits: [rows], a constant (detached here), of unit scale. Rows of one prompt that are the same token
-            sequence may be merged into one, with their credits added.
-        samples_per_prompt: N.
+        credits: [rows], a constant (detached here), divided by `CreditScale`. Rows of one prompt that are the same
+            token sequence may be merged into one, with their credits added.
         prompts: number of prompts that the mean is over.
         length: S, a constant of the run in tokens (mean target length): puts the term on the scale of a
             token mean.
     """
-    return -2 * (credits.detach() * log_probs).sum() / (samples_per_prompt * prompts * length)
+    return -0.5 * (credits.detach() * log_probs).sum() / (prompts * length)
 
 
 class CreditScale:
-    """Root mean square of past credits: an exponential moving average, always one step behind.
+    """Root mean square of past credits among four samples: an exponential moving average, always one step behind.
 
     Dividing by the spread of the very credits that it scales would bias the gradient; the past does not
-    depend on the present samples. It makes lambda mean about the same for every D, whatever its unit.
+    depend on the present samples. It makes lambda mean the same for every N and about the same for every D.
     """
 
     def __init__(self, decay: float = 0.9, floor: float = 0.01):
@@ -104,10 +120,10 @@ class CreditScale:
     @property
     def value(self) -> float:
         """The scale to divide by now; `floor` bounds how much rare credits are blown up."""
-        return max((self.mean_square or 0.0) ** 0.5, self.floor)
+        return max(max(self.mean_square or 0.0, 0.0) ** 0.5, self.floor)
 
     def update(self, mean_square: float) -> None:
-        """Take in the mean squared credit of a step, for the steps after it."""
+        """Take in a step's mean squared credit among four, for the steps after it. One step's may be below 0."""
         old = mean_square if self.mean_square is None else self.mean_square
         self.mean_square = self.decay * old + (1 - self.decay) * mean_square
 

@@ -13,8 +13,11 @@ def _setting(default, help: str):
 class ObjectiveSettings:
     """L = quality - weight * E[D]; docs/hyperparameters.md says how to choose them."""
 
-    quality: str = _setting("ce", "Quality term: ce, gem, gem_logsigmoid, dco, entropy, or one of your own.")
-    quality_beta: float = _setting(0.7, "GEM's temperature, or the weight of the entropy bonus.")
+    quality: str = _setting(
+        "ce", "Quality term: ce, gem, gem_logsigmoid, dco, tofu, dft, eaft, entropy, or one of your own."
+    )
+    quality_beta: float = _setting(0.7, "The temperature of GEM and TOFU, or the weight of the entropy bonus.")
+    focal_gamma: float = _setting(3.0, "TOFU's exponent: how little is learned from likely tokens.")
     dco_samples: int = _setting(10, "N of DCO's pass@N loss.")
     weight: float = _setting(0.3, "lambda; 0 is standard LoRA. Try 0.1 to 0.5.")
     samples: int = _setting(4, "N: samples a prompt at a diversity step, at least 2.")

@@ -201,7 +201,6 @@ class DiversityTerm:
             loss = surrogate(
                 log_probs,
                 torch.tensor([c for part in summed for c in part], dtype=log_probs.dtype, device=log_probs.device),
-                samples_per_prompt=self.args.samples,
                 prompts=self.args.prompts,
                 length=self.length,
             )
@@ -255,6 +254,7 @@ class DiversityTerm:
                 sum(value.diversity for value in values),
                 len(samples),
                 float((credits**2).sum()),
+                sum(value.square_of_four for value in values),
                 sum(sum(value.valid) for value in values),
                 sum(len(sample.tokens) for sample in samples),
                 -sum(sample.log_prob for sample in samples),
@@ -262,12 +262,14 @@ class DiversityTerm:
             dtype=torch.float32 if self.args.device.type == "mps" else torch.float64,
             device=self.args.device,
         )
-        prompts, diversity, count, square, valid, tokens, surprisal = self.accelerator.reduce(sums, "sum").tolist()
+        prompts, diversity, count, square, of_four, valid, tokens, surprisal = self.accelerator.reduce(
+            sums, "sum"
+        ).tolist()
         return {
             "diversity": diversity / prompts,
             "credit_spread": (square / count) ** 0.5,
             "credit_scale": self.scale.value,
-            "mean_square": square / count,
+            "mean_square": of_four / prompts,
             "valid": valid / count,
             "length": tokens / count,
             "entropy": surprisal / tokens,

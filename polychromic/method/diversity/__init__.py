@@ -42,6 +42,15 @@ class GroupDiversity:
     diversity: float
     credits: torch.Tensor
     valid: list[bool]
+    square: float | None = None
+    """Mean squared credit that four such samples would have, the unit of the weight; None: as if credits fell with
+    1 / N."""
+
+    @property
+    def square_of_four(self) -> float:
+        if self.square is not None:
+            return self.square
+        return float((self.credits**2).mean()) * (len(self.credits) / 4) ** 2
 
 
 Measure = Callable[..., list[GroupDiversity]]

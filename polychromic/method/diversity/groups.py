@@ -9,7 +9,13 @@ import torch
 
 from polychromic.errors import StudyError
 from polychromic.method.diversity import GroupDiversity, Measure
-from polychromic.method.objective import gate_distances, leave_one_out_credits, pairwise_credits, pairwise_diversity
+from polychromic.method.objective import (
+    gate_distances,
+    leave_one_out_credits,
+    pairwise_credits,
+    pairwise_diversity,
+    square_of_four,
+)
 
 
 def gated(choice: Callable, *, verifier, gate: bool) -> Measure:
@@ -41,7 +47,9 @@ def on_unique(function: Callable[[list[str]], Sequence], texts: Sequence[str]) -
 def of_distances(distances: torch.Tensor, valid: Sequence[bool]) -> GroupDiversity:
     """D = the mean distance of all pairs, 0 for those of an invalid sample; distances: [N, N], symmetric."""
     kept = gate_distances(distances, torch.tensor(valid))
-    return GroupDiversity(float(pairwise_diversity(kept)), pairwise_credits(kept), list(valid))
+    return GroupDiversity(
+        float(pairwise_diversity(kept)), pairwise_credits(kept), list(valid), float(square_of_four(kept))
+    )
 
 
 def of_set(value: Callable[[list[str]], float], texts: Sequence[str], valid: Sequence[bool]) -> GroupDiversity:
@@ -53,7 +61,14 @@ def of_set(value: Callable[[list[str]], float], texts: Sequence[str], valid: Seq
             return 0.0
         return value(kept) * len(kept) * (len(kept) - 1) / (len(indices) * (len(indices) - 1))
 
-    return GroupDiversity(measure(range(len(texts))), leave_one_out_credits(measure, len(texts)), list(valid))
+    n = len(texts)
+    fours = [range(start, start + 4) for start in range(0, n - 3, 4)]
+    squares = [
+        float((leave_one_out_credits(lambda some, four=four: measure([four[i] for i in some]), 4) ** 2).mean())
+        for four in fours
+    ]
+    square = sum(squares) / len(squares) if squares else None
+    return GroupDiversity(measure(range(n)), leave_one_out_credits(measure, n), list(valid), square)
 
 
 class Own:
@@ -113,5 +128,5 @@ def checked(values, rows: Sequence[int], groups: Sequence[Sequence[str]]) -> lis
                 f"the measure gives {number} for row {row} of the training set, sample {sample}: "
                 f"{texts[sample][:80]!r}. A measure must be finite for every text, the empty one too."
             )
-        result.append(GroupDiversity(float(value.diversity), credits, [bool(ok) for ok in value.valid]))
+        result.append(GroupDiversity(float(value.diversity), credits, [bool(ok) for ok in value.valid], value.square))
     return result

@@ -1,4 +1,4 @@
-"""The quality term: cross-entropy (standard LoRA) and its peers GEM, DCO and an entropy bonus.
+"""The quality term: cross-entropy (standard LoRA) and its peers GEM, DCO, TOFU, DFT, EAFT and an entropy bonus.
 
 A choice is a function of the logits at the target tokens; its keyword-only parameters are the settings that it uses:
 
@@ -25,6 +25,9 @@ QUALITY_TERMS = Registry(
         "gem_logsigmoid": "polychromic.method.quality.gem",
         "dco": "polychromic.method.quality.dco",
         "entropy": "polychromic.method.quality.cross_entropy",
+        "tofu": "polychromic.method.quality.tofu",
+        "dft": "polychromic.method.quality.reweighted",
+        "eaft": "polychromic.method.quality.reweighted",
     },
 )
 
