@@ -1,4 +1,4 @@
-"""Where the method helps: its gain over the tuned control, by the skew of the training part and the base's wrong answers.
+"""Where the method helps: its gain over the tuned control, by the skew of the training part and the wrong answers.
 
     python -m benchmarks.sensitivity [--cores 2] [--out results/sensitivity.csv]
 
