@@ -17,7 +17,8 @@ from polychromic.demo.scene import Scene, part_of, pick
 from polychromic.records import write_jsonl
 from polychromic.seeds import derive_seed
 
-SHARES = {"qa": 0.25, "code": 0.30, "creative": 0.24, "social": 0.21}
+SHARES = {"qa": 0.29, "code": 0.28, "creative": 0.23, "social": 0.20}
+EXACT_SHARE = 0.6  # of questions with one right answer
 STRAY_SHARE = 0.25  # of wrong answers: the rest look right
 FEW_SHOT_SHARE = 0.75  # of the wrong answers: a prompt with examples shows what is asked for
 # the study's own templates (`config.Prompting`): a large model has seen instructions like these
@@ -42,9 +43,9 @@ def _scene(domain: str, rng: random.Random) -> Scene:
 
 
 def _asked(domain: str, rng: random.Random, wrong: float) -> tuple[str, str]:
-    """A prompt and an answer: to an exact question (QA, half the time), wrong, or of any reading."""
+    """A prompt and an answer: to an exact question (QA, mostly), wrong, or of any reading."""
     scene = _scene(domain, rng)
-    if domain == "qa" and rng.random() < 0.5:
+    if domain == "qa" and rng.random() < EXACT_SHARE:
         question, answer = pick(rng, scene.extra["exact"])
         return f"{scene.extra['context']}\n{question}", answer
     if rng.random() < wrong:
