@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from polychromic.method.diversity import Measure, make_measure
+from polychromic.config.study import Objective
+from polychromic.method.diversity import GATE, Measure, make_measure
 from polychromic.method.finetune import training_rows
 from polychromic.records import read_records
 from polychromic.verifiers import make_verifier
@@ -23,8 +24,11 @@ def base_folder(study: Path) -> Path:
 
 
 def settings(study: Path, rule: str, domain: str, arm: str, seed: int = 42) -> dict[str, Any]:
-    """What the job's stamp says it was run with."""
-    return json.loads((study / f".stamps/{rule}.{domain}.{arm}.{seed}.json").read_text())["params"]
+    """What the job's stamp says it was run with; settings that are newer than the study have their defaults."""
+    params = json.loads((study / f".stamps/{rule}.{domain}.{arm}.{seed}.json").read_text())["params"]
+    if "objective" in params:
+        params["objective"] = Objective().model_dump() | params["objective"]
+    return params
 
 
 def rows_of(study: Path, domain: str, params: dict[str, Any], part: str = "train") -> list[dict[str, Any]]:
@@ -38,4 +42,5 @@ def diversity_measure(params: dict[str, Any], encode) -> Measure | None:
     if not objective["weight"]:
         return None
     verifier = make_verifier(**params["verifier"], encode=encode)
-    return make_measure(objective["diversity"], encode=encode, verifier=verifier, gate=objective["gate"])
+    gate = {name: objective[name] for name in GATE}
+    return make_measure(objective["diversity"], encode=encode, verifier=verifier, **gate)

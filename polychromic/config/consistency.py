@@ -61,6 +61,16 @@ def _arms(study: Study) -> Iterator[str]:
                     f"arm {name!r} asks D = {objective.diversity} in domain {domain!r}, whose verifier does not give "
                     f"{needs}: choose another D there, such as semantic"
                 )
+            if objective.weight == 0:
+                continue
+            agreement = objective.gate_agreement > 0 or objective.quality_weighted
+            if agreement and "agreement" not in verifier.gives:
+                yield (
+                    f"arm {name!r} asks for agreement with the rows' own answers in domain {domain!r}, whose verifier "
+                    "does not give it: set gate_agreement: 0 and quality_weighted: false there"
+                )
+            if objective.gate_likelihood > 0 and not objective.gate:
+                yield f"arm {name!r} has gate_likelihood but no gate in domain {domain!r}: set gate: true"
 
 
 def _plan(study: Study) -> Iterator[str]:

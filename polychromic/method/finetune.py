@@ -211,7 +211,7 @@ def plan(trainer: PolychromicTrainer) -> Plan:
     steps = trainer.planned_steps()
     samples = 0
     if args.weight > 0:
-        samples = (steps // args.every + 1) * args.prompts * args.samples
+        samples = (trainer.diversity_steps() + 1) * args.prompts * args.samples
     return Plan(
         steps=steps,
         rows=rows,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from accelerate.utils import gather_object
 
 from polychromic.errors import StudyError
 from polychromic.method.audit import base_checksum, check_base, check_log_probs
@@ -16,7 +17,7 @@ from polychromic.method.diversity import GroupDiversity, Measure
 from polychromic.method.diversity.groups import checked
 from polychromic.method.gradients import SeparateGradients
 from polychromic.method.log_probs import completion_log_probs
-from polychromic.method.objective import CreditScale, surrogate
+from polychromic.method.objective import CreditScale, LikelihoodGate, surrogate
 from polychromic.method.sampling import Completion, sample_groups
 from polychromic.method.train_log import Watch
 from polychromic.seeds import derive_seed
@@ -43,7 +44,7 @@ class DiversityTerm:
     def __init__(self, args, accelerator, tokenizer, rows: list[dict], measure: Measure, length: float):
         self.args, self.accelerator, self.tokenizer = args, accelerator, tokenizer
         self.rows, self.measure, self.length = rows, measure, length
-        self.scale = CreditScale()
+        self.scale, self.likely = CreditScale(), LikelihoodGate(args.gate_likelihood)
         self.watch = Watch()
         self.seconds = Seconds()
         self.warnings: list[str] = []
@@ -64,6 +65,7 @@ class DiversityTerm:
             self._backward(model, indices, groups, credits, self.args.weight * self.args.every)
         statistics = self._statistics(groups, values)
         self.scale.update(statistics.pop("mean_square"))
+        self.likely.update(self._log_probs(groups))
         statistics["grad_ratio"] = gradients["ratio"]
         self.warnings += self.watch.see(step, statistics["entropy"], statistics["length"], statistics["credit_spread"])
         return statistics
@@ -72,7 +74,7 @@ class DiversityTerm:
         """Before the first step: the base is the same after a rollout, log pi agrees in three ways, and with credits
         of one the surrogate has a gradient.
 
-        The samples are thrown away, but their true credits give the credit scale its first value.
+        The samples are thrown away, but they give the likelihood gate and the credit scale their first values.
 
         Raises:
             StudyError: saying which of these fails.
@@ -102,13 +104,16 @@ class DiversityTerm:
                 f"gradient audit: the diversity term's gradient is {norm} with credits of one. Check that "
                 "the adapter's parameters require gradients and that the model is finite."
             )
+        self.likely.update(self._log_probs(groups))
         self.scale.update(self._statistics(groups, self._diversity(indices, groups))["mean_square"])
         self.audited = True
 
     def state(self) -> dict:
         """What a resumed run needs, JSON-ready."""
         return {
+            "audited": self.audited,
             "mean_square": self.scale.mean_square,
+            "likelihood": self.likely.threshold,
             "watch": vars(self.watch),
             "seconds": vars(self.seconds),
             "sampled_tokens": self.sampled_tokens,
@@ -117,12 +122,12 @@ class DiversityTerm:
 
     def restore(self, state: dict) -> None:
         """Go on from what `state` gave."""
-        self.scale.mean_square = state["mean_square"]
+        self.audited = state["audited"]
+        self.scale.mean_square, self.likely.threshold = state["mean_square"], state["likelihood"]
         self.sampled_tokens = state["sampled_tokens"]
         self.warnings = state["warnings"]
         vars(self.watch).update(state["watch"])
         vars(self.seconds).update(state["seconds"])
-        self.audited = True  # by the run that is being resumed
 
     def _prompt(self, index: int) -> list[int]:
         row = self.rows[index]
@@ -169,10 +174,17 @@ class DiversityTerm:
         values = self.measure(
             texts,
             [self.rows[i]["record"] for i in indices],
-            [[sample.finish == "stop" for sample in group] for group in groups],
+            [
+                [sample.finish == "stop" and self.likely.passes(_per_token(sample)) for sample in group]
+                for group in groups
+            ],
         )
         self.seconds.measure += time.perf_counter() - began
         return checked(values, [self.rows[i]["row"] for i in indices], texts)
+
+    def _log_probs(self, groups: list[list[Completion]]) -> list[float]:
+        """Mean log pi a token of each sample of all processes."""
+        return gather_object([_per_token(sample) for group in groups for sample in group])
 
     def _backward(self, model, indices, groups, credits, weight: float) -> None:
         """Accumulate the surrogate's gradient; samples of a prompt that are the same tokens share a row, exactly."""
@@ -274,3 +286,7 @@ class DiversityTerm:
             "length": tokens / count,
             "entropy": surprisal / tokens,
         }
+
+
+def _per_token(sample: Completion) -> float:
+    return sample.log_prob / len(sample.tokens)

@@ -117,10 +117,10 @@ class PolychromicTrainer(Trainer):
         self._since_log: list[dict[str, float]] = []
         self.term = None
         if args.weight > 0:
-            if args.every > self.planned_steps():
+            if not self.diversity_steps():
                 raise StudyError(
-                    f"every = {args.every} is more than the {self.planned_steps()} steps of the run, which would take "
-                    "no diversity step: lower every, or train longer."
+                    f"with every = {args.every} and start = {args.start} the {self.planned_steps()} steps of the run "
+                    "take no diversity step: lower every or start, or train longer."
                 )
             self.term = DiversityTerm(args, self.accelerator, tokenizer, rows, measure, self.target_length)
             by_length = sorted((row["input_ids"][: row["prompt_length"]] for row in rows), key=len)
@@ -148,6 +148,14 @@ class PolychromicTrainer(Trainer):
             return args.max_steps
         batch = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
         return math.ceil(round(args.num_train_epochs * -(-len(self.train_dataset) // batch), 3))
+
+    def diversity_steps(self) -> int:
+        """Steps of the whole run that carry the diversity term."""
+        steps, every = self.planned_steps(), self.args.every
+        return steps // every - math.floor(self.args.start * steps) // every
+
+    def _has_term(self, step: int) -> bool:
+        return self.term is not None and step > math.floor(self.args.start * self.planned_steps())
 
     def train(self, *args, **kwargs):
         self._began = time.perf_counter()
@@ -219,13 +227,13 @@ class PolychromicTrainer(Trainer):
         )
 
     def training_step(self, model, inputs, num_items_in_batch=None):
-        if self.term is not None and not self.term.audited:
+        step = self.state.global_step + 1
+        if self._has_term(step) and not self.term.audited:  # at the first batch of a step: no gradient is there yet
             self.term.audit(model)
         loss = super().training_step(model, inputs, num_items_in_batch)
         if not self.accelerator.gradient_state.sync_gradients:
             return loss
-        step = self.state.global_step + 1
-        if self.term is not None and step % self.args.every == 0:
+        if self._has_term(step) and step % self.args.every == 0:
             self._since_log.append(self.term.add_gradient(model, step))
         if self.accelerator.scaler is None:  # in fp16 the scaler skips a step that overflows
             check_gradients(model.named_parameters(), step)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import json
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -72,8 +73,8 @@ def behaviours(
     timeout: float = 1.0,
     execution: str = "sandbox",
 ) -> list[str | None]:
-    """What each program's function returns on the probes, as one canonical string; equal strings, equal
-    values by `==`.
+    """What each program's function returns on the probes, as one canonical string, a line each; equal strings,
+    equal values by `==`.
 
     None where the program does not run: it does not load, lacks the function, raises on a probe, exceeds a
     limit, or returns something that is not plain data. Raising is no behaviour: broken programs would count
@@ -242,7 +243,7 @@ class CodeVerifier:
 
     Settings: ClassVar = CodeSettings
     needs: ClassVar = ()
-    gives: ClassVar = ("labels", "behaviour")
+    gives: ClassVar = ("labels", "behaviour", "agreement")
     hide_target: ClassVar = False
 
     settings: CodeSettings
@@ -256,6 +257,26 @@ class CodeVerifier:
         run.
         """
         return self._behaviours([_extract(text, record).program for text in texts], record)
+
+    def agreement(self, texts: Sequence[str], record: Record) -> list[float]:
+        """The share of the record's probes on which each text returns what the record's target does; 0 where it does
+        not run.
+
+        Raises:
+            StudyError: the target does not run on the probes.
+        """
+        own, *labels = self.labels([record.target, *texts], record)
+        if own is None:
+            raise StudyError(
+                f"record {record.id!r}: its target does not run on its probe inputs, so no program agrees with it. "
+                "Remove the row (the filter `canonical_passes`), or set gate_agreement: 0 and quality_weighted: false."
+            )
+        stdio = (record.tests or {}).get("kind") == "stdio"
+        expected, *found = [_by_probe(label, stdio) for label in (own, *labels)]
+        return [
+            sum(a == b for a, b in zip(expected, values, strict=True)) / len(expected) if values else 0.0
+            for values in found
+        ]
 
     def _behaviours(self, programs: Sequence[str | None], record: Record) -> list[str | None]:
         limits = self.settings.timeout, self.settings.execution
@@ -291,6 +312,13 @@ class CodeVerifier:
             judged[found.program] if found.program else Outcome(False, "extraction", 0.0, None, found.problem)
             for found in extractions
         ]
+
+
+def _by_probe(behaviour: str | None, stdio: bool) -> list[str]:
+    """A program's behaviour on each probe; none where it does not run."""
+    if behaviour is None:
+        return []
+    return json.loads(behaviour) if stdio else behaviour.split("\n")
 
 
 def _with_helpers(record: Record) -> dict[str, Any]:

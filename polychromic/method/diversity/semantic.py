@@ -15,7 +15,7 @@ class Semantic:
     def __init__(self, *, encode, verifier, n):
         self.encode = encode
 
-    def __call__(self, groups, records, valid) -> list[GroupDiversity]:
+    def __call__(self, groups, records, weights) -> list[GroupDiversity]:
         import torch
 
         from polychromic.method.diversity.groups import of_distances
@@ -23,4 +23,4 @@ class Semantic:
         texts = [text for group in groups for text in group]
         vectors = torch.as_tensor(self.encode(texts), dtype=torch.float64)
         per_group = vectors.split([len(group) for group in groups])
-        return [of_distances(1 - v @ v.T, g) for v, g in zip(per_group, valid, strict=True)]
+        return [of_distances(1 - v @ v.T, g) for v, g in zip(per_group, weights, strict=True)]

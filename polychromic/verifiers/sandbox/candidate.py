@@ -207,14 +207,14 @@ def _answer(request: dict[str, Any], module: ModuleType, objects: _Objects) -> d
 
 
 def _probe(request: dict[str, Any], module: ModuleType, objects: _Objects) -> NoReturn:
-    """Write "=" and what the function returns on each input, as one canonical string, or "!" and why not."""
+    """Write "=" and what the function returns on each input, a canonical line each, or "!" and why not."""
     try:
         _load(request["program"], "candidate", module)
         function, values = vars(module)[request["name"]], []
         for arguments in request["inputs"]:
             form = objects.encode(function(*objects.decode(arguments)))
             values.append(plain_values.canonical(plain_values.decode(form, objects.resolve)))
-        reply = "=" + "|".join(values)
+        reply = "=" + "\n".join(values)
     except MemoryError:
         os._exit(OUT_OF_MEMORY)
     except plain_values.TooLong:
