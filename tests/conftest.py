@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import pytest
 
+pytest_plugins = ("judge_server",)
+
 # The files that take longest, first: two workers then end at about the same time.
 LONG = ("test_slurm.py", "test_study.py", "test_nothing_lost.py", "test_snakemake_reruns.py", "test_judge_verifier.py")
 
