@@ -21,8 +21,7 @@ from polychromic.data.sources.base import read_source
 from polychromic.errors import StudyError
 from polychromic.files import write_json
 from polychromic.records import Record
-from polychromic.workflow import graph
-from polychromic.workflow.staleness import Stamps, reasons
+from polychromic.workflow import graph, staleness
 
 MASK = {"filter": "mask_personal_data"}
 TEXT = "Some words that hold nothing of anybody."
@@ -173,18 +172,19 @@ def test_with_another_key_curation_runs_again(tmp_path, monkeypatch):
     root = Path(__file__).parent.parent
     monkeypatch.chdir(tmp_path)
     study = load_study(root / "config.yaml")
-    stamps = Stamps(study, root / "workflow_scripts", root / "requirements.lock")
+    stamps = staleness.Stamps(study, root / "workflow_scripts", root / "requirements.lock")
     job = ("curate", {"domain": "social"})
     pseudonym = Pseudonyms(KEY_FILE)
     pseudonym("@ada")
     [account] = graph.output_paths(study, job, "account")
     write_json(account, {"pseudonym_key": pseudonym.used})
     write_json(graph.done_file(study, job), stamps.of(job))
-    assert "curate.social" not in reasons(study, stamps)
+    assert staleness._changes(study, job, stamps) == []
     KEY_FILE.unlink()
-    assert "curate.social" not in reasons(study, stamps), "results that were copied to where the key is not"
+    assert staleness._changes(study, job, stamps) == [], "results that were copied to where the key is not"
     KEY_FILE.write_text("another")
-    assert str(KEY_FILE) in reasons(study, stamps)["curate.social"][0]
+    [why] = staleness._changes(study, job, stamps)
+    assert str(KEY_FILE) in why
 
 
 def test_the_recall_that_the_documentation_states_is_kept():
