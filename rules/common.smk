@@ -27,16 +27,17 @@ os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", "4000000000")
 os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", "16000000000")
 os.environ.setdefault("MALLOC_TOP_PAD_", "300000000")
 
-# On a CPU nothing here is compiled; without this every job loads the compiler, for a second or more.
-if not config.get("gpus_per_job"):
-    os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
-
 FILES = ["config.yaml", *map(str, workflow.overwrite_configfiles)]
 try:
-    # Snakemake's merged config hides repeated keys and loses the order of arms and domains, which the plan's hash needs.
+    # Not by Snakemake's `configfile:`, whose errors name no file and no line, and whose merged config hides repeated
+    # keys and loses the order of arms and domains, which the plan's hash needs.
     STUDY = parse_study(merge(read_files(*FILES), config), origin=" + ".join(FILES))
 except StudyError as error:
     sys.exit(f"Error in {error}")
+
+# On a CPU nothing here is compiled; without this every job loads the compiler, for a second or more.
+if not STUDY.gpus_per_job:
+    os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
 
 R = str(results_folder(STUDY))
 DOMAINS, ARMS, SEEDS = list(STUDY.domains), list(STUDY.arms), list(STUDY.seeds)

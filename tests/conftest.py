@@ -4,7 +4,12 @@ in the repository.
 
 from __future__ import annotations
 
+import os
+
 import pytest
+from filelock import FileLock
+
+pytest_plugins = ("judge_server",)
 
 # The files that take longest, first: two workers then end at about the same time.
 LONG = ("test_slurm.py", "test_study.py", "test_nothing_lost.py", "test_snakemake_reruns.py", "test_judge_verifier.py")
@@ -81,16 +86,22 @@ def save_tiny(folder, tokenizer, head_dim):
 @pytest.fixture(scope="session")
 def toy_study(tmp_path_factory):
     """The results folder of a simulated study with ablations, and some of its figures. Copy it to change it."""
-    from study_fixture import make_study
+    root = tmp_path_factory.getbasetemp()
+    folder = (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / "results/toy"
+    with FileLock(f"{folder.parent}.lock"):  # one worker makes it for all
+        if not folder.exists():
+            from study_fixture import make_study
 
-    from polychromic.paper.figures import FIGURES
-    from polychromic.paper.figures.style import save
-    from polychromic.paper.results import read_results
+            from polychromic.paper.figures import FIGURES
+            from polychromic.paper.figures.style import save
+            from polychromic.paper.results import read_results
 
-    folder = make_study(tmp_path_factory.mktemp("results") / "toy", ablations=True, prompts=12)
-    results = read_results(folder)
-    for name in ("passk_curves", "forest", "calibration"):
-        save(FIGURES[name](results), folder / "figures" / name)
+            made = make_study(tmp_path_factory.mktemp("results") / "toy", ablations=True, prompts=12)
+            results = read_results(made)
+            for name in ("passk_curves", "forest", "calibration"):
+                save(FIGURES[name](results), made / "figures" / name)
+            folder.parent.mkdir()
+            made.rename(folder)
     return folder
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from polychromic.errors import StudyError
 from polychromic.metric_registry import column_of
+from polychromic.metrics.signed_tables import sign
 from polychromic.statistics.analysis import analyse
 from polychromic.statistics.effect_sizes import mann_whitney_u
 from polychromic.statistics.inference import two_way_t
@@ -372,6 +373,20 @@ def test_one_seed_is_said():
     assert "One training seed" in found.notes[0]
     assert set(found.pairwise["over"]) == {"prompts only"}
     assert set(found.pairwise["domain"]) == {"code"}  # nothing to pool
+
+
+def test_a_signature_names_the_verifier_of_its_domain_alone(plan):
+    tables = make_tables(plan, prompts=6)
+    verifiers = {"code": "verifier:code", "qa": "verifier:answer"}
+    for domain, verifier in verifiers.items():
+        for kinds in tables[domain].values():
+            kinds["passes"] = sign(kinds["passes"], {"pass_at": verifier})
+    found = analyse(tables, plan)
+    for frame in (found.summary, found.pairwise, found.frontier, found.hypotheses):
+        about = frame if "metric" not in frame else frame[frame["metric"].str.startswith("pass_at")]
+        for domain, signature in zip(about["domain"], about["signature"], strict=True):
+            for other, verifier in verifiers.items():
+                assert (verifier in signature) == (domain in (other, "pooled")), (domain, signature)
 
 
 def test_ties_everywhere_and_zero_variance():

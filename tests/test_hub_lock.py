@@ -252,30 +252,28 @@ def test_curation_holds_the_models_of_its_filters_to_the_lock(cached, tmp_path):
     ]
     limits = {"min_rows": 1, "max_rows": 9, "allow_fewer": True}
 
-    def curate():
-        sources = [{"format": "nq_open", "path": "rows.jsonl"}]
-        return run_script(
-            tmp_path,
-            "curate",
-            {
-                "params": {"seed": 0, "sources": sources, "curation": {"filters": filters, **limits}},
-                "upstream": {},
-                "chosen": [SOURCES.module_of("nq_open"), *(FILTERS.module_of(step["filter"]) for step in filters)],
-            },
-            env={"HF_HUB_CACHE": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1"},
-            output={name: f"{name}.jsonl" for name in ("curated", "rejected", "account")},
-            params={"results": "results"},
-        )
-
-    done = curate()
+    sources = [{"format": "nq_open", "path": "rows.jsonl"}]
+    done = run_script(
+        tmp_path,
+        "curate",
+        {
+            "params": {"seed": 0, "sources": sources, "curation": {"filters": filters, **limits}},
+            "upstream": {},
+            "chosen": [SOURCES.module_of("nq_open"), *(FILTERS.module_of(step["filter"]) for step in filters)],
+        },
+        env={"HF_HUB_CACHE": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1"},
+        output={name: f"{name}.jsonl" for name in ("curated", "rejected", "account")},
+        params={"results": "results"},
+    )
     assert done.returncode == 0, done.stderr
-    entry = json.loads((tmp_path / "results/lock.json").read_text())["model:them/tiny"]
+    lock = tmp_path / "results/lock.json"
+    entry = json.loads(lock.read_text())["model:them/tiny"]
     assert (entry["revision"], "model.safetensors" in entry["sha256"]) == (COMMIT, True)
     with (cached / "model.safetensors").open("ab") as changed:
         changed.write(b" ")
-    refused = curate()
-    assert refused.returncode == 1
-    assert "model.safetensors of them/tiny is not what it was" in refused.stderr
+    for step in filters:
+        with pytest.raises(StudyError, match="model.safetensors of them/tiny is not what it was"):
+            make_filter(step).locked(lock)
 
 
 class Evil:

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from test_judge import KEY, PROVIDERS, VERDICT, Server, client
+from judge_server import KEY, PROVIDERS, VERDICT, Server, client, running
 
 from polychromic.errors import StudyError
 from polychromic.metrics.judge import COMPARE_SCHEMA, ModelJudge, Pair
@@ -37,16 +37,11 @@ class Hostile(Server):
 
 @pytest.fixture
 def server():
-    server = Hostile()
-    yield server
-    server.http.shutdown()
-    server.http.server_close()
+    with running(Hostile()) as server:
+        yield server
 
 
-@pytest.fixture(autouse=True)
-def _key(monkeypatch) -> None:
-    for variable in KEYS.values():
-        monkeypatch.setenv(variable, KEY)
+pytestmark = pytest.mark.usefixtures("judge_keys")
 
 
 def with_usage(path: str, usage: object) -> str:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from test_judge import KEY, VERDICT, Server, client
+from judge_server import VERDICT, client
 
 from polychromic.errors import StudyError
 from polychromic.metrics.judge import (
@@ -16,22 +16,9 @@ from polychromic.metrics.judge import (
     ReferenceSimilarity,
     judge_arm,
 )
-from polychromic.metrics.judge_clients import KEYS
 from polychromic.records import Record
 
-
-@pytest.fixture
-def server():
-    server = Server()
-    yield server
-    server.http.shutdown()
-    server.http.server_close()
-
-
-@pytest.fixture(autouse=True)
-def _key(monkeypatch) -> None:
-    for variable in KEYS.values():
-        monkeypatch.setenv(variable, KEY)
+pytestmark = pytest.mark.usefixtures("judge_keys")
 
 
 class Scripted:

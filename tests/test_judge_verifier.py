@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from judge_server import KEY
 from project import copy_project, environment, run
-from test_judge import KEY, Server
 
 from polychromic.config.loading import load_study
 from polychromic.errors import StudyError
@@ -36,12 +36,9 @@ def grade(prompt: str) -> str:
 
 
 @pytest.fixture
-def server():
-    server = Server()
+def server(server):
     server.reply = grade
-    yield server
-    server.http.shutdown()
-    server.http.server_close()
+    return server
 
 
 def fabricate_samples(project: Path, overlay: str) -> None:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.personal_data import measure
+from polychromic.config.loading import load_study
 from polychromic.data.curation import curate
 from polychromic.data.filters import make_filter
-from polychromic.data.pseudonyms import Pseudonyms
+from polychromic.data.pseudonyms import KEY_FILE, Pseudonyms
 from polychromic.data.rows import BadRow
 from polychromic.data.sources import make_source
 from polychromic.data.sources.base import read_source
 from polychromic.errors import StudyError
+from polychromic.files import write_json
 from polychromic.records import Record
+from polychromic.workflow import graph, staleness
 
 MASK = {"filter": "mask_personal_data"}
 TEXT = "Some words that hold nothing of anybody."
@@ -142,6 +146,45 @@ def test_the_key_is_made_once_for_its_owner_alone(tmp_path):
     assert first("a@x.org") == Pseudonyms(file)("a@x.org") != Pseudonyms()("a@x.org")
     assert file.stat().st_mode & 0o077 == 0
     assert [path.name for path in file.parent.iterdir()] == [file.name]
+
+
+@pytest.mark.parametrize("row", [{}, {"thread": "t1"}])
+def test_the_group_of_an_author_is_keyed(row):
+    row = {"id": "1", "text": TEXT, "reply": TEXT, "author": "@Ada", "reply_author": "ben", **row}
+    record = make_source({"format": "tweets", "path": "x.jsonl", "group_by": "author"}).record(row)
+    hashed = make_source({"format": "tweets", "path": "x.jsonl"}).record({**row, "author": "", "thread": "ada"}).group
+    assert record.group == hashed, "a plain hash of the name, as anyone can make it"
+    [kept] = curate([record], [make_filter(MASK)], seed=0, pseudonym=Pseudonyms()).kept
+    assert kept.group != hashed
+    assert hashed not in json.dumps(asdict(kept))
+
+
+def test_a_pseudonym_says_which_key_it_was_made_with(tmp_path):
+    first, other = Pseudonyms(tmp_path / "a.key"), Pseudonyms(tmp_path / "b.key")
+    assert first.used is None
+    first("x")
+    other("x")
+    assert first.used == Pseudonyms(tmp_path / "a.key").key_digest != other.used
+    assert first.used not in (tmp_path / "a.key").read_text()
+
+
+def test_with_another_key_curation_runs_again(tmp_path, monkeypatch):
+    root = Path(__file__).parent.parent
+    monkeypatch.chdir(tmp_path)
+    study = load_study(root / "config.yaml")
+    stamps = staleness.Stamps(study, root / "workflow_scripts", root / "requirements.lock")
+    job = ("curate", {"domain": "social"})
+    pseudonym = Pseudonyms(KEY_FILE)
+    pseudonym("@ada")
+    [account] = graph.output_paths(study, job, "account")
+    write_json(account, {"pseudonym_key": pseudonym.used})
+    write_json(graph.done_file(study, job), stamps.of(job))
+    assert staleness._changes(study, job, stamps) == []
+    KEY_FILE.unlink()
+    assert staleness._changes(study, job, stamps) == [], "results that were copied to where the key is not"
+    KEY_FILE.write_text("another")
+    [why] = staleness._changes(study, job, stamps)
+    assert str(KEY_FILE) in why
 
 
 def test_the_recall_that_the_documentation_states_is_kept():

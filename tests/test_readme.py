@@ -18,15 +18,6 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
 
 
-def test_the_snippet_trains_an_adapter(tiny_model_dir, tmp_path, monkeypatch):
-    (snippet,) = blocks("python")
-    assert len(snippet.strip().splitlines()) <= 15
-    monkeypatch.chdir(tmp_path)
-    code = snippet.replace("Qwen/Qwen3-0.6B", str(tiny_model_dir)).replace('"bf16"', '"fp32"')
-    exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
-    assert (tmp_path / "out/adapter/adapter_model.safetensors").is_file()
-
-
 def test_the_overlays_are_valid(tmp_path):
     base = read_yaml(ROOT / "config.yaml")
     for number, text in enumerate(blocks("yaml")):

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,17 +21,25 @@ from polychromic.workflow.stages import STAGES
 DEMO = "profiles/demo/study.yaml"
 
 
+@cache
+def planner() -> subprocess.Popen:
+    """See planned.py. It ends with its input, when the tests do."""
+    command = [sys.executable, str(Path(__file__).with_name("planned.py"))]
+    env = {**environment(Path()), "PYTHONPATH": ""}
+    return subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
 def planned(project: Path, *overlays: str, study="tiny.yaml", targets="all,data") -> dict[str, dict]:
     """See planned.py."""
-    done = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("planned.py")), targets, study, *overlays],
-        cwd=project,
-        env=environment(project),
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    out = project / "planned.log"
+    request = {"folder": str(project), "targets": targets, "files": [study, *overlays], "out": str(out)}
+    planner().stdin.write(json.dumps(request) + "\n")
+    planner().stdin.flush()
+    code = planner().stdout.readline().strip()
+    text = out.read_text()
+    out.unlink()
+    assert code == "0", text[-3000:]
+    return json.loads(text.splitlines()[-1])
 
 
 def to_run(project: Path, *overlays: str) -> set[str]:

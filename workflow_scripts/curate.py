@@ -21,15 +21,18 @@ with job(snakemake) as p:
     sources = [make_source(source) for source in p["sources"]]
     filters = [make_filter(step).locked(lock) for step in limits["filters"]]
     hidden = next((step.hidden for step in filters if step.hides), str)
+    pseudonym = Pseudonyms(KEY_FILE)
     result = curate(
         (row for source in sources for row in read_source(source, lock=lock, hidden=hidden)),
         filters,
         seed=p["seed"],
         target_size=limits["max_rows"],
         on_progress=lambda step, done: progress(f"{step}: {done} rows") if done % 10_000 == 0 else None,
-        pseudonym=Pseudonyms(KEY_FILE),
+        pseudonym=pseudonym,
     )
     funnel = {"sources": [{"format": s.format, "from": s.path or s.hub} for s in sources], **result.funnel}
+    if pseudonym.used:
+        funnel["pseudonym_key"] = pseudonym.used
     progress(f"curation of {domain}\n{shown(funnel)}")
     # Snakemake deletes the outputs of a job that fails: what was rejected is then kept beside them.
     failed = Path(snakemake.output.rejected).with_name("failed")

@@ -26,6 +26,15 @@ class Pseudonyms:
     def __call__(self, text: str) -> str:
         return "p-" + hashlib.blake2b(text.encode(), key=self._key, digest_size=8).hexdigest()
 
+    @property
+    def used(self) -> str | None:
+        """A digest of the key, from which the key cannot be found; None while no pseudonym has been made."""
+        return self.key_digest if "_key" in self.__dict__ else None
+
+    @property
+    def key_digest(self) -> str:
+        return hashlib.blake2b(b"which key", key=self._key, digest_size=8).hexdigest()
+
     @cached_property
     def _key(self) -> bytes:
         fresh = secrets.token_hex(32)

@@ -49,6 +49,7 @@ def native_social(scene: Scene, target: str, rng: random.Random) -> Row:
     return {
         "text": scene.prompt,
         "reply": target,
+        "thread": f"{posted:%y%m%d%H%M}",
         "author": f"user{rng.randrange(10**6)}",
         "reply_author": f"user{rng.randrange(10**6)}",
         "likes": rng.randint(110, 1900),

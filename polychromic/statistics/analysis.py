@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
@@ -64,7 +64,8 @@ def analyse(tables: Tables, plan: Mapping[str, Any]) -> Analysis:
     lonely = values.of_one_seed()
     controls = [arm for arm in plan["plan"].get("controls", ()) if arm not in lonely]
     plan = {**plan, "plan": {**plan["plan"], "controls": controls}}
-    written = recorded(frame for arms in tables.values() for kinds in arms.values() for frame in kinds.values())
+    written = {domain: recorded(_frames(tables, domain)) for domain in tables}
+    written["pooled"] = recorded(frame for domain in tables for frame in _frames(tables, domain))
     signed = cache(partial(_signature, written, plan["sampling"]["samples"]))
     means = arm_means(values, plan)
     pairwise = compare(values, plan, signed)
@@ -82,7 +83,7 @@ def analyse(tables: Tables, plan: Mapping[str, Any]) -> Analysis:
         peers=peers,
         notes=[
             *_one_seed(plan),
-            *_several_versions(written),
+            *_several_versions(written["pooled"]),
             *values.notes(),
             *_bounds_of_the_rule(plan, rulings),
         ],
@@ -163,7 +164,7 @@ def summarise(means: Mapping[Key, Comparison], plan: Mapping[str, Any], signed: 
             "n_seeds": mean.n_seeds,
             "n_samples": 1 if metric.startswith(JUDGE) else samples,
             "over": mean.over,
-            "signature": signed(metric, prompts=mean.n_prompts, seeds=mean.n_seeds),
+            "signature": signed(domain, metric, prompts=mean.n_prompts, seeds=mean.n_seeds),
         }
         for (domain, arm, temperature, metric), mean in means.items()
     ]
@@ -246,7 +247,7 @@ def frontier_table(
                     "defined": gain is not None,
                     "n_prompts": len(point),
                     "n_seeds": point.shape[1],
-                    "signature": signed(deepest, prompts=len(point), seeds=point.shape[1]),
+                    "signature": signed(domain, deepest, prompts=len(point), seeds=point.shape[1]),
                 }
                 rows.append(row)
     return pd.DataFrame(rows)
@@ -300,7 +301,7 @@ def _row(domain, metric, temperature, arm, control, tests, p_holm, signed) -> di
             f"{name}_high": tests[name].high,
         }
     sizes = {"n_prompts": found.n_prompts, "n_seeds": found.n_seeds}
-    signature = signed(metric, prompts=found.n_prompts, seeds=found.n_seeds)
+    signature = signed(domain, metric, prompts=found.n_prompts, seeds=found.n_seeds)
     return row | sizes | {"over": found.over, "signature": signature}
 
 
@@ -309,14 +310,24 @@ def _nothing(n_prompts: int, n_seeds: int) -> Comparison:
     return Comparison(*(np.nan,) * 6, over="undefined", n_prompts=n_prompts, n_seeds=n_seeds)
 
 
-def _signature(written: Mapping[str, list[str]], samples: int, metric: str, **sizes: int) -> str:
-    """A metric's signature as the tables hold it; pass@k and the win rates are made here, of signed verdicts."""
+def _frames(tables: Tables, domain: str) -> Iterator[pd.DataFrame]:
+    return (frame for kinds in tables[domain].values() for frame in kinds.values())
+
+
+def _signature(
+    written: Mapping[str, Mapping[str, list[str]]], samples: int, domain: str, metric: str, **sizes: int
+) -> str:
+    """A metric's signature as the domain's tables hold it; pass@k and the win rates are made here, of signed verdicts.
+
+    "pooled" names the verifiers and models of all domains.
+    """
+    found = written[domain]
     if metric.startswith("pass_at_"):
-        signatures = ["|".join([signature(metric), " or ".join(written.get("pass_at", ["verifier:unsigned"]))])]
+        signatures = ["|".join([signature(metric), " or ".join(found.get("pass_at", ["verifier:unsigned"]))])]
     elif metric.startswith(JUDGE):
         signatures = [signature(metric)]
     else:
-        signatures = written.get(metric, [f"{metric}|unsigned"])
+        signatures = found.get(metric, [f"{metric}|unsigned"])
     return with_details(" or ".join(signatures), n=1 if metric.startswith(JUDGE) else samples, **sizes)
 
 

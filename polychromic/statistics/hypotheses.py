@@ -12,7 +12,7 @@ from polychromic.statistics.inference import Comparison
 from polychromic.statistics.rule import Ruling
 
 SIZES = ("n_prompts", "n_seeds", "signature")
-Signed = Callable[..., str]  # a metric's signature, with what is given beside its name
+Signed = Callable[..., str]  # the signature of a domain's metric, with what is given beside their names
 
 
 def hypotheses(
@@ -38,12 +38,12 @@ def hypotheses(
     for arm, ruling in rulings.items():
         for domain, found in ruling.domains.items():
             asked = _question(domain, "superiority", arm, found.tuned.arm, deepest, *found.temperatures)
-            tests = _tested(deepest, found.gain, found.simultaneous, found.p_holm, found.superior, signed)
+            tests = _tested(domain, deepest, found.gain, found.simultaneous, found.p_holm, found.superior, signed)
             rows.append(asked | tests)
             for loss in found.losses:
                 asked = _question(domain, "noninferiority", arm, control, loss.metric, *loss.temperatures)
                 margin = np.nan if loss.margin.value is None else loss.margin.value
-                tests = _tested(loss.metric, loss.difference, loss.simultaneous, np.nan, loss.kept, signed)
+                tests = _tested(domain, loss.metric, loss.difference, loss.simultaneous, np.nan, loss.kept, signed)
                 rows.append(asked | tests | {"margin": margin})
             gain = gains.loc[domain, arm, temperature]
             rows.append(
@@ -68,16 +68,24 @@ def hypotheses(
         if len(ruling.domains) > 1:
             pooled = ruling.pooled
             asked = _question("pooled", "superiority", arm, "tuned control", deepest, np.nan, np.nan)
-            rows.append(asked | _tested(deepest, pooled.gain, pooled.gain, pooled.gain.p, pooled.superior, signed))
+            rows.append(
+                asked | _tested("pooled", deepest, pooled.gain, pooled.gain, pooled.gain.p, pooled.superior, signed)
+            )
             loss, margin = pooled.losses[0], pooled.margins[0]
             asked = _question("pooled", "noninferiority", arm, control, "pass_at_1", np.nan, np.nan)
             kept = bool(loss.low > -margin) if margin > 0 else None
-            rows.append(asked | _tested("pass_at_1", loss, loss, np.nan, kept, signed) | {"margin": margin})
+            rows.append(asked | _tested("pooled", "pass_at_1", loss, loss, np.nan, kept, signed) | {"margin": margin})
     return pd.DataFrame(rows)
 
 
 def _tested(
-    metric: str, found: Comparison, simultaneous: Comparison, p_holm: float, holds: bool | None, signed: Signed
+    domain: str,
+    metric: str,
+    found: Comparison,
+    simultaneous: Comparison,
+    p_holm: float,
+    holds: bool | None,
+    signed: Signed,
 ) -> dict[str, Any]:
     return {
         **{name: float(getattr(found, name)) for name in ("difference", "low", "high", "p")},
@@ -87,7 +95,7 @@ def _tested(
         "holds": holds,
         "n_prompts": found.n_prompts,
         "n_seeds": found.n_seeds,
-        "signature": signed(metric, prompts=found.n_prompts, seeds=found.n_seeds),
+        "signature": signed(domain, metric, prompts=found.n_prompts, seeds=found.n_seeds),
     }
 
 

@@ -60,6 +60,10 @@ class Stage:
         """The user's own files that a job reads. They may be missing when a study is planned."""
         return []
 
+    def outdated(self, study: Study, **wildcards: str) -> list[str]:
+        """Why the outputs of a finished job no longer fit what is on this machine, besides what its stamp holds."""
+        return []
+
 
 def output(stage: str, name: str, **wildcards: str) -> Output:
     return (stage, wildcards), name

@@ -99,7 +99,8 @@ def _changes(study: Study, job: Job, stamps: Stamps) -> list[str]:
     """Why a job's outputs are not what its settings, code and inputs give; empty when they are."""
     done = read_stamp(done_file(study, job))
     lines = explain(stamps.of(job), done)
-    return lines or [f"{file} is missing or was changed" for file in damaged(done, results_folder(study))]
+    lines = lines or [f"{file} is missing or was changed" for file in damaged(done, results_folder(study))]
+    return lines or STAGES[job[0]].outdated(study, **job[1])
 
 
 def _missing(study: Study, job: Job) -> list[str]:

@@ -89,9 +89,11 @@ class MaskPersonalData(Repair):
         return replace(changed, meta=meta)
 
     def named(self, record: Record, pseudonym: Callable[[str], str]) -> Record:
-        """The record with a pseudonym for an id or a group that holds personal data: equal ones stay equal."""
+        """The record with a pseudonym for an id or a group that holds personal data, or is the hash of an author:
+        equal ones stay equal."""
         names = {key: getattr(record, key) for key in ("id", "group")}
-        hidden = {key: pseudonym(name) for key, name in names.items() if self.hidden(name) != name}
+        authors = {record.meta.get(key) for key in AUTHORS}
+        hidden = {key: pseudonym(name) for key, name in names.items() if name in authors or self.hidden(name) != name}
         return replace(record, **hidden) if hidden else record
 
     def _is_phone(self, text: str) -> bool:

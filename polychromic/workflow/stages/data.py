@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import json
+
+from polychromic.data.pseudonyms import KEY_FILE, Pseudonyms
 from polychromic.data.readers import files_of
 from polychromic.workflow import choices
-from polychromic.workflow.stage import Stage, decisions_file, dump, is_embedded, output, raw_paths, sources
+from polychromic.workflow.stage import (
+    Stage,
+    decisions_file,
+    dump,
+    is_embedded,
+    output,
+    raw_paths,
+    results_folder,
+    sources,
+)
 from polychromic.workflow.stages.inputs import judge_costs, parts
 
 
@@ -48,6 +60,14 @@ class Curate(Stage):
     def user_files(self, study, domain):
         own = [path for path in raw_paths(study, domain) if not is_embedded(study, path)]
         return [file for path in own for file in files_of(path)]
+
+    def outdated(self, study, domain):
+        account = results_folder(study) / self.outputs["account"].format(domain=domain)
+        if not KEY_FILE.is_file() or not account.is_file():
+            return []
+        made_with = json.loads(account.read_text(encoding="utf-8")).get("pseudonym_key")
+        fits = made_with in (None, Pseudonyms(KEY_FILE).key_digest)
+        return [] if fits else [f"its pseudonyms were made with another key than {KEY_FILE}"]
 
 
 class ReviewSheet(Stage):
