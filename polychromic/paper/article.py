@@ -17,7 +17,7 @@ from polychromic.paper import table_formats
 from polychromic.paper.caveats import claims, fine_tuning_cost, null_control, plan_hashes, remarks, training_cost
 from polychromic.paper.figures import FIGURES
 from polychromic.paper.latex import latex
-from polychromic.paper.results import Results, read_results
+from polychromic.paper.results import Results, read_results, settings
 from polychromic.paper.tables import TABLES
 
 BIBLIOGRAPHY = Path(__file__).resolve().parents[2] / "docs" / "references.bib"
@@ -129,7 +129,7 @@ def article(results: Results, made: dict[str, table_formats.Table], captions: di
         remarks=[remark for remark in remarks(results) if remark.topic != "power"],
         power=results.power.get("sentence", ""),
         temperatures=", ".join(f"$T = {t:g}$" for t in temperatures),
-        epochs=_settings(results)["Epochs"],
+        epochs=settings(results)["Epochs"],
         plan_held=bool(before) and before == now,
         plan_changed=bool(before) and before != now,
     )
@@ -155,7 +155,7 @@ def numbers(results: Results) -> dict[str, str]:
         "TotalHours": f"{trained['hours']:.1f}",
         "TotalGpuHours": f"{trained['gpu_hours']:.1f}",
         "TotalDollars": f"{trained['dollars']:.2f}",
-        **_settings(results),
+        **settings(results),
     }
     pooled, placebos = results.verdict["pooled"], results.verdict["placebos"]
     for column, name in (("difference", "Gain"), ("low", "GainLow"), ("high", "GainHigh")):
@@ -172,27 +172,6 @@ def numbers(results: Results) -> dict[str, str]:
         for column, name in (("difference", "Gain"), ("low", "GainLow"), ("high", "GainHigh")):
             found[f"{name}{macro_key(domain)}"] = f"{verdict[domain][column]:+.3f}".replace("-", "−")
     return {name: str(value) for name, value in found.items()}
-
-
-def _settings(results: Results) -> dict[str, str]:
-    """Settings of the primary arm's runs; where its domains differ, all values."""
-    runs = [run["config"] for run in results.runs if run["arm"] == results.primary]
-    wanted = {
-        "BaseModel": ("model", "name"),
-        "LoraRank": ("training", "rank"),
-        "Epochs": ("training", "epochs"),
-        "LearningRate": ("training", "learning_rate"),
-        "DiversityWeight": ("objective", "weight"),
-        "GroupSize": ("objective", "samples"),
-    }
-    return {
-        name: " or ".join(dict.fromkeys(_plain(run[section][key]) for run in runs))
-        for name, (section, key) in wanted.items()
-    }
-
-
-def _plain(setting: Any) -> str:
-    return f"{setting:g}" if isinstance(setting, float) else str(setting)
 
 
 def macros(values: dict[str, str]) -> str:

@@ -53,6 +53,7 @@ def verdict(
         "tuned_control": {"family": family(plan), "tries": tried, "domains": _tuned(ruling)},
         "placebos": [_placebo(placebo) for placebo in analysis.placebos],
         "peers": analysis.peers,
+        "settings": dict(plan.get("ablations") or {}),
         "claims": claims(analysis, plan),
         "notes": list(analysis.notes),
         "warnings": [*analysis.warnings, *_unfair(tried, primary)],

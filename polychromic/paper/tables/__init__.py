@@ -21,15 +21,18 @@ _HERE = "polychromic.paper.tables"
 TABLES: Registry[Callable[..., Any]] = Registry(
     "table",
     {
-        "main": f"{_HERE}.main",
         "decision": f"{_HERE}.verdict",
-        "peers": f"{_HERE}.verdict",
+        "main": f"{_HERE}.main",
         "placebos": f"{_HERE}.verdict",
+        "peers": f"{_HERE}.verdict",
         "replication": f"{_HERE}.verdict",
-        "pairwise": f"{_HERE}.pairwise",
-        "frontier": f"{_HERE}.frontier",
-        "judge": f"{_HERE}.judge",
         "ablations": f"{_HERE}.ablations",
+        "frontier": f"{_HERE}.frontier",
+        "pairwise": f"{_HERE}.pairwise",
+        "judge": f"{_HERE}.judge",
+        "data": f"{_HERE}.data",
+        "calibration": f"{_HERE}.data",
+        "setup": f"{_HERE}.setup",
         "cost": f"{_HERE}.cost",
     },
 )

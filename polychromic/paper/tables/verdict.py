@@ -107,6 +107,7 @@ def placebos(results: Results) -> Table | None:
         "Placebos: treatments that must not win, put through the same rule, each against the tuned control that is "
         f"chosen without it. Differences in best {labels.metric(results.deepest)}; supported would mean above zero "
         "after Holm's adjustment and no loss beyond the margin.",
+        by="Kind",
     )
 
 
