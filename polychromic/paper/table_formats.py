@@ -11,8 +11,22 @@ from polychromic import labels
 from polychromic.files import write_atomic
 from polychromic.paper.latex import latex as escaped
 
-TEXTS = ("Arm", "Metric", "Setting", "Value", "Role", "Verifier", "Supported", "Tuned control", "Sources", "Steps")
+TEXTS = (
+    "Arm",
+    "Metric",
+    "Setting",
+    "Value",
+    "Role",
+    "Verifier",
+    "Supported",
+    "Tuned control",
+    "Claim",
+    "Domain",
+    "Sources",
+    "Steps",
+)
 """Columns of words, set to the left in LaTeX."""
+INTERVAL = r"\providecommand{\interval}[2]{\shortstack[r]{#1\\[-1.5pt]{\tiny #2}}}"
 UNDEFINED = "undefined"
 VALUES = ["domain", "metric", "arm", "value", "low", "high", "n", "signature"]
 """Columns of a CSV with a row per domain, metric and arm."""
@@ -69,6 +83,7 @@ def latex(table: Table) -> str:
     align = "l" + "".join("l" if column in TEXTS else "r" for column in columns[1:])
     head = " & ".join(escaped(column) for column in columns)
     lines = [
+        INTERVAL,
         rf"\begin{{tabular}}{{@{{}}{align}@{{}}}}",
         r"\toprule",
         head + r" \\",

@@ -60,7 +60,7 @@ def _drawn(results: Results, study: str, verdict: dict[str, Any], grid: Any) -> 
     style.legend(figure, grid_of_axes[0][:1])
     zero = f" λ = 0 is {labels.arm(results.control)}." if 0 in set(grid["level"]) else ""
     rows = [row for found in verdict["peers"].values() for row in found if row["arm"] in set(grid["arm"])]
-    prompts, seeds = (labels.span(row[key] for row in rows) for key in ("n_prompts", "n_seeds"))
+    prompts, seeds = (labels.span([row[key] for row in rows]) for key in ("n_prompts", "n_seeds"))
     return Drawing(
         figure,
         f"How the settings of {labels.arm(results.primary)} matter ({study}): {', '.join(factors)}, one changed at a "

@@ -14,7 +14,7 @@ from polychromic.paper.figures import figure, style
 from polychromic.paper.figures.style import Drawing
 from polychromic.paper.results import Results
 
-SERVED = np.logspace(2, 6, 200)
+SERVED = np.logspace(1, 5, 400)
 """Prompts served over the life of an adapter."""
 
 

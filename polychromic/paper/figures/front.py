@@ -106,9 +106,9 @@ def _gain(ax: Axes, own: pd.DataFrame, domain: str, results: Results) -> None:
         ax.plot(*stars[arm], marker="*", markersize=9, color=look.colour, markeredgecolor="white", zorder=6)
         primary = arm == results.primary
         _temperature(ax, best, deep, look.colour, above=primary)
-        for _, end in line.iloc[[0, -1]].iterrows():
-            if end["temperature"] != best["temperature"]:
-                _temperature(ax, end, deep, look.colour, above=primary)
+        ends = [end for end in (0, len(line) - 1) if abs(end - line.index.get_loc(best.name)) > 1]
+        for end in ends:  # next to the star its number would lie on the star's
+            _temperature(ax, line.iloc[end], deep, look.colour, above=primary)
     (x, top), (start, level) = stars[results.primary], stars[verdict["tuned_control"]]
     ax.plot([start, x], [level, level], color="black", linewidth=0.7, linestyle=(0, (2, 1.5)), zorder=2)
     if abs(top - level) > 0.06 * np.ptp(ax.get_ylim()):

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from polychromic import labels
-from polychromic.paper import wording
 from polychromic.paper.figures import figure, style
 from polychromic.paper.figures.style import Drawing
 from polychromic.paper.results import DOMAIN_ORDER, Results, ordered
-from polychromic.paper.table_formats import number
+from polychromic.paper.table_formats import number, with_interval
 
 
 @figure("sensitivity", section="Ablations")
@@ -51,7 +50,8 @@ def sensitivity(results: Results) -> Drawing | None:
                         weight="bold" if sure else "normal",
                         color="white" if abs(row["gain"]) > 0.65 * most else "black" if sure else "#6A6A6A",
                     )
-                    text = f"{labels.domain(domain)}, skew {skew:g}, {share:.0%} wrong: gain {wording.effect(row)}; "
+                    gain = with_interval(row["gain"], row["low"], row["high"], sign=True)
+                    text = f"{labels.domain(domain)}, skew {skew:g}, {share:.0%} wrong: gain {gain}; "
                     text += f"Pass@1 of LoRA {row['lora_pass1']:.3f}, zero-shot {row['zero_shot_pass1']:.3f}"
                     style.mark(ax, x, y, text)
         ax.imshow(cells, cmap="PuOr_r", vmin=-most, vmax=most, origin="lower", aspect="auto")

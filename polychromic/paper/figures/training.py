@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from polychromic import labels
 from polychromic.paper.figures import figure, style
@@ -36,6 +37,9 @@ def training_dynamics(results: Results) -> Drawing:
                     _curve(ax, own, signal, arm, width=1.8 if arm == results.control else 0.9)
             if signal == "quality":
                 ax.set_yscale("log")
+                ax.yaxis.set_major_locator(LogLocator(subs=(1, 3)))
+                ax.yaxis.set_major_formatter("{x:g}")
+                ax.yaxis.set_minor_formatter(NullFormatter())
             else:
                 ax.locator_params(nbins=3)
         line[0].set_ylabel(SIGNALS[signal][0])

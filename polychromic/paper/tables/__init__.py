@@ -21,6 +21,7 @@ _HERE = "polychromic.paper.tables"
 TABLES: Registry[Callable[..., Any]] = Registry(
     "table",
     {
+        "verdict": f"{_HERE}.verdict",
         "decision": f"{_HERE}.verdict",
         "main": f"{_HERE}.main",
         "placebos": f"{_HERE}.verdict",
