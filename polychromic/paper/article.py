@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from polychromic import labels
 from polychromic.errors import StudyError
@@ -149,7 +150,8 @@ def article(
             results=results,
             names=labels,
             tex=latex,
-            strip=_without_domain,
+            deciding=_deciding,
+            outcome=wording.outcome,
             float=lambda name: figure_of(name, captions),
             tabular=lambda name: table_of(name, made),
             domains=results.domains(),
@@ -263,9 +265,10 @@ def macro_key(domain: str) -> str:
     return "".join(digits.get(c, c) for part in domain.split("_") for c in part[:1].upper() + part[1:])
 
 
-def _without_domain(domain: str, sentence: str) -> str:
-    text = sentence.removeprefix(f"{labels.domain(domain)}: ")
-    return text[:1].upper() + text[1:]
+def _deciding(verdict: dict[str, Any]) -> str:
+    """The readings of a domain that decide: the gain and the losses."""
+    text = "; ".join(verdict["readings"][: 1 + len(verdict["losses"])])
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _for_bibtex(bibliography: str) -> str:

@@ -26,7 +26,7 @@ TEXTS = (
     "Steps",
 )
 """Columns of words, set to the left in LaTeX."""
-INTERVAL = r"\providecommand{\interval}[2]{\shortstack[r]{#1\\[-1.5pt]{\tiny #2}}}"
+INTERVAL = r"\providecommand{\interval}[2]{\begin{tabular}[t]{@{}r@{}}#1\\[-2.5pt]{\tiny #2}\end{tabular}}"
 UNDEFINED = "undefined"
 VALUES = ["domain", "metric", "arm", "value", "low", "high", "n", "signature"]
 """Columns of a CSV with a row per domain, metric and arm."""

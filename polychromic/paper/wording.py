@@ -41,7 +41,7 @@ def outcome(verdict: Mapping[str, Any]) -> tuple[str, str]:
         return "supported", "good"
     if verdict.get("harmed"):
         return "significantly worse", "bad"
-    if not verdict.get("assessable", True):
+    if verdict["superior"] and not verdict.get("assessable", True):
         return "cost not assessable", "open"
     return "not shown", "open"
 

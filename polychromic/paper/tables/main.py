@@ -70,7 +70,7 @@ def main(results: Results) -> Table:
         pd.DataFrame(cells),
         groups,
         f"Results at T = {results.temperature:g}: means with {wording.intervals(rows)}; {_sizes(rows)}. "
-        f"Lower is better for Self-BLEU. Bold: best, and different from the next arm at "
+        f"Lower is better for Self-BLEU. –: not measured there. Bold: best, and different from the next arm at "
         f"Holm-adjusted p < {results.plan['alpha']:g}; a column without bold has no such arm.",
         best,
     )
