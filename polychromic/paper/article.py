@@ -26,8 +26,9 @@ from polychromic.paper.caveats import (
     tries,
 )
 from polychromic.paper.checklist import checklist
+from polychromic.paper.disclosures import disclosures_file, verbatim
 from polychromic.paper.figures import FIGURES
-from polychromic.paper.latex import environment, figure_of, latex, listed, table_of, verbatim
+from polychromic.paper.latex import environment, figure_of, latex, listed, table_of
 from polychromic.paper.results import Results, read_results, settings
 from polychromic.paper.samples import read_samples
 from polychromic.paper.tables import TABLES
@@ -98,11 +99,6 @@ def write_paper(
         shutil.copyfile(folder / "figures" / f"{name}.pdf", output / "figures" / f"{name}.pdf")
     (output / "references.bib").write_text(_for_bibtex(bibliography.read_text(encoding="utf-8")), encoding="utf-8")
     return output
-
-
-def disclosures_file(study: str) -> Path:
-    """Where a person puts what was tried, given up and changed in a study; no rule writes it."""
-    return Path("data", "disclosures", f"{study}.md")
 
 
 def build_pdf(folder: str | Path) -> Path | None:

@@ -183,11 +183,15 @@ def training_cost(results: Results) -> str:
     (hours, dollars), (hours_control, dollars_control) = (
         [sum(column) / len(rows) for column in zip(*rows, strict=True)] for rows in (own, control)
     )
-    money = f" and {dollars:.2f} against {dollars_control:.2f} dollars" if dollars or dollars_control else ""
+    money = (
+        f" and {wording.dollars(dollars)} against {wording.dollars(dollars_control)} dollars"
+        if dollars or dollars_control
+        else ""
+    )
     return (
         f"One training of {labels.arm(results.primary)} took {hours / hours_control:.1f} times as long as one of "
-        f"{labels.arm(results.control)} ({wording.hours(hours)} against "
-        f"{wording.hours(hours_control)} hours{money})."
+        f"{labels.arm(results.control)} ({wording.duration(hours)} against "
+        f"{wording.duration(hours_control)}{money})."
     )
 
 

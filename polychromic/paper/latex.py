@@ -52,24 +52,6 @@ def table_of(name: str, tables: Mapping[str, Table]) -> str:
     return f"\\begin{{table}}[tbp]\n\\tabletext\n{head}\n\\fit{{\\input{{tables/{name}}}}}\n\\end{{table}}"
 
 
-def verbatim(markdown: str) -> str:
-    """A Markdown file with its words unchanged: headings, list items and paragraphs set as such, marks kept."""
-    lines, inside = [], False
-    for line in markdown.splitlines():
-        heading, item = re.match(r"#+\s+(.*)", line), re.match(r"[-*]\s+(.*)", line)
-        if inside and not item and not line.startswith(" "):
-            lines.append(r"\end{itemize}")
-            inside = False
-        if item and not inside:
-            lines.append(r"\begin{itemize}\setlength{\itemsep}{0pt}\setlength{\parskip}{1pt}")
-            inside = True
-        if heading:
-            lines.append(rf"\paragraph{{{latex(heading[1])}}}")
-        else:
-            lines.append(rf"\item {latex(item[1])}" if item else latex(line))
-    return "\n".join([*lines, *([r"\end{itemize}"] if inside else [])])
-
-
 def environment() -> jinja2.Environment:
     """Templates of LaTeX: << value >>, <% statement %>, <# comment #>."""
     return jinja2.Environment(
