@@ -265,12 +265,12 @@ def test_runs_that_differ_in_times_and_costs_alone_give_the_same_report(toy_stud
     for file in other.glob("*/*/seed-*/train_log.jsonl"):
         file.write_text(file.read_text().replace('"seconds_sample": 0.4', '"seconds_sample": 0.9'))
     for ending in ("svg", "caption.md"):
-        shutil.copyfile(other / "figures" / f"forest.{ending}", other / "figures" / f"cost_gain.{ending}")
+        shutil.copyfile(other / "figures" / f"forest.{ending}", other / "figures" / f"equal_compute.{ending}")
     pages = [write_report(folder) for folder in (toy_study, other)]
     assert pages[0].read_bytes() == pages[1].read_bytes()
     costs = [page.with_name("costs.html").read_text() for page in pages]
     assert costs[0] != costs[1]
-    for told in ('id="table-cost"', 'id="figure-cost_gain"', "seed-42/run.json", "One training of Polychromic took"):
+    for told in ('id="table-cost"', 'id="figure-equal_compute"', "seed-42/run.json", "One training of Polychromic took"):
         assert told in costs[1]
 
 
