@@ -183,7 +183,7 @@ class Results:
         return str(self._published()["metric"].iloc[0])
 
     def _published(self) -> pd.DataFrame:
-        """The published readings; of each arm and domain that of Pass@k stands first."""
+        """The published readings; that of Pass@k comes first in each arm and domain."""
         self.require("verdict", "hypotheses")
         return self.hypotheses[self.hypotheses["hypothesis"] == "published"]
 
