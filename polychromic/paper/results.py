@@ -250,12 +250,15 @@ def settings(results: Results) -> dict[str, str]:
         "GroupSize": ("objective", "samples"),
     }
     return {
-        name: " or ".join(dict.fromkeys(_plain(run[section][key]) for run in runs))
+        name: " or ".join(dict.fromkeys(plain(run[section][key]) for run in runs))
         for name, (section, key) in wanted.items()
     }
 
 
-def _plain(setting: Any) -> str:
+def plain(setting: Any) -> str:
+    """A setting as text: "yes" or "no" for a switch, no digits that are not needed."""
+    if isinstance(setting, bool):
+        return "yes" if setting else "no"
     return f"{setting:g}" if isinstance(setting, float) else str(setting)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from polychromic.paper.results import Results
+from polychromic.paper.results import Results, plain
 from polychromic.paper.table_formats import Table
 from polychromic.paper.tables import table
 
@@ -43,7 +43,7 @@ def setup(results: Results) -> Table | None:
         for name, (section, key) in wanted.items():
             values = [config[section][key] for config in configs if key in config.get(section, {})]
             if values:
-                cells.append({"Setting": name, "Value": ", ".join(dict.fromkeys(map(_plain, values)))})
+                cells.append({"Setting": name, "Value": ", ".join(dict.fromkeys(map(plain, values))).replace("_", " ")})
                 groups.append(group)
     if not cells:
         return None
@@ -56,9 +56,3 @@ def setup(results: Results) -> Table | None:
         "alone.",
         by="Part",
     )
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else str(value).replace("_", " ")
