@@ -50,7 +50,7 @@ STAGES = (
 )
 
 # What a run took and where it ran, which no two runs share, and what shows it.
-ASIDE = ("run.json", "train_log.jsonl", "cost.*", "cost_gain.*", "costs.html", "benchmarks", "logs", ".*", "*.zip")
+ASIDE = ("run.json", "train_log.jsonl", "cost.*", "equal_compute.*", "costs.html", "benchmarks", "logs", ".*", "*.zip")
 
 
 def checksums(results: Path) -> dict[str, str]:

@@ -160,7 +160,7 @@ def arms_of(stage):
 
 
 def figure_section(wildcards):
-    """Where a figure stands in Snakemake's report."""
+    """The section of a figure in Snakemake's report."""
     from polychromic.paper.figures import FIGURES
 
     return FIGURES[wildcards.name].section

@@ -19,7 +19,16 @@ from polychromic.paper.results import Results, is_ablation, read_results
 
 @pytest.fixture(scope="module")
 def results(toy_study) -> Results:
-    return read_results(toy_study)
+    """The simulated study, as if a model had judged it and the sensitivity benchmark had been run."""
+    found = read_results(toy_study)
+    worlds = [
+        {"world_skew": skew, "wrong_share": share, "domain": domain, "gain": gain, "low": gain - 0.05}
+        | {"high": gain + 0.05, "lora_pass1": 0.3, "zero_shot_pass1": 0.1}
+        for domain in ("social", "code")
+        for skew in (0.6, 0.9)
+        for share, gain in ((0.2, 0.01), (0.85, 0.1))
+    ]
+    return replace(found, judge=found.judge.assign(judge="a-model"), sensitivity=pd.DataFrame(worlds))
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -43,20 +52,70 @@ def test_the_same_drawing_gives_the_same_bytes(results, tmp_path):
 
 def test_values_are_shown_on_hover(results, tmp_path):
     svg = save(FIGURES["passk_curves"](results), tmp_path / "passk_curves")[1].read_text()
-    row = results.summary.query(
-        "domain == 'qa' and arm == 'lora' and metric == 'pass_at_10' and temperature == 0.7"
-    ).iloc[0]
-    assert f"<title>LoRA, Pass@10: {row.value:.3f} [{row.low:.3f}, {row.high:.3f}]</title>" in svg
+    own = results.frontier.query("domain == 'qa' and arm == 'lora'")
+    row = own.loc[own["pass_at_10"].idxmax()]
+    ends = f"{row.pass_at_10:.3f} [{row.pass_at_10_low:.3f}, {row.pass_at_10_high:.3f}]"
+    assert f"<title>LoRA, Pass@10 at T = {row.temperature:g}: {ends}</title>" in svg
 
 
 def test_what_was_not_run_is_not_drawn(results):
-    main_arms = [run for run in results.runs if not is_ablation(run["arm"])]
-    assert FIGURES["ablations"](replace(results, runs=main_arms)) is None
+    main_arms = {arm: own for arm, own in results.verdict["settings"].items() if not is_ablation(arm)}
+    assert FIGURES["ablations"](replace(results, verdict=results.verdict | {"settings": main_arms})) is None
     assert FIGURES["judge"](replace(results, judge=pd.DataFrame())) is None
+    no_model = results.judge.assign(judge="reference-similarity")
+    assert FIGURES["judge"](replace(results, judge=no_model)) is None, "a similarity is no judge"
+    assert FIGURES["sensitivity"](replace(results, sensitivity=pd.DataFrame())) is None
+    without_curves = {domain: {"kind": "answer"} for domain in results.domains()}
+    assert FIGURES["calibration"](replace(results, calibrations=without_curves)) is None, "two numbers are a table"
+
+
+def test_lambda_and_n_are_drawn_from_the_ablation_study_beside(results):
+    alone = replace(results, verdict=results.verdict | {"settings": {}})
+    assert FIGURES["ablations"](alone) is None
+    drawing = FIGURES["ablations"](replace(alone, ablations=results.verdict))
+    assert "(toy-ablations): λ, N, rank" in drawing.caption
+    ticks = [tick.get_text() for tick in drawing.figure.axes[0].get_xticklabels()]
+    assert ticks == ["0", ".1", ".3", ".5"], "the control is λ = 0"
+    plt.close(drawing.figure)
+
+
+def test_the_front_marks_the_chosen_temperatures_and_the_gain(results):
+    drawing = FIGURES["frontier"](results)
+    found = results.verdict["domains"]["social"]
+    ax = drawing.figure.axes[0]
+    assert any(f"{found['difference']:+.3f}".replace("0.", ".") in text.get_text() for text in ax.texts)
+    stars = [line for line in ax.lines if line.get_marker() == "*" and len(line.get_xdata())]
+    best = [own["pass_at_k"]["value"] for own in results.verdict["peers"]["social"]]
+    assert len(stars) == 2
+    assert all(any(abs(star.get_ydata()[0] - value) < 1e-9 for value in best) for star in stars)
+    assert not ax.containers, "no whiskers"
+    plt.close(drawing.figure)
+
+
+def test_bars_of_passing_samples_add_up_to_all_prompts(results):
+    drawing = FIGURES["pass_counts"](results)
+    for ax in drawing.figure.axes[:4]:
+        rows = {round(bar.get_y(), 3) for bar in ax.patches}
+        assert sum(bar.get_width() for bar in ax.patches) == pytest.approx(len(rows))
+    plt.close(drawing.figure)
+
+
+def test_a_map_says_in_bold_where_the_gain_is_sure(results):
+    drawing = FIGURES["sensitivity"](results)
+    bold = {text.get_text() for text in drawing.figure.axes[0].texts if text.get_weight() == "bold"}
+    assert bold == {"+.100"}
+    plt.close(drawing.figure)
+
+
+def test_a_sensitivity_table_of_another_form_is_refused_by_name(toy_study, tmp_path):
+    copied = shutil.copytree(toy_study, tmp_path / "toy")
+    (copied / "sensitivity.csv").write_text("world_skew,gain\n0.6,0.1\n")
+    with pytest.raises(StudyError, match=r"sensitivity\.csv has no wrong_share"):
+        read_results(copied)
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(StudyError, match=r"statistics/summary\.parquet"):
+    with pytest.raises(StudyError, match=r"statistics/frontier\.parquet"):
         FIGURES["passk_curves"](Results(study="empty"))
     with pytest.raises(StudyError, match="no such results folder"):
         read_results(tmp_path / "nowhere")
@@ -66,9 +125,9 @@ def test_a_missing_file_is_named(tmp_path):
         read_results(tmp_path)
 
 
-def test_every_figure_stands_in_a_section():
+def test_every_figure_is_in_a_section():
     sections = list(dict.fromkeys(FIGURES[name].section for name in FIGURES))
-    assert sections == ["Results", "Judge", "Cost", "Ablations", "Training", "Data"]
+    assert sections == ["Method", "Results", "Judge", "Ablations", "Cost", "Training", "Data"]
 
 
 def test_a_gate_that_is_not_there_and_a_mean_of_all_are_not_drawn(results):
@@ -95,8 +154,8 @@ def test_a_rate_that_is_undefined_is_drawn_as_nothing(toy_study, tmp_path):
 
 def test_an_arm_of_one_temperature_is_a_point_of_the_frontier(results):
     drawing = FIGURES["frontier"](results)
-    labelled = {c.get_label(): c.lines[0].get_xdata() for c in drawing.figure.axes[0].containers}
-    assert (len(labelled["Zero-shot"]), len(labelled["LoRA"])) == (1, 4)
+    points = {line.get_label(): len(line.get_xdata()) for line in drawing.figure.axes[0].lines}
+    assert (points["Zero-shot"], points["LoRA"]) == (1, 4)
     plt.close(drawing.figure)
 
 

@@ -87,6 +87,37 @@ def test_that_fine_tuning_cost_pass_at_k_is_said_in_abstract_and_results(toy_stu
     )
 
 
+def test_every_float_is_referenced_and_every_reference_has_a_float(written):
+    text = (written / "main.tex").read_text()
+    labelled = set(re.findall(r"\\label\{((?:fig|tab):\w+)\}", text)) | set(
+        re.findall(r"\\beside\{.*\}\{((?:fig|tab):\w+)\}", text)
+    )
+    referred = set(re.findall(r"\\ref\{((?:fig|tab):\w+)\}", text))
+    assert labelled == referred
+
+
+def test_claims_come_before_results_and_the_tuned_control_first_in_the_abstract(written):
+    text = (written / "main.tex").read_text()
+    marks = [r"\begin{abstract}", r"\GainPooled", r"\NumSupported", r"\paragraph{Claims.}", r"\label{sec:results}"]
+    places = [text.index(mark) for mark in marks]
+    assert places == sorted(places)
+
+
+def test_no_number_is_lost_in_the_subtitle_of_a_claim_that_does_not_hold(written):
+    assert "General Training Objective" not in (written / "main.tex").read_text()
+
+
+def test_disclosures_are_included_word_for_word(toy_study, tmp_path):
+    said = "# Tried\n\nTwenty settings & 3 worlds; 50 % were given up.\n\n- λ = 1: collapsed\n- N = 2\n"
+    file = tmp_path / "said.md"
+    file.write_text(said)
+    text = (article.write_paper(toy_study, tmp_path / "paper", disclosures=file) / "main.tex").read_text()
+    assert r"Twenty settings \& 3 worlds; 50 \% were given up." in text
+    assert r"\item $\lambda$ = 1: collapsed" in text
+    assert text.count(r"\begin{itemize}") == text.count(r"\end{itemize}")
+    assert "No disclosures were written" in (article.write_paper(toy_study, tmp_path / "none") / "main.tex").read_text()
+
+
 def test_references_show_their_arxiv_numbers(written):
     assert "howpublished = {arXiv:2106.09685}" in (written / "references.bib").read_text()
 
@@ -120,6 +151,14 @@ def test_it_compiles_without_undefined_references(written, tmp_path):
     assert pdf.read_bytes().startswith(b"%PDF")
     assert (copied / "main.bbl").is_file()
     assert not list(copied.glob("*.aux"))
+
+
+@pytest.mark.skipif(not shutil.which("latexmk"), reason="no LaTeX here")
+def test_a_switch_hides_the_authors(written, tmp_path):
+    copied = shutil.copytree(written, tmp_path / "paper")
+    main = copied / "main.tex"
+    main.write_text(main.read_text().replace(r"\usepackage{polychromic}", r"\usepackage[anonymous]{polychromic}"))
+    assert article.build_pdf(copied)
 
 
 @pytest.mark.skipif(not shutil.which("latexmk"), reason="no LaTeX here")

@@ -16,8 +16,9 @@ from study_fixture import ARMS
 
 from polychromic.errors import StudyError
 from polychromic.paper.caveats import claims, fine_tuning_cost, null_control, placebo_line, remarks, training_cost
-from polychromic.paper.report import headline, inline_svg, light, read_samples, render, render_costs, write_report
+from polychromic.paper.report import checks, headline, inline_svg, light, render, render_costs, write_report
 from polychromic.paper.results import Results, read_results
+from polychromic.paper.samples import read_samples
 
 
 @pytest.fixture(scope="module")
@@ -122,9 +123,34 @@ def test_a_placebo_that_wins_turns_the_headline_yellow(toy_study):
 
 def test_verdict_tuned_control_placebos_and_front_come_first(page):
     html = page.read_text()
-    order = ['id="headline"', 'class="cards"', "Tuned control.", 'id="table-placebos"', "The front", 'id="table-main"']
+    order = [
+        'id="headline"',
+        'class="cards"',
+        'class="front"',
+        "Tuned control.",
+        'id="table-placebos"',
+        'id="table-main"',
+    ]
     places = [html.index(mark) for mark in order]
     assert places == sorted(places)
+
+
+def test_a_card_ticks_what_the_rule_asks_the_tuned_control_too(toy_study):
+    found = read_results(toy_study).verdict["domains"]["code"]
+    ticks = checks(found, "lora")
+    assert len(ticks) == 4
+    assert ticks[1] == ("yes" if found["superior"] else "no", "better than the tuned control (LoRA)")
+    losses = {name: loss | {"kept": None} for name, loss in found["losses"].items()}
+    open_ticks = checks(found | {"losses": losses}, "lora")[2:]
+    assert [state for state, _ in open_ticks] == ["open", "open"]
+
+
+def test_the_audit_is_told_in_shares_of_samples(toy_study):
+    results = read_results(toy_study)
+    audits = {key: audit | {"samples": 14_400, "empty": 36} for key, audit in results.audits.items()}
+    html = render(replace(results, audits=audits, folder=None), {})
+    assert "<td>14,400</td><td>" in html
+    assert "<td>0.2%</td>" in html
 
 
 def test_an_old_verdict_is_refused_by_name(toy_study, tmp_path):
@@ -239,12 +265,12 @@ def test_runs_that_differ_in_times_and_costs_alone_give_the_same_report(toy_stud
     for file in other.glob("*/*/seed-*/train_log.jsonl"):
         file.write_text(file.read_text().replace('"seconds_sample": 0.4', '"seconds_sample": 0.9'))
     for ending in ("svg", "caption.md"):
-        shutil.copyfile(other / "figures" / f"forest.{ending}", other / "figures" / f"cost_gain.{ending}")
+        shutil.copyfile(other / "figures" / f"forest.{ending}", other / "figures" / f"equal_compute.{ending}")
     pages = [write_report(folder) for folder in (toy_study, other)]
     assert pages[0].read_bytes() == pages[1].read_bytes()
     costs = [page.with_name("costs.html").read_text() for page in pages]
     assert costs[0] != costs[1]
-    for told in ('id="table-cost"', 'id="figure-cost_gain"', "seed-42/run.json", "One training of Polychromic took"):
+    for told in ('id="table-cost"', 'id="figure-equal_compute"', "seed-42/run.json", "One training of Polychromic took"):
         assert told in costs[1]
 
 

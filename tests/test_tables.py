@@ -8,8 +8,9 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from polychromic import labels
 from polychromic.errors import StudyError
-from polychromic.paper import table_formats
+from polychromic.paper import table_formats, wording
 from polychromic.paper.latex import latex
 from polychromic.paper.results import Results, is_ablation, read_results
 from polychromic.paper.tables import TABLES
@@ -99,6 +100,51 @@ def test_numbers_of_the_csv_are_those_of_the_summary(results):
         pd.testing.assert_series_equal(data[column], summary.loc[data.index, column])
 
 
+def test_quality_is_one_column_and_not_pass_at_1_again(results):
+    cells = TABLES["main"](results).cells.assign(domain=TABLES["main"](results).groups)
+    assert not {"ROUGE-L", "Token F1"} & set(cells)
+    assert set(cells["domain"]) >= {"Code (quality: ROUGE-L)", "Question answering (quality: Token F1)"}
+    summary = results.summary
+    exact = (summary["domain"] == "qa") & (summary["metric"] == "token_f1")
+    ones = summary[(summary["domain"] == "qa") & (summary["metric"] == "pass_at_1")]
+    values = summary[exact].merge(ones, on=["arm", "temperature"], how="left")["value_y"]
+    summary = summary.assign(value=summary["value"].where(~exact, pd.Series(values.to_numpy(), summary[exact].index)))
+    same = TABLES["main"](replace(results, summary=summary))
+    assert set(same.cells["Quality"][[group == "Question answering" for group in same.groups]]) == {"as Pass@1"}
+
+
+def test_distinct_classes_are_a_column_where_they_were_measured(results):
+    classes = results.summary[results.summary["metric"] == "pass_at_10"].assign(metric="classes")
+    measured = replace(results, summary=pd.concat([results.summary, classes], ignore_index=True))
+    assert "Distinct classes" in TABLES["main"](measured).cells
+
+
+def test_the_verdict_is_tabulated_pooled_first(results):
+    table = TABLES["verdict"](results)
+    assert list(table.cells["Domain"]) == ["Pooled", *map(labels.domain, results.domains())]
+    found = results.verdict["domains"]["code"]
+    row = table.cells.set_index("Domain").loc["Code"]
+    assert row["Δ best Pass@10"] == wording.effect(found)
+    assert row["Claim"] == wording.outcome(found)[0]
+
+
+def test_rows_verifiers_and_settings_are_tabulated(results):
+    rows = TABLES["data"](results)
+    assert rows.cells["Train"].tolist() == [f"{results.funnels[d]['parts']['train']:,}" for d in results.domains()]
+    calibrated = TABLES["calibration"](results).cells.set_index("Domain")
+    assert calibrated.loc["Code", "Right answers pass"].startswith("100.0% [")
+    assert calibrated.loc["Code", "Threshold"] == "–"
+    setup = TABLES["setup"](results).cells.set_index("Setting")["Value"]
+    assert (setup["Weight λ"], setup["Samples a prompt N"]) == ("0.3", "3")
+
+
+def test_units_of_time_and_money_adapt():
+    assert [wording.duration(hours) for hours in (0.01, 0.5, 12)] == ["36 s", "30 min", "12.0 h"]
+    assert wording.spent(0.5, 0, 0) == "30 min"
+    assert wording.spent(12, 12.3, 9.2) == "12.0 h, 12.3 GPU hours and 9.20 dollars"
+    assert wording.dollars(0.0041) == "0.0041"
+
+
 def two_arms(first: float, second: float, p_holm: float, metric: str = "pass_at_10"):
     summary = pd.DataFrame(
         [("code", metric, "polychromic", 0.7, first), ("code", metric, "lora", 0.7, second)],
@@ -130,7 +176,7 @@ def test_bold_reaches_both_renderings(results):
     marked = replace(table, best={(3, "Pass@10")})
     text = table.cells["Pass@10"].iloc[3]
     assert f"**{text}**" in table_formats.markdown(marked)
-    assert rf"\textbf{{{latex(text)}}}" in table_formats.latex(marked)
+    assert rf"\textbf{{{latex(text.partition(' [')[0])}}}" in table_formats.latex(marked)
 
 
 def test_every_row_of_the_tabular_has_its_columns(results):
@@ -140,15 +186,15 @@ def test_every_row_of_the_tabular_has_its_columns(results):
         for line in table_formats.latex(table).splitlines():
             if line.endswith(r"\\") and "multicolumn" not in line:
                 assert line.count(" & ") == len(table.cells.columns) - 1
-        assert table_formats.markdown(table).startswith("| Domain | ")
+        assert table_formats.markdown(table).startswith(("| Domain | ", f"| {table.by} | "))
 
 
-def test_undefined_is_a_dash_not_a_zero(results):
+def test_undefined_is_said_and_no_zero(results):
     summary = results.summary.copy()
     first = (summary["metric"] == "pass_at_10") & (summary["arm"] == "lora") & (summary["domain"] == "code")
     summary.loc[first, ["value", "low", "high"]] = float("nan")
     cells = TABLES["main"](replace(results, summary=summary)).cells
-    assert (cells["Pass@10"] == "– [–, –]").sum() == 1
+    assert (cells["Pass@10"] == "undefined").sum() == 1
 
 
 def test_ablations_change_one_setting_and_what_changes_more_stands_last(results):

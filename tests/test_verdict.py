@@ -67,7 +67,7 @@ def test_a_null_is_a_null():
         assert not domain["superior"]
         assert not domain["supported"]
         assert not domain["harmed"]
-        assert "not shown to differ" in domain["sentence"]
+        assert "no difference from the tuned control" in domain["sentence"]
 
 
 def test_a_harm_is_said():
@@ -76,7 +76,7 @@ def test_a_harm_is_said():
         assert domain["harmed"]
         assert not domain["noninferior"]
         assert domain["high"] < 0
-        assert "does harm" in domain["sentence"]
+        assert "is significantly worse" in domain["sentence"]
         assert "is below LoRA's" in domain["sentence"]
 
 

@@ -9,30 +9,61 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from polychromic import labels
 from polychromic.errors import StudyError
-from polychromic.paper import table_formats
-from polychromic.paper.caveats import claims, fine_tuning_cost, null_control, plan_hashes, remarks, training_cost
+from polychromic.paper import table_formats, wording
+from polychromic.paper.caveats import (
+    CLAIMS,
+    claims,
+    fine_tuning_cost,
+    null_control,
+    peers_beside,
+    placebo_line,
+    plan_hashes,
+    public_sets,
+    remarks,
+    training_cost,
+    tries,
+)
+from polychromic.paper.checklist import checklist
+from polychromic.paper.disclosures import disclosures_file, verbatim
 from polychromic.paper.figures import FIGURES
-from polychromic.paper.latex import latex
-from polychromic.paper.results import Results, read_results
+from polychromic.paper.latex import environment, figure_of, latex, listed, table_of
+from polychromic.paper.results import Results, read_results, settings
+from polychromic.paper.samples import read_samples
 from polychromic.paper.tables import TABLES
 
 BIBLIOGRAPHY = Path(__file__).resolve().parents[2] / "docs" / "references.bib"
+STYLE = Path(__file__).with_name("templates") / "polychromic.sty"
+PLACED = ("verdict", "data", "calibration", "setup")
+"""Tables of the paper's body; the others are in its last appendix."""
+MEANINGS = {
+    "generality": "The literal arm, whose settings are the same everywhere, is supported in every domain.",
+    "cost_in_use": "The adapter has no more parameters, and answers are at most a tenth longer.",
+    "trade_off": "Diversity among a prompt's samples is higher than LoRA's, and quality is not worse by the margin.",
+    "robustness": "At every λ tried in that range Pass@k is above LoRA's, and Pass@1 is not worse by the margin.",
+}
+"""What each claim beside the deciding one asks."""
 NO_TEX = (
     "No LaTeX was found, so no PDF was made. The folder is complete: compile main.tex elsewhere, or install one "
     "(Debian: apt-get install latexmk texlive-latex-recommended texlive-fonts-recommended)."
 )
 
 
-def write_paper(folder: str | Path, output: str | Path | None = None, *, bibliography: Path = BIBLIOGRAPHY) -> Path:
-    """Write the paper's sources: main.tex, numbers.tex, tables/, figures/ and references.bib.
+def write_paper(
+    folder: str | Path,
+    output: str | Path | None = None,
+    *,
+    bibliography: Path = BIBLIOGRAPHY,
+    disclosures: Path | None = None,
+) -> Path:
+    """Write the paper's sources: main.tex, numbers.tex, polychromic.sty, tables/, figures/ and references.bib.
 
     Args:
         folder: results/<study>, with its statistics and drawn figures.
         output: where to write, `<folder>/paper` by default; replaced if it exists.
+        disclosures: what the authors tried, gave up and changed; by default `data/disclosures/<study>.md` if it is
+            there. Its words are included as they are.
 
     Returns:
         The folder written.
@@ -52,13 +83,15 @@ def write_paper(folder: str | Path, output: str | Path | None = None, *, bibliog
         raise StudyError(f"{folder / 'figures'}: no figures. Run `snakemake figures` first.")
     made = {name: table for name, make in TABLES.items() if (table := make(results)) is not None}
     captions = {name: (folder / "figures" / f"{name}.caption.md").read_text(encoding="utf-8").strip() for name in drawn}
-    text = article(results, made, captions)
+    own = disclosures_file(results.study)
+    text = article(results, made, captions, disclosures or (own if own.is_file() else None))
     _check_citations(text, bibliography)
 
     shutil.rmtree(output, ignore_errors=True)
     (output / "figures").mkdir(parents=True)
     (output / "tables").mkdir()
     (output / "main.tex").write_text(text, encoding="utf-8")
+    shutil.copyfile(STYLE, output / STYLE.name)
     (output / "numbers.tex").write_text(macros(numbers(results)), encoding="utf-8")
     for name, table in made.items():
         (output / "tables" / f"{name}.tex").write_text(table_formats.latex(table), encoding="utf-8")
@@ -93,46 +126,84 @@ def build_pdf(folder: str | Path) -> Path | None:
     return folder / "main.pdf"
 
 
-def article(results: Results, made: dict[str, table_formats.Table], captions: dict[str, str]) -> str:
-    """main.tex as text. made: the tables; captions: of the drawn figures, in their order."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("polychromic.paper", "templates"),
-        undefined=jinja2.StrictUndefined,
-        variable_start_string="<<",
-        variable_end_string=">>",
-        block_start_string="<%",
-        block_end_string="%>",
-        comment_start_string="<#",
-        comment_end_string="#>",
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+def article(
+    results: Results, made: dict[str, table_formats.Table], captions: dict[str, str], disclosures: Path | None = None
+) -> str:
+    """main.tex as text. made: the tables; captions: of the drawn figures, in their order; disclosures: a text file."""
     before, now = plan_hashes(results)
+    body = [name for name in captions if FIGURES[name].in_body]
     temperatures = sorted(results.frontier["temperature"].unique()) if len(results.frontier) else [results.temperature]
-    return environment.get_template("paper.tex.j2").render(
-        results=results,
-        names=labels,
-        tex=latex,
-        key=macro_key,
-        strip=_without_domain,
-        figure_of=_float,
-        domains=results.domains(),
-        deep=labels.metric(results.deepest),
-        claims=claims(results),
-        training_cost=training_cost(results),
-        untrained=fine_tuning_cost(results),
-        null_control=null_control(results),
-        tables=made,
-        figures=[{"name": name, "caption": caption} for name, caption in captions.items()],
-        drawn=list(captions),
-        body=[name for name in captions if FIGURES[name].in_body],
-        remarks=[remark for remark in remarks(results) if remark.topic != "power"],
-        power=results.power.get("sentence", ""),
-        temperatures=", ".join(f"$T = {t:g}$" for t in temperatures),
-        epochs=_settings(results)["Epochs"],
-        plan_held=bool(before) and before == now,
-        plan_changed=bool(before) and before != now,
+    samples = {}
+    if results.folder:
+        arms = [arm for arm in (results.control, results.primary) if arm in results.arms()]
+        samples = read_samples(results.folder, arms, results.temperature)
+    further = [name for name in made if name not in PLACED]
+    others = [name for name in captions if name not in body]
+    return (
+        environment()
+        .get_template("paper.tex.j2")
+        .render(
+            results=results,
+            names=labels,
+            tex=latex,
+            deciding=_deciding,
+            outcome=wording.outcome,
+            float=lambda name: figure_of(name, captions),
+            tabular=lambda name: table_of(name, made),
+            domains=results.domains(),
+            deep=labels.metric(results.deepest),
+            pooled=results.verdict["pooled"],
+            claims=claims(results),
+            claim_names=CLAIMS,
+            claim_meanings=MEANINGS,
+            family=listed([labels.arm(arm) for arm in results.verdict["tuned_control"]["family"]]),
+            tries=tries(results),
+            placebos=placebo_line(results),
+            peers=peers_beside(results),
+            public=public_sets(results),
+            training_cost=training_cost(results),
+            untrained=fine_tuning_cost(results),
+            null_control=null_control(results),
+            tables=made,
+            drawn=list(captions),
+            body=body,
+            placed=PLACED,
+            floats_named=_named(captions, body),
+            further=_pointers(further, others),
+            remarks=[remark for remark in remarks(results) if remark.topic != "power"],
+            power=results.power.get("sentence", ""),
+            temperatures=", ".join(f"$T = {t:g}$" for t in temperatures),
+            epochs=settings(results)["Epochs"],
+            checklist=checklist(results),
+            samples={domain: found["prompts"][0] for domain, found in samples.items() if found["prompts"]},
+            disclosures=verbatim(disclosures.read_text(encoding="utf-8")) if disclosures else "",
+            disclosures_file=disclosures_file(results.study).as_posix(),
+            plan_held=bool(before) and before == now,
+            plan_changed=bool(before) and before != now,
+        )
     )
+
+
+SHOWN = {
+    "frontier": "the curves over temperature",
+    "forest": "all differences",
+    "passk_curves": "the curves over $k$",
+    "pass_counts": "how many samples of a prompt pass",
+}
+"""What the body's figures show."""
+
+
+def _named(captions: dict[str, str], body: list[str]) -> str:
+    """The rest of a sentence that names every figure of the body but the schematic."""
+    parts = [f"Figure~\\ref{{fig:{name}}} {SHOWN.get(name, 'more')}" for name in body if name != "method"]
+    return "".join(f"{', ' if part != parts[-1] or len(parts) == 1 else ' and '}{part}" for part in parts)
+
+
+def _pointers(tables: list[str], figures: list[str]) -> str:
+    """A sentence that refers to every float of the last appendix."""
+    named = [f"Table~\\ref{{tab:{name}}}: {latex(TABLES[name].title.lower())}" for name in tables]
+    named += [f"Figure~\\ref{{fig:{name}}}: {latex(name.replace('_', ' '))}" for name in figures]
+    return "; ".join(named) + "." if named else ""
 
 
 def numbers(results: Results) -> dict[str, str]:
@@ -152,10 +223,8 @@ def numbers(results: Results) -> dict[str, str]:
         "Margin": f"{results.plan['margin']:g}",
         "Alpha": f"{results.plan['alpha']:g}",
         "PlanHash": " ".join(re.findall(".{1,16}", results.verdict["plan_sha256"])),  # lines may break
-        "TotalHours": f"{trained['hours']:.1f}",
-        "TotalGpuHours": f"{trained['gpu_hours']:.1f}",
-        "TotalDollars": f"{trained['dollars']:.2f}",
-        **_settings(results),
+        "TotalSpent": wording.spent(*(trained[name] for name in ("hours", "gpu_hours", "dollars"))),
+        **settings(results),
     }
     pooled, placebos = results.verdict["pooled"], results.verdict["placebos"]
     for column, name in (("difference", "Gain"), ("low", "GainLow"), ("high", "GainHigh")):
@@ -172,27 +241,6 @@ def numbers(results: Results) -> dict[str, str]:
         for column, name in (("difference", "Gain"), ("low", "GainLow"), ("high", "GainHigh")):
             found[f"{name}{macro_key(domain)}"] = f"{verdict[domain][column]:+.3f}".replace("-", "−")
     return {name: str(value) for name, value in found.items()}
-
-
-def _settings(results: Results) -> dict[str, str]:
-    """Settings of the primary arm's runs; where its domains differ, all values."""
-    runs = [run["config"] for run in results.runs if run["arm"] == results.primary]
-    wanted = {
-        "BaseModel": ("model", "name"),
-        "LoraRank": ("training", "rank"),
-        "Epochs": ("training", "epochs"),
-        "LearningRate": ("training", "learning_rate"),
-        "DiversityWeight": ("objective", "weight"),
-        "GroupSize": ("objective", "samples"),
-    }
-    return {
-        name: " or ".join(dict.fromkeys(_plain(run[section][key]) for run in runs))
-        for name, (section, key) in wanted.items()
-    }
-
-
-def _plain(setting: Any) -> str:
-    return f"{setting:g}" if isinstance(setting, float) else str(setting)
 
 
 def macros(values: dict[str, str]) -> str:
@@ -213,17 +261,10 @@ def macro_key(domain: str) -> str:
     return "".join(digits.get(c, c) for part in domain.split("_") for c in part[:1].upper() + part[1:])
 
 
-def _without_domain(domain: str, sentence: str) -> str:
-    text = sentence.removeprefix(f"{labels.domain(domain)}: ")
-    return text[:1].upper() + text[1:]
-
-
-def _float(figure: dict[str, Any]) -> str:
-    return (
-        "\\begin{figure}[t]\n\\centering\n"
-        f"\\includegraphics[width=\\columnwidth]{{{figure['name']}}}\n"
-        f"\\caption{{{latex(figure['caption'])}}}\\label{{fig:{figure['name']}}}\n\\end{{figure}}"
-    )
+def _deciding(verdict: dict[str, Any]) -> str:
+    """The readings of a domain that decide: the gain and the losses."""
+    text = "; ".join(verdict["readings"][: 1 + len(verdict["losses"])])
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _for_bibtex(bibliography: str) -> str:

@@ -37,6 +37,27 @@ PUBLIC_SETS = {
 """Source formats that are public data sets, and how likely it is that a large model was trained on them."""
 
 
+CLAIMS = {
+    "generality": "The same settings help in every domain",
+    "cost_in_use": "It costs nothing in use",
+    "trade_off": "Answers are more diverse and no worse",
+    "robustness": "Any λ from 0.1 to 0.5 will do",
+}
+"""The claims of a verdict beside the deciding one, in words."""
+
+
+CITED = {
+    "humaneval": ("HumanEval", "chen2021codex"),
+    "mbpp": ("MBPP", "austin2021mbpp"),
+    "codecontests": ("CodeContests", "li2022alphacode"),
+    "squad": ("SQuAD", "rajpurkar2016squad"),
+    "nq_open": ("NQ-open", "lee2019nqopen"),
+    "writingprompts": ("WritingPrompts", "fan2018stories"),
+    "rocstories": ("ROCStories", "mostafazadeh2016roc"),
+}
+"""The same formats with their names and citations."""
+
+
 @dataclass(frozen=True)
 class Remark:
     """topic: a few words; text: a sentence; serious: whether it may overturn a conclusion."""
@@ -120,6 +141,34 @@ def claims(results: Results) -> dict[str, dict[str, str]]:
     return found
 
 
+def tries(results: Results) -> str:
+    """How many settings were tried for each side of the comparison."""
+    found = results.verdict["tuned_control"]["tries"]
+    return (
+        f"On validation prompts {found['primary']} settings of {labels.arm(results.primary)} were tried, and "
+        f"{found['family']} members of the control's family."
+    )
+
+
+def peers_beside(results: Results) -> str:
+    """Which arms of the ablation study beside this one are on the front; "" where it was not run."""
+    if not results.ablations.get("peers"):
+        return ""
+    places = [
+        f"{labels.domain(domain)} {', '.join(labels.arm(row['arm']) for row in rows if row['on_front'])}"
+        for domain, rows in results.ablations["peers"].items()
+    ]
+    deep = labels.metric(results.deepest)
+    return f"On the front of best Pass@1 and best {deep} in {results.study}-ablations: {'; '.join(places)}."
+
+
+def public_sets(results: Results) -> str:
+    """The public data sets of the study with their citations, as LaTeX; "" where there are none."""
+    formats = dict.fromkeys(source["format"] for funnel in results.funnels.values() for source in funnel["sources"])
+    cited = [rf"{name}~\citep{{{key}}}" for known, (name, key) in CITED.items() if known in formats]
+    return "" if results.synthetic else ", ".join(cited)
+
+
 def training_cost(results: Results) -> str:
     """Time and money of one training of the primary arm against the control's, means over domains and seeds.
 
@@ -134,11 +183,15 @@ def training_cost(results: Results) -> str:
     (hours, dollars), (hours_control, dollars_control) = (
         [sum(column) / len(rows) for column in zip(*rows, strict=True)] for rows in (own, control)
     )
-    money = f" and {dollars:.2f} against {dollars_control:.2f} dollars" if dollars or dollars_control else ""
+    money = (
+        f" and {wording.dollars(dollars)} against {wording.dollars(dollars_control)} dollars"
+        if dollars or dollars_control
+        else ""
+    )
     return (
         f"One training of {labels.arm(results.primary)} took {hours / hours_control:.1f} times as long as one of "
-        f"{labels.arm(results.control)} ({wording.hours(hours)} against "
-        f"{wording.hours(hours_control)} hours{money})."
+        f"{labels.arm(results.control)} ({wording.duration(hours)} against "
+        f"{wording.duration(hours_control)}{money})."
     )
 
 
@@ -228,7 +281,7 @@ def _verifiers(results: Results) -> list[Remark]:
             found.append(Remark("verifier", f"{labels.domain(domain)}: {warning}", serious=True))
     for domain, value in results.leakage.items():
         if value["leaks"]:
-            text = f"{labels.domain(domain)}: {value['leaks']} (near-)duplicates stand in two parts of the split."
+            text = f"{labels.domain(domain)}: {value['leaks']} (near-)duplicates are in two parts of the split."
             found.append(Remark("leakage", text, serious=True))
     return found
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
-import numpy as np
-import pandas as pd
 
 from polychromic import labels
 from polychromic.files import file_digest
 from polychromic.paper.caveats import (
+    CLAIMS,
+    MAX_SHARE,
     claims,
     fine_tuning_cost,
     null_control,
@@ -26,21 +25,15 @@ from polychromic.paper.caveats import (
 )
 from polychromic.paper.figures import FIGURES
 from polychromic.paper.results import (
-    DOMAIN_ORDER,
     Results,
-    ordered,
     read_results,
 )
+from polychromic.paper.samples import read_samples
 from polychromic.paper.tables import TABLES
-from polychromic.paper.wording import machine
-from polychromic.parquet import read_parquet
-from polychromic.records import read_records
-from polychromic.seeds import derive_seed
+from polychromic.paper.wording import machine, outcome
 
 OF_TIMES = ("run.json", "train_log.jsonl")
 """Files that hold times, and so differ between two equal runs."""
-PROMPTS_SHOWN = 40
-"""Prompts a domain whose samples are shown, chosen by a hash of their id: more make the page heavy."""
 TITLE = "Polychromic LoRA"
 
 
@@ -49,7 +42,7 @@ def write_report(
 ) -> Path:
     """Write the report page of a study and, beside it, the page of its times and costs. Returns the report's path.
 
-    Two equal runs give the same report, byte for byte: all that differs between them stands on the other page.
+    Two equal runs give the same report, byte for byte: all that differs between them is on the other page.
 
     Args:
         folder: results/<study>, with its statistics, and the figures that were drawn.
@@ -86,16 +79,19 @@ def render(results: Results, samples: dict[str, Any], *, title: str = "") -> str
         .render(
             **common,
             headline=headline(results),
+            checks={domain: checks(value, results.control) for domain, value in results.verdict["domains"].items()},
+            outcome=outcome,
             light=light(results),
             placebo_line=placebo_line(results),
             fine_tuning_cost=fine_tuning_cost(results),
             domains={domain: results.verdict["domains"][domain] for domain in results.domains()},
             claims=claims(results),
+            claim_names=CLAIMS,
             null_control=null_control(results),
             remarks=remarks(results),
             front=next((figure for figure in figures if figure["name"] == "frontier"), None),
             figures=[figure for figure in figures if figure["name"] != "frontier"],
-            at_a_glance=("placebos", "peers", "replication"),
+            at_a_glance=("decision", "placebos", "peers", "replication"),
             samples=samples,
             samples_json=_inside_script(samples),
             arm_names={arm: labels.arm(arm) for shown in samples.values() for arm in shown["arms"]},
@@ -113,7 +109,7 @@ def render_costs(results: Results, *, title: str = "") -> str:
 
 
 def _common(results: Results, title: str, *, of_times: bool) -> dict[str, Any]:
-    """What the pages share: tables, figures and files, those that tell times and costs or the others."""
+    """What the pages share: tables, figures and files, those of times and costs or the others."""
     made = {name: make(results) for name, make in TABLES.items() if make.of_times == of_times}
     return {
         "title": title or TITLE,
@@ -134,14 +130,34 @@ def headline(results: Results) -> str:
     total, count = len(domains), sum(bool(value["supported"]) for value in domains.values())
     arm, k = labels.arm(results.primary), results.deepest.removeprefix("pass_at_")
     opening = "Supported" if pooled["supported"] else "Not supported"
-    finds = "finds" if pooled["superior"] else "is not shown to find"
-    cost = "keeps" if pooled["noninferior"] else "is not shown to keep"
+    found = f"a passing answer among {k}"
+    if pooled["superior"] or pooled["high"] < 0:
+        gain = f"{arm} finds {found} {'more' if pooled['superior'] else 'less'} often than the tuned control"
+    else:
+        gain = f"no difference shown between {arm} and the tuned control in finding {found}"
+    cost = (
+        "its single answer is not worse"
+        if pooled["noninferior"]
+        else "that its single answer is not worse is not shown"
+    )
     several = " over all domains" if total > 1 else ""
     alone = f" Supported in {count or 'none'} of {total} domains by itself." if several else ""
-    return (
-        f"{opening}{several}: {arm} {finds} a passing answer among {k} more often than "
-        f"the tuned control ({labels.effect(pooled)}), and {cost} the single answer within the margin.{alone}"
-    )
+    return f"{opening}{several}: {gain} ({labels.effect(pooled)}); {cost}.{alone}"
+
+
+def checks(value: dict[str, Any], control: str) -> list[tuple[str, str]]:
+    """What the rule asks of a domain, as ("yes", "no" or "open", a few words)."""
+    found = [
+        ("yes" if value["over_control"]["low"] > 0 else "no", f"better than {labels.arm(control)}"),
+        ("yes" if value["superior"] else "no", f"better than the tuned control ({labels.arm(value['tuned_control'])})"),
+    ]
+    for metric, loss in value["losses"].items():
+        name = labels.metric(metric)
+        if loss["kept"] is None:
+            found.append(("open", f"{name}: a loss cannot be assessed"))
+        else:
+            found.append(("yes", f"{name} not worse") if loss["kept"] else ("no", f"{name}: non-inferiority not shown"))
+    return found
 
 
 def light(results: Results) -> str:
@@ -187,78 +203,23 @@ def inline_svg(svg: str, name: str) -> str:
     return f'{head} role="img" aria-label="{name.replace("_", " ")}">{rest}'
 
 
-def read_samples(folder: str | Path, arms: Sequence[str], temperature: float) -> dict[str, Any]:
-    """Answers side by side: {domain: {"seed", "arms", "prompts": [{id, prompt, references, answers}], "of"}}.
-
-    `answers` holds per arm a list of [text, passed, count]: equal answers stand once. They are of the first
-    training seed, drawn at `temperature`.
-    """
-    folder = Path(folder)
-    shown: dict[str, Any] = {}
-    for path in sorted(folder.glob("*/data/test.jsonl")):
-        domain = path.parts[-3]
-        records = {record.id: record for record in read_records(path)}
-        found = {arm: _first_seed(folder / domain / arm / "passes.parquet", temperature) for arm in arms}
-        frames = {arm: frame for arm, frame in found.items() if frame is not None}
-        if not frames:
-            continue
-        sampled = set.intersection(*(set(frame["prompt_id"]) for frame in frames.values())) & set(records)
-        chosen = sorted(sampled, key=lambda key: derive_seed("report", key))[:PROMPTS_SHOWN]
-        grouped = {arm: dict(iter(frame.groupby("prompt_id"))) for arm, frame in frames.items()}
-        shown[domain] = {
-            "seed": int(next(iter(frames.values()))["seed"].iloc[0]),
-            "of": len(sampled),
-            "arms": list(frames),
-            "prompts": [
-                {
-                    "id": key,
-                    "prompt": records[key].prompt,
-                    "references": list(records[key].references or (records[key].target,))[:3],
-                    "answers": {arm: _distinct(grouped[arm][key]) for arm in frames},
-                }
-                for key in sorted(chosen)
-            ],
-        }
-    return {domain: shown[domain] for domain in ordered(set(shown), DOMAIN_ORDER)}
-
-
-def _first_seed(passes: Path, temperature: float) -> pd.DataFrame | None:
-    """Texts and verdicts of an arm's first seed at the primary temperature; None where there are no texts."""
-    if not passes.is_file():
-        return None
-    verdicts = read_parquet(passes)
-    verdicts = verdicts[np.isclose(verdicts["temperature"], temperature)]
-    seed = verdicts["seed"].min()
-    texts = passes.parent / f"seed-{seed}" / "samples.parquet"
-    if not texts.is_file():
-        return None
-    drawn = read_parquet(texts, columns=["prompt_id", "temperature", "sample", "text"])
-    keys = ["prompt_id", "temperature", "sample"]
-    return verdicts[verdicts["seed"] == seed].merge(drawn, on=keys, how="inner", validate="one_to_one")
-
-
-def _distinct(rows: pd.DataFrame) -> list[list[Any]]:
-    """[text, passed, count] of the different answers, the passing first, then the frequent ones."""
-    counts: dict[tuple[str, bool], int] = {}
-    for row in rows.sort_values("sample").itertuples():
-        key = (row.text, bool(row.passed))
-        counts[key] = counts.get(key, 0) + 1
-    return [
-        [text, passed, count]
-        for (text, passed), count in sorted(counts.items(), key=lambda item: (not item[0][1], -item[1]))
-    ]
-
-
 def _audit_rows(results: Results) -> dict[str, Any]:
-    keys = list(
-        dict.fromkeys(
-            key for audit in results.audits.values() for key, value in audit.items() if isinstance(value, (int, float))
-        )
-    )
+    """The audit's counts: of samples as shares of an arm's samples, else as they are."""
+    numbers = [
+        key for audit in results.audits.values() for key, value in audit.items() if isinstance(value, (int, float))
+    ]
+    keys = list(dict.fromkeys(["samples", *MAX_SHARE, *numbers]))
+
+    def shown(audit: dict[str, Any], key: str) -> str:
+        if key not in audit:
+            return "–"
+        value = audit[key]
+        return f"{value / audit['samples']:.1%}" if key in MAX_SHARE and value else f"{value:,}"
+
     order = [(d, a) for d in results.domains() for a in results.arms(ablations=True) if (d, a) in results.audits]
     return {
         "columns": keys,
-        "rows": [(domain, arm, [results.audits[domain, arm].get(key) for key in keys]) for domain, arm in order],
+        "rows": [(domain, arm, [shown(results.audits[domain, arm], key) for key in keys]) for domain, arm in order],
     }
 
 
@@ -278,7 +239,7 @@ def provenance(results: Results) -> list[dict[str, Any]]:
 
 
 def _inside_script(value: Any) -> str:
-    """JSON that may stand inside a <script> element: no "</script>" or "<!--" of a sample can end it."""
+    """JSON that may be inside a <script> element: no "</script>" or "<!--" of a sample can end it."""
     return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")
 
 

@@ -68,13 +68,18 @@ SOURCES = {
         "statistics",
         (
             *("plan_sha256", "plan", "domains", "claims", "notes", "warnings"),
-            *("tuned_control", "placebos", "peers", "pooled", "replication"),
+            *("tuned_control", "placebos", "peers", "pooled", "replication", "settings"),
         ),
     ),
     **{
         name: Source(f"<study>-{name}/statistics/verdict.json", "statistics", ("domains", "claims", "pooled"))
         for name in BESIDE
     },
+    "sensitivity": Source(
+        "sensitivity.csv",
+        "python -m benchmarks.sensitivity",
+        ("world_skew", "wrong_share", "domain", "gain", "low", "high", "lora_pass1", "zero_shot_pass1"),
+    ),
     "power": Source("statistics/power.json", "statistics", ("sentence", "plan_sha256")),
     "passes": Source(
         "<domain>/<arm>/passes.parquet", "metrics", ("seed", "prompt_id", "temperature", "sample", "passed")
@@ -117,6 +122,7 @@ class Results:
     passes: pd.DataFrame = field(default_factory=pd.DataFrame)
     judge: pd.DataFrame = field(default_factory=pd.DataFrame)
     train_logs: pd.DataFrame = field(default_factory=pd.DataFrame)
+    sensitivity: pd.DataFrame = field(default_factory=pd.DataFrame)
     verdict: dict[str, Any] = field(default_factory=dict)
     power: dict[str, Any] = field(default_factory=dict)
     null: dict[str, Any] = field(default_factory=dict)
@@ -162,6 +168,11 @@ class Results:
         return self.plan["primary"]
 
     @property
+    def roles(self) -> dict[str, str]:
+        """By arm: "primary", "control" (a member of the family), "placebo", "peer" or "untrained"."""
+        return {row["arm"]: row["role"] for rows in self.verdict["peers"].values() for row in rows}
+
+    @property
     def temperature(self) -> float:
         """The sampling temperature of the published reading and of all metrics but the deciding ones."""
         return float(self._published()["temperature"].iloc[0])
@@ -172,7 +183,7 @@ class Results:
         return str(self._published()["metric"].iloc[0])
 
     def _published(self) -> pd.DataFrame:
-        """The published readings; of each arm and domain that of Pass@k stands first."""
+        """The published readings; that of Pass@k comes first in each arm and domain."""
         self.require("verdict", "hypotheses")
         return self.hypotheses[self.hypotheses["hypothesis"] == "published"]
 
@@ -197,8 +208,8 @@ class Results:
         return [arm for arm in arms if ablations or not is_ablation(arm)]
 
 
-# What an ablation arm may change: its sign, and the section and key of the run record's config.
-FACTORS = (("λ", "objective", "weight"), ("N", "objective", "samples"), ("rank", "training", "rank"))
+FACTORS = {"λ": "weight", "N": "samples", "rank": "rank"}
+"""What an ablation arm may change: its sign, and its key in the verdict's `settings`."""
 
 
 def is_ablation(arm: str) -> bool:
@@ -207,35 +218,48 @@ def is_ablation(arm: str) -> bool:
     return len(tail) > 1 and tail[0] in "lnr" and tail[1:].isdigit()
 
 
-def ablation_grid(results: Results) -> pd.DataFrame:
-    """Which one setting each ablation arm changes: a row a (domain, arm) with `factor` and `level`.
+def ablation_grid(verdict: dict[str, Any]) -> pd.DataFrame:
+    """Which one setting each ablation arm of a verdict changes: a row an arm with `factor` and `level`.
 
-    The primary arm itself is a level of every factor that some ablation arm changes. Arms that change more than
-    one (`lora_r8`: no diversity term, and another rank) are no level of any.
+    The primary arm itself is a level of every factor that some ablation arm changes, and the control is the level 0 of
+    λ where nothing else differs. Arms that change more than one setting are no level of any.
     """
-    configs = {(run["domain"], run["arm"]): run["config"] for run in results.runs}
-    rows, primary = [], results.primary
-    for (domain, arm), config in configs.items():
-        if not is_ablation(arm) or (domain, primary) not in configs:
-            continue
-        base = configs[domain, primary]
-        changed = [(name, *keys) for name, *keys in FACTORS if _setting(config, *keys) != _setting(base, *keys)]
-        if len(changed) == 1:
-            factor, *keys = changed[0]
-            for found, own in ((config, arm), (base, primary)):
-                rows.append({"domain": domain, "arm": own, "factor": factor, "level": _setting(found, *keys)})
-    return pd.DataFrame(rows, columns=["domain", "arm", "factor", "level"]).drop_duplicates()
+    settings, (primary, control) = verdict["settings"], (verdict["plan"][name] for name in ("primary", "control"))
+    base, rows = settings.get(primary), []
+    for arm, own in settings.items():
+        changed = [key for key in own if base and own[key] != base[key]]
+        factor = next((sign for sign, key in FACTORS.items() if changed == [key]), None)
+        if factor and (is_ablation(arm) or (arm == control and own["weight"] == 0)):
+            rows.append({"arm": arm, "factor": factor, "level": own[FACTORS[factor]]})
+    varied = {row["factor"] for row in rows if is_ablation(row["arm"])}
+    rows = [row for row in rows if row["factor"] in varied]
+    rows += [{"arm": primary, "factor": factor, "level": base[FACTORS[factor]]} for factor in varied]
+    rows.sort(key=lambda row: (list(FACTORS).index(row["factor"]), row["level"]))
+    return pd.DataFrame(rows, columns=["arm", "factor", "level"])
 
 
-def _setting(config: dict[str, Any], section: str, key: str) -> float:
-    return config[section][key]
-
-
-def pass_at_columns(frame: pd.DataFrame) -> dict[str, int]:
-    """The Pass@k metrics among a frame's metrics: {"pass_at_1": 1, ...}."""
-    return {
-        name: int(name.removeprefix("pass_at_")) for name in sorted(set(frame["metric"])) if name.startswith("pass_at_")
+def settings(results: Results) -> dict[str, str]:
+    """Settings of the primary arm's runs; where its domains differ, all values."""
+    runs = [run["config"] for run in results.runs if run["arm"] == results.primary]
+    wanted = {
+        "BaseModel": ("model", "name"),
+        "LoraRank": ("training", "rank"),
+        "Epochs": ("training", "epochs"),
+        "LearningRate": ("training", "learning_rate"),
+        "DiversityWeight": ("objective", "weight"),
+        "GroupSize": ("objective", "samples"),
     }
+    return {
+        name: " or ".join(dict.fromkeys(plain(run[section][key]) for run in runs))
+        for name, (section, key) in wanted.items()
+    }
+
+
+def plain(setting: Any) -> str:
+    """A setting as text: "yes" or "no" for a switch, no digits that are not needed."""
+    if isinstance(setting, bool):
+        return "yes" if setting else "no"
+    return f"{setting:g}" if isinstance(setting, float) else str(setting)
 
 
 def ordered(names: set[str], order: tuple[str, ...]) -> list[str]:
@@ -275,7 +299,7 @@ def read_results(folder: str | Path) -> Results:
     def frames(name: str) -> pd.DataFrame:
         parts = []
         for path, of in found(name):
-            frame = _read_log(path) if path.suffix == ".jsonl" else read_parquet(path)
+            frame = FORMATS.get(path.suffix, read_parquet)(path)
             _check(path, SOURCES[name], frame.columns)
             parts.append(frame.assign(**of))
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
@@ -293,7 +317,7 @@ def read_results(folder: str | Path) -> Results:
     return Results(
         study=verdict.get("study", folder.name),
         **{name: frames(name) for name in ("summary", "pairwise", "hypotheses", "frontier")},
-        **{name: frames(name) for name in ("passes", "judge", "train_logs")},
+        **{name: frames(name) for name in ("passes", "judge", "train_logs", "sensitivity")},
         verdict=verdict,
         power=document("power"),
         **{name: document(name) for name in BESIDE},
@@ -318,6 +342,16 @@ def _read_log(path: Path) -> pd.DataFrame:
         return pd.read_json(path, lines=True)
     except ValueError as error:  # not JSON, or not UTF-8
         raise StudyError(f"{path}: not JSON lines ({error}). Delete it and run `snakemake models`.") from error
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path)
+    except ValueError as error:  # no table, or not UTF-8
+        raise StudyError(f"{path}: not a CSV table ({error}). Delete it and make it again.") from error
+
+
+FORMATS = {".jsonl": _read_log, ".csv": _read_csv}
 
 
 def _check(path: Path, source: Source, found: Container[str]) -> None:

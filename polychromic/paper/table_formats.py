@@ -11,19 +11,40 @@ from polychromic import labels
 from polychromic.files import write_atomic
 from polychromic.paper.latex import latex as escaped
 
+TEXTS = (
+    "Arm",
+    "Metric",
+    "Setting",
+    "Value",
+    "Role",
+    "Verifier",
+    "Supported",
+    "Tuned control",
+    "Claim",
+    "Domain",
+    "Sources",
+    "Steps",
+)
+"""Columns of words, set to the left in LaTeX."""
+INTERVAL = r"\providecommand{\interval}[2]{\begin{tabular}[t]{@{}r@{}}#1\\[-2.5pt]{\tiny #2}\end{tabular}}"
+UNDEFINED = "undefined"
 VALUES = ["domain", "metric", "arm", "value", "low", "high", "n", "signature"]
 """Columns of a CSV with a row per domain, metric and arm."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """`data` is the CSV; `cells` is for reading: text, with its group; `best` is the bold (row, column)s."""
+    """`data` is the CSV; `cells` is for reading: text, with its group; `best` is the bold (row, column)s.
+
+    groups: of each row; "" where the table has none. by: what the groups are.
+    """
 
     data: pd.DataFrame
     cells: pd.DataFrame
     groups: list[str]
     caption: str
     best: set[tuple[int, str]] = field(default_factory=set)
+    by: str = "Domain"
 
 
 def save(table: Table, base: str | Path) -> list[Path]:
@@ -45,47 +66,60 @@ def save(table: Table, base: str | Path) -> list[Path]:
 
 def markdown(table: Table) -> str:
     """The table as GitHub-flavoured Markdown with its caption below."""
-    columns = ["Domain", *table.cells.columns]
+    grouped = any(table.groups)
+    columns = [*([table.by] if grouped else []), *table.cells.columns]
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     previous = None
     for number, (group, row) in enumerate(zip(table.groups, table.cells.to_dict("records"), strict=True)):
         cells = [f"**{text}**" if (number, column) in table.best else text for column, text in row.items()]
-        lines.append("| " + " | ".join([group if group != previous else "", *cells]) + " |")
+        lines.append("| " + " | ".join([*([group if group != previous else ""] if grouped else []), *cells]) + " |")
         previous = group
     return "\n".join(lines) + f"\n\n{table.caption}\n"
 
 
 def latex(table: Table) -> str:
-    """The table as a booktabs tabular (no float: the paper places it)."""
+    """The table as a booktabs tabular (no float: the paper places it); an interval is set below its number."""
     columns = list(table.cells.columns)
-    align = "l" + "".join("l" if column in ("Arm", "Metric", "Setting") else "r" for column in columns[1:])
+    align = "l" + "".join("l" if column in TEXTS else "r" for column in columns[1:])
     head = " & ".join(escaped(column) for column in columns)
-    lines = [rf"\begin{{tabular}}{{@{{}}{align}@{{}}}}", r"\toprule", head + r" \\"]
-    previous = None
-    for number, (group, row) in enumerate(zip(table.groups, table.cells.to_dict("records"), strict=True)):
+    lines = [
+        INTERVAL,
+        rf"\begin{{tabular}}{{@{{}}{align}@{{}}}}",
+        r"\toprule",
+        head + r" \\",
+        *([] if any(table.groups) else [r"\midrule"]),
+    ]
+    previous = ""
+    for row_number, (group, row) in enumerate(zip(table.groups, table.cells.to_dict("records"), strict=True)):
         if group != previous:
             lines += [
                 r"\midrule",
                 rf"\multicolumn{{{len(columns)}}}{{@{{}}l}}{{\textit{{{escaped(group)}}}}} \\",
             ]
             previous = group
-        cells = [
-            rf"\textbf{{{escaped(text)}}}" if (number, column) in table.best else escaped(text)
-            for column, text in row.items()
-        ]
+        cells = [_latex_cell(text, bold=(row_number, column) in table.best) for column, text in row.items()]
         lines.append(" & ".join(cells) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
 
 
+def _latex_cell(text: str, *, bold: bool) -> str:
+    value, _, interval = text.partition(" [")
+    shown = rf"\textbf{{{escaped(value)}}}" if bold else escaped(value)
+    return rf"\interval{{{shown}}}{{{escaped('[' + interval)}}}" if interval else shown
+
+
 def number(value: float, *, sign: bool = False) -> str:
-    """Three decimals, no leading zero: .523, +.041, −.008; "–" where undefined."""
+    """Three decimals, no leading zero: .523, +.041, −.008; "undefined" where it is."""
     if pd.isna(value):
-        return "–"
+        return UNDEFINED
     text = f"{value:+.3f}" if sign else f"{value:.3f}"
     return text.replace("0.", ".", 1).replace("-", "−") if abs(value) < 1 else text.replace("-", "−")
 
 
 def with_interval(value: float, low: float, high: float, *, sign: bool = False) -> str:
+    """A number with its interval, where it has one: ".523 [.480, .561]"."""
+    if pd.isna(value) or pd.isna(low) or pd.isna(high):
+        return number(value, sign=sign)
     return f"{number(value, sign=sign)} [{number(low, sign=sign)}, {number(high, sign=sign)}]"
 
 

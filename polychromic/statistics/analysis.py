@@ -354,7 +354,7 @@ def _within_range(metric: str, mean: Comparison) -> Comparison:
 def _one_seed(plan: Mapping[str, Any]) -> list[str]:
     if len(plan["seeds"]) > 1:
         return []
-    return ["One training seed: intervals are over prompts only and speak of these adapters, not of the method."]
+    return ["One training seed: intervals are over prompts only and hold for these adapters, not for the method."]
 
 
 def _level(plan: Mapping[str, Any]) -> float:

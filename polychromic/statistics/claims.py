@@ -81,7 +81,7 @@ def _trade_off(analysis: Analysis, plan: Mapping[str, Any]) -> dict[str, str]:
             continue
         row, kept = rows.loc[(domain, metric)], analysis.rulings[primary].domains[domain].noninferior
         good.append(bool(row["low"] > 0 and kept))
-        quality = "quality not worse" if kept else "quality not shown to be kept"
+        quality = "quality not worse" if kept else "non-inferior quality not shown"
         said.append(f"{labels.domain(domain)}: {labels.metric(metric)} {labels.effect(row)}, {quality}")
     if not said:
         return _claim("not run", "No diversity was measured at the primary temperature.")

@@ -160,7 +160,7 @@ def power_of_plan(plan: dict[str, Any]) -> dict[str, Any]:
         seed=plan["plan"]["seed"],
     )
     k, gains, pooled = result["k"], result["smallest_effect"], result["smallest_effect_pooled"]
-    size = f"{result['prompts']} prompts x {result['samples']} samples x {result['seeds']} seeds"
+    size = f"{result['prompts']} prompts × {result['samples']} samples × {result['seeds']} seeds"
     most, needed = result["curve"][-1]["effect"], result["seeds_for"]
 
     def found(gain: float | None) -> str:

@@ -14,7 +14,7 @@ from polychromic.statistics.rule import Decision, Loss, Pooled
 
 CHOSEN = {
     "validation": "chosen on {n} validation prompts",
-    "test": "chosen on the test prompts, for want of validation prompts",
+    "test": "chosen on the test prompts, as there are no validation prompts",
     "alone": "the only member of the family",
 }
 
@@ -24,7 +24,7 @@ def opening(found: Mapping[str, Any], arm: str) -> str:
     if found["supported"]:
         return "the claim is supported"
     if found["harmed"]:
-        return f"not supported, and {labels.arm(arm)} does harm"
+        return f"not supported, and {labels.arm(arm)} is significantly worse"
     if not found["assessable"]:
         return "the claim cannot be supported here, as a loss cannot be assessed"
     return "the claim is not supported"
@@ -34,13 +34,13 @@ def gain(decision: Decision, metric: str, alpha: float) -> str:
     """Best Pass@k against the tuned control."""
     own, other = decision.temperatures
     below = decision.p_holm < alpha and decision.gain.difference < 0
-    relation = "above" if decision.superior else "below" if below else "not shown to differ from"
     chosen = CHOSEN[decision.tuned.chosen_on].format(n=decision.tuned.prompts)
-    return (
-        f"best {labels.metric(metric)} (T = {own:g}) is {relation} that of the tuned control, "
-        f"{labels.arm(decision.tuned.arm)} (T = {other:g}; {chosen}): {effect(decision.gain)}, "
-        f"{labels.p_value(decision.p_holm)} (Holm)"
-    )
+    control = f"the tuned control, {labels.arm(decision.tuned.arm)} (T = {other:g}; {chosen})"
+    own_best = f"best {labels.metric(metric)} (T = {own:g})"
+    found = f"{effect(decision.gain)}, {labels.p_value(decision.p_holm)} (Holm)"
+    if decision.superior or below:
+        return f"{own_best} is {'above' if decision.superior else 'below'} that of {control}: {found}"
+    return f"{own_best}: no difference from {control} shown: {found}"
 
 
 def loss(found: Loss, control: str) -> str:
@@ -53,8 +53,10 @@ def loss(found: Loss, control: str) -> str:
         )
     capped = gained is not None and found.margin.value == gained / 2
     why = f", half of what {name} gained over the best untrained arm" if capped else ""
-    relation = "is not worse by" if found.kept else "is not shown to keep within"
-    return f"best {metric} {relation} {found.margin.value:.3g}{why}: {effect(found.difference)} against {name}"
+    margin = f"{found.margin.value:.3g}{why}"
+    if found.kept:
+        return f"best {metric} is not worse by {margin}: {effect(found.difference)} against {name}"
+    return f"best {metric}: non-inferiority not shown at {margin}: {effect(found.difference)} against {name}"
 
 
 def published(row: pd.Series) -> str:
@@ -75,10 +77,10 @@ def frontier(row: pd.Series, above: bool | None, *, drawn: bool, margin: float) 
             f"at T = {row['temperature']:g} its Pass@1 is below {control}'s at any temperature, where no gain over the "
             "frontier is defined"
         )
-    side = "above" if above else "not shown to be above"
+    shown = "above" if above else "no gain shown over"
     return (
-        f"at T = {row['temperature']:g} it is {side} {control}'s temperature frontier, {control} giving up {margin:g} "
-        f"of Pass@1 too: {labels.effect(row)}"
+        f"at T = {row['temperature']:g}, {shown} {control}'s temperature frontier, {control} giving up {margin:g} of "
+        f"Pass@1 too: {labels.effect(row)}"
     )
 
 
@@ -89,17 +91,21 @@ def pooled(found: Pooled, arm: str, metric: str, domains: int) -> str:
     else:
         where, over = f"Over {domains} domains pooled, ", " (one test, equal weights)"
     name, metric = labels.arm(arm), labels.metric(metric)
-    relation = "above" if found.superior else "below" if found.gain.high < 0 else "not shown to differ from"
     if not all(margin > 0 for margin in found.margins):
-        cost = "whether it costs the single answer cannot be assessed, as fine-tuning gained nothing there"
+        cost = "whether the single answer is worse cannot be assessed, as fine-tuning gained nothing there"
     else:
-        shown = "is kept" if found.noninferior else "is not shown to be kept"
+        shown = "is not worse by the margin" if found.noninferior else "is not shown to be non-inferior"
         losses = " and ".join(
-            f"{name} {effect(value)}, margin {margin:.3f}"
-            for name, value, margin in zip(("Pass@1", "quality"), found.losses, found.margins, strict=True)
+            f"{part} {effect(value)}, margin {margin:.3f}"
+            for part, value, margin in zip(("Pass@1", "quality"), found.losses, found.margins, strict=True)
         )
-        cost = f"the single answer {shown} within the margin ({losses})"
-    text = f"{where}{name}'s best {metric} is {relation} the tuned control's{over}: {effect(found.gain)}; {cost}."
+        cost = f"the single answer {shown} ({losses})"
+    if found.superior or found.gain.high < 0:
+        side = "above" if found.superior else "below"
+        gain = f"{name}'s best {metric} is {side} the tuned control's{over}: {effect(found.gain)}"
+    else:
+        gain = f"{name}'s best {metric}: no difference from the tuned control's shown{over}: {effect(found.gain)}"
+    text = f"{where}{gain}; {cost}."
     return text[:1].upper() + text[1:]
 
 

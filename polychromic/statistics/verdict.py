@@ -53,6 +53,7 @@ def verdict(
         "tuned_control": {"family": family(plan), "tries": tried, "domains": _tuned(ruling)},
         "placebos": [_placebo(placebo) for placebo in analysis.placebos],
         "peers": analysis.peers,
+        "settings": dict(plan.get("ablations") or {}),
         "claims": claims(analysis, plan),
         "notes": list(analysis.notes),
         "warnings": [*analysis.warnings, *_unfair(tried, primary)],
@@ -208,11 +209,12 @@ def _fine_tuning(
     left = rows.loc[(best, arm) if swapped else (arm, best)]
     low, difference, high = sorted(-left[name] if swapped else left[name] for name in ("low", "difference", "high"))
     decided = left["p_holm"] < plan["plan"]["alpha"]
-    relation = ("above" if difference > 0 else "below") if decided else "not shown to differ from"
+    where = f"{labels.arm(arm)} is {'above' if difference > 0 else 'below'} {labels.arm(best)}"
+    relation = where if decided else f"no difference shown between {labels.arm(arm)} and {labels.arm(best)}"
     metric = labels.metric(published["metric"])
     return [
         f"{labels.arm(best)}, untrained, has a higher {metric} than {labels.arm(control)} at T = "
         f"{published['temperature']:g}: {labels.effect(cost)}. So fine-tuning itself cost {metric} here; "
-        f"{labels.arm(arm)} is {relation} {labels.arm(best)}: "
+        f"{relation}: "
         f"{labels.effect({'low': low, 'difference': difference, 'high': high})}"
     ]

@@ -19,16 +19,17 @@ _HERE = "polychromic.paper.figures"
 FIGURES: Registry[Callable[..., Any]] = Registry(
     "figure",
     {
-        "passk_curves": f"{_HERE}.candidates",
-        "frontier": f"{_HERE}.tradeoff",
+        "method": f"{_HERE}.method",
+        "frontier": f"{_HERE}.front",
         "forest": f"{_HERE}.effects",
-        "diversity_quality": f"{_HERE}.tradeoff",
+        "passk_curves": f"{_HERE}.candidates",
         "pass_counts": f"{_HERE}.candidates",
-        "judge": f"{_HERE}.effects",
-        "cost_gain": f"{_HERE}.cost",
-        "ablations": f"{_HERE}.effects",
+        "diversity_quality": f"{_HERE}.tradeoff",
+        "judge": f"{_HERE}.judge",
+        "ablations": f"{_HERE}.ablations",
+        "sensitivity": f"{_HERE}.sensitivity",
+        "equal_compute": f"{_HERE}.cost",
         "training_dynamics": f"{_HERE}.training",
-        "curation_funnel": f"{_HERE}.data",
         "calibration": f"{_HERE}.data",
     },
 )
@@ -39,8 +40,8 @@ def figure(name: str, *, section: str, in_body: bool = False, of_times: bool = F
     """Declare the decorated function as a figure.
 
     Args:
-        section: of the report in which it stands.
-        in_body: whether it stands in the paper's body; else in its appendix.
+        section: the report's section that shows it.
+        in_body: whether the paper's body shows it; else its appendix does.
         of_times: whether it shows times or costs, which differ between two equal runs.
     """
 

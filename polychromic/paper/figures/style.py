@@ -51,19 +51,23 @@ class Look:
     line: str | tuple[float, tuple[float, ...]]
 
 
-LOOKS = {  # colour, marker, line style
-    "zero_shot": (GREY, "x", ":"),
+LOOKS = {  # colour, marker, line style; the control and its family are black and grey
+    "zero_shot": (BLUE, "X", ":"),
     "few_shot": (SKY, "^", (0, (4, 1.2, 1, 1.2))),
     "lora": (BLACK, "o", "-"),
+    "lora_low_rate": ("#555555", "v", (0, (4, 1.5))),
+    "lora_again": (YELLOW, "8", "-"),
+    "scaled": (GREY, "p", (0, (1, 1))),
     "polychromic": (RED, "D", "-"),
     "polychromic_literal": (ORANGE, "s", (0, (4, 1.5))),
-    "gem": (BLUE, "v", (0, (4, 1.5))),
+    "gem": (GREEN, "v", (0, (4, 1.5))),
     "polychromic_gem": (PINK, "P", "-"),
     "dco": (GREEN, "<", (0, (1, 1))),
-    "entropy": (SKY, ">", (0, (5, 1))),
+    "entropy": (PINK, ">", (0, (5, 1))),
     "wise_ft": (GREEN, "h", (0, (4, 1.2, 1, 1.2))),
-    "scaled": (GREY, "p", (0, (5, 1))),
 }
+OUTCOMES = {"good": "#00734F", "bad": "#B3420A", "open": "#5A6068"}
+"""Colours of `wording.outcome`."""
 _SPARE = ((PINK, "*"), (GREEN, "d"), (BLUE, "8"), (ORANGE, "X"))
 
 DOMAIN_LOOKS = {"social": (BLUE, "o"), "code": (RED, "D"), "creative": (GREEN, "^"), "qa": (PINK, "s")}

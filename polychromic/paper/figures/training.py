@@ -1,9 +1,10 @@
-"""Training curves: cross-entropy, diversity, entropy, valid share and gradient ratio by step."""
+"""Training curves: cross-entropy, diversity and valid share by step."""
 
 from __future__ import annotations
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from polychromic import labels
 from polychromic.paper.figures import figure, style
@@ -11,21 +12,19 @@ from polychromic.paper.figures.style import Drawing
 from polychromic.paper.results import Results
 
 SIGNALS = {
-    "quality": ("Cross-\nentropy", "cross-entropy on training batches (nats a token)"),
+    "quality": ("Cross-\nentropy", "cross-entropy on training batches (nats a token, log scale)"),
     "diversity": ("Diversity\nD", "D of the sampled completions, each arm's own measure, in [0, 1]"),
-    "entropy": ("Entropy", "entropy of the next token (nats)"),
     "valid": ("Valid", "share of samples that pass the gate, of arms that have one"),
-    "length": ("Length", "length of the samples (tokens)"),
-    "grad_ratio": ("Gradient\nratio", "norm of the diversity gradient over that of the quality gradient"),
 }
 
 
 @figure("training_dynamics", section="Training")
 def training_dynamics(results: Results) -> Drawing:
     """Training curves: a column a domain, a row a signal, a line an arm with the span of its seeds."""
-    results.require("train_logs")
+    results.require("train_logs", "verdict")
     rows = _without_absent_gates(results)
-    domains, arms = results.domains(), results.arms(rows)
+    domains = results.domains()
+    arms = [arm for arm in results.arms(rows) if results.roles.get(arm) != "placebo"]
     signals = [name for name in SIGNALS if name in rows and rows[name].notna().any()]
     figure, axes = style.panels(
         len(signals), len(domains), height=0.7 + 0.72 * len(signals), sharex="col", sharey="row"
@@ -36,7 +35,13 @@ def training_dynamics(results: Results) -> Drawing:
                 own = rows[(rows["domain"] == domain) & (rows["arm"] == arm)].dropna(subset=[signal])
                 if not own.empty:
                     _curve(ax, own, signal, arm, width=1.8 if arm == results.control else 0.9)
-            ax.locator_params(nbins=3)
+            if signal == "quality":
+                ax.set_yscale("log")
+                ax.yaxis.set_major_locator(LogLocator(subs=(1, 3)))
+                ax.yaxis.set_major_formatter("{x:g}")
+                ax.yaxis.set_minor_formatter(NullFormatter())
+            else:
+                ax.locator_params(nbins=3)
         line[0].set_ylabel(SIGNALS[signal][0])
     for ax, domain in zip(axes[0], domains, strict=True):
         ax.set_title(labels.short_domain(domain), fontsize=6.5)

@@ -15,17 +15,15 @@ from polychromic.paper.tables import table
 def ablations(results: Results) -> Table | None:
     """Differences from LoRA for every ablation arm, by what it changes. None where none was run."""
     results.require("pairwise")
-    shown, grid = results.against_control(), ablation_grid(results)
+    shown, grid = results.against_control(), ablation_grid(results.verdict)
     metrics = [m for m in (results.deepest, "pass_at_1", "semantic_diversity") if m in set(shown["metric"])]
     found = shown.set_index(["domain", "arm", "metric"]).sort_index()
+    grid = grid[grid["arm"].isin(set(shown["arm"]))]
     cells, groups, used = [], [], set()
     for domain in results.domains():
-        own = grid[grid["domain"] == domain]
-        settings = [
-            (f"{factor} = {row.level:g}", row.arm)
-            for factor in dict.fromkeys(grid["factor"])
-            for row in own[own["factor"] == factor].sort_values("level").itertuples()
-        ]
+        present = set(shown.loc[shown["domain"] == domain, "arm"])
+        own = grid[grid["arm"].isin(present)]
+        settings = [(f"{row.factor} = {row.level:g}", row.arm) for row in own.itertuples()]
         arms = results.arms(shown[shown["domain"] == domain], ablations=True)
         settings += [(labels.arm(arm), arm) for arm in arms if is_ablation(arm) and arm not in set(own["arm"])]
         for setting, arm in settings:
@@ -40,12 +38,12 @@ def ablations(results: Results) -> Table | None:
     if not cells:
         return None
     rows = shown[shown["arm"].isin(used)]
-    rows = rows.assign(n=rows["n_prompts"] * rows["n_seeds"]).merge(grid, on=["domain", "arm"], how="left")
+    rows = rows.assign(n=rows["n_prompts"] * rows["n_seeds"]).merge(grid, on="arm", how="left")
     return Table(
         rows,
         pd.DataFrame(cells),
         groups,
-        f"Ablations of {labels.arm(results.primary)}, one setting changed at a time; arms that change more stand last, "
+        f"Ablations of {labels.arm(results.primary)}, one setting changed at a time; arms that change more come last, "
         f"by name. Differences from {labels.arm(results.control)} at T = {results.temperature:g} with 95 % intervals. "
         f"{wording.sizes(rows[rows['metric'].isin(metrics)])}.",
     )

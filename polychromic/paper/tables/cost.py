@@ -41,18 +41,21 @@ def cost(results: Results) -> Table | None:
     )
     numbers = data.select_dtypes("number").columns.difference(["seed", "n"])
     means = data.groupby(["domain", "arm"])[list(numbers)].mean()
+    paid, gpus = data["dollars"].sum() > 0, data["gpu_hours"].sum() > 0
     cells, groups = [], []
     for domain in results.domains():
-        for arm in results.arms(data[data["domain"] == domain], ablations=False):
+        base = means["hours"].get((domain, results.control))
+        for arm in results.arms(data[data["domain"] == domain]):
             row = means.loc[(domain, arm)]
             groups.append(labels.domain(domain))
             cells.append(
                 {
                     "Arm": labels.arm(arm),
-                    "Hours": wording.hours(row["hours"]),
+                    "Time": wording.duration(row["hours"]),
+                    f"× {labels.arm(results.control)}": f"{row['hours'] / base:.1f}" if base else "–",
                     "Sampling": f"{row['sampling_share']:.0%}",
-                    "GPU hours": wording.hours(row["gpu_hours"]),
-                    "Dollars": f"{row['dollars']:.2f}",
+                    **({"GPU hours": wording.hours(row["gpu_hours"])} if gpus else {}),
+                    **({"Dollars": wording.dollars(row["dollars"])} if paid else {}),
                     "Parameters": f"{row['trainable_parameters']:,.0f}",
                     "Tokens trained": f"{row['tokens_trained']:,.0f}",
                     "Tokens sampled": f"{row['tokens_sampled']:,.0f}",
@@ -60,17 +63,13 @@ def cost(results: Results) -> Table | None:
                 }
             )
     trained = data[~data["derived"]]  # a derived arm repeats the record of the run it comes from
-    totals, seeds = (
-        trained[["hours", "gpu_hours", "dollars"]].sum(),
-        trained.groupby(["domain", "arm"])["seed"].nunique(),
-    )
+    totals = trained[["hours", "gpu_hours", "dollars"]].sum()
+    seeds = trained.groupby(["domain", "arm"])["seed"].nunique()
     return Table(
         data,
         pd.DataFrame(cells),
         groups,
-        f"Cost of one training: means over {labels.count_range(seeds, 'seed')}. Sampling is the share of "
-        f"the time that "
+        f"Cost of one training: means over {labels.count_range(seeds, 'seed')}. Sampling is the share of the time that "
         f"goes into drawing completions. The {len(trained)} trainings of the study took "
-        f"{totals['hours']:.2f} hours, "
-        f"{totals['gpu_hours']:.2f} GPU hours and {totals['dollars']:.2f} dollars.",
+        f"{wording.spent(totals['hours'], totals['gpu_hours'], totals['dollars'])}.",
     )

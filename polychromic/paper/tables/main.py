@@ -11,17 +11,22 @@ from polychromic.paper.results import Results, is_ablation
 from polychromic.paper.table_formats import VALUES, Table, with_interval
 from polychromic.paper.tables import table
 
-# The columns of the main table where a study measured them; a domain's own quality metric is added.
 MAIN_METRICS = (
     "self_bleu",
     "distinct_2",
     "semantic_diversity",
+    "classes",
     "rouge_l",
     "token_f1",
     "pass_at_1",
     "pass_at_5",
     "pass_at_10",
 )
+"""The metrics of the main table's CSV, where a study measured them."""
+QUALITY = ("rouge_l", "token_f1")
+"""Of these the page shows each domain's own, in one column."""
+SAME = 0.0005
+"""A quality metric whose values differ by less from Pass@1 in all arms of a domain is not shown beside it."""
 
 
 @table("main", title="Results")
@@ -38,39 +43,54 @@ def main(results: Results) -> Table:
     data, cells, groups, best = [], [], [], set()
     for domain in blocks:
         winners = {metric: best_arm(rows, tests, domain, metric, arms, results.plan["alpha"]) for metric in metrics}
+        columns = _columns(results, rows, metrics, domain)
         for arm in arms:
-            line = {"Arm": labels.arm(arm)}
             for metric in metrics:
-                if (domain, arm, metric) not in found.index:
-                    line[labels.metric(metric)] = "–"
+                if (domain, arm, metric) in found.index:
+                    row = found.loc[(domain, arm, metric)]
+                    interval = [row["value"], row["low"], row["high"]]
+                    size = int(row["n_prompts"] * row["n_seeds"])
+                    data.append([domain, metric, arm, *interval, size, row["signature"]])
+            line = {"Arm": labels.arm(arm)}
+            for name, metric in columns.items():
+                if metric is None or (domain, arm, metric) not in found.index:
+                    line[name] = metric if metric == AS_PASS else "–"
                     continue
                 row = found.loc[(domain, arm, metric)]
-                data.append(
-                    [
-                        domain,
-                        metric,
-                        arm,
-                        row["value"],
-                        row["low"],
-                        row["high"],
-                        int(row["n_prompts"] * row["n_seeds"]),
-                        row["signature"],
-                    ]
-                )
-                line[labels.metric(metric)] = with_interval(row["value"], row["low"], row["high"])
+                line[name] = with_interval(row["value"], row["low"], row["high"])
                 if winners[metric] == arm:
-                    best.add((len(cells), labels.metric(metric)))
+                    best.add((len(cells), name))
             cells.append(line)
-            groups.append(labels.domain(domain))
+            quality = columns.get("Quality")
+            groups.append(
+                labels.domain(domain) + (f" (quality: {labels.metric(quality)})" if quality in QUALITY else "")
+            )
     return Table(
         pd.DataFrame(data, columns=VALUES),
         pd.DataFrame(cells),
         groups,
         f"Results at T = {results.temperature:g}: means with {wording.intervals(rows)}; {_sizes(rows)}. "
-        f"Lower is better for Self-BLEU. Bold: best, and different from the next arm at "
+        f"Lower is better for Self-BLEU. –: not measured there. Bold: best, and different from the next arm at "
         f"Holm-adjusted p < {results.plan['alpha']:g}; a column without bold has no such arm.",
         best,
     )
+
+
+AS_PASS = "as Pass@1"
+
+
+def _columns(results: Results, rows: pd.DataFrame, metrics: list[str], domain: str) -> dict[str, str | None]:
+    """The page's columns and the metric that each shows in a domain: "Quality" is the domain's own, or `AS_PASS`."""
+    shown: dict[str, str | None] = {labels.metric(name): name for name in metrics if name not in QUALITY}
+    if not set(QUALITY) & set(metrics):
+        return shown
+    own = results.verdict.get("domains", {}).get(domain, {}).get("quality_metric")
+    values = rows[rows["domain"] == domain].pivot_table(index="arm", columns="metric", values="value")
+    if own in values and "pass_at_1" in values and (values[own] - values["pass_at_1"]).abs().max() < SAME:
+        own = AS_PASS
+    place = next(at for at, name in enumerate(shown) if name.startswith("Pass@"))
+    parts = list(shown.items())
+    return dict([*parts[:place], ("Quality", own if own == AS_PASS or own in metrics else None), *parts[place:]])
 
 
 def _sizes(rows: pd.DataFrame) -> str:

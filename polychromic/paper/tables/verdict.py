@@ -24,6 +24,40 @@ KINDS = {"temperature": "The control at another temperature", "family": "Members
 KINDS |= {"seeds": "The control with other seeds"}
 
 
+@table("verdict", title="The verdict")
+def verdict(results: Results) -> Table:
+    """The verdict on the primary arm, pooled and by domain."""
+    results.require("verdict", "hypotheses")
+    gains = results.hypotheses[results.hypotheses["hypothesis"] == "superiority"]
+    gains = gains[gains["arm"] == results.primary].set_index("domain")
+    data, cells = [], []
+    for domain in (*(["pooled"] if "pooled" in gains.index else []), *results.domains()):
+        found = results.verdict["pooled"] if domain == "pooled" else results.verdict["domains"][domain]
+        p = found["p"] if domain == "pooled" else found["p_holm"]
+        losses = list(found["losses"].items())
+        margins = list(found["margins"].values()) if domain == "pooled" else [loss["value"] for _, loss in losses]
+        line = {"Domain": labels.domain(domain)}
+        line["Tuned control"] = "each domain's" if domain == "pooled" else labels.arm(found["tuned_control"])
+        line |= {f"Δ best {labels.metric(results.deepest)}": wording.effect(found), "p (Holm)": p_cell(p)}
+        for name, (_, loss), margin in zip(("Pass@1", "quality"), losses, margins, strict=False):
+            line[f"Δ best {name}"] = wording.effect(loss)
+            line["Margin" if name == "Pass@1" else "Margin (q.)"] = number(margin) if margin else "none"
+        line["Claim"] = wording.outcome(found)[0]
+        cells.append(line)
+        interval = [found[name] for name in ("difference", "low", "high")]
+        n = gains.loc[domain, "n_prompts"] * gains.loc[domain, "n_seeds"]
+        data.append([domain, *interval, p, bool(found["supported"]), n, gains.loc[domain, "signature"]])
+    return Table(
+        pd.DataFrame(data, columns=["domain", "difference", "low", "high", "p", "supported", "n", "signature"]),
+        pd.DataFrame(cells).fillna("–"),
+        [""] * len(cells),
+        f"The verdict on {labels.arm(results.primary)}, each arm at its own best temperature: best "
+        f"{labels.metric(results.deepest)} against the tuned control; best Pass@1 and quality against "
+        f"{labels.arm(results.control)}, with the margin of the loss that must be excluded. "
+        f"{wording.intervals(gains.reset_index()).capitalize()}; {wording.sizes(gains.reset_index())}.",
+    )
+
+
 @table("decision", title="The decision, arm by arm")
 def decision(results: Results) -> Table:
     """What the rule asked of each arm, and found; the CSV has a row a question."""
@@ -107,6 +141,7 @@ def placebos(results: Results) -> Table | None:
         "Placebos: treatments that must not win, put through the same rule, each against the tuned control that is "
         f"chosen without it. Differences in best {labels.metric(results.deepest)}; supported would mean above zero "
         "after Holm's adjustment and no loss beyond the margin.",
+        by="Kind",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from polychromic.metric_registry import BUILT_IN, modules_of
+from polychromic.paper.disclosures import disclosures_file
 from polychromic.paper.figures import FIGURES
 from polychromic.paper.tables import TABLES
 from polychromic.registry import Registry
@@ -94,6 +95,10 @@ class Figures(Read):
     packed = ("folder",)
     shows = (FIGURES,)
 
+    def user_files(self, study):
+        """Of other studies and benchmarks: the ablations' verdict and the sensitivity map are drawn where they are."""
+        return [*verdicts_beside(study), results_folder(study) / "sensitivity.csv"]
+
 
 class Tables(Read):
     name = "tables"
@@ -115,6 +120,13 @@ class Document(Read):
     def user_files(self, study):
         return verdicts_beside(study)
 
+    def _texts(self, study):
+        """The prompts and answers that a document shows."""
+        cells = [{"domain": domain, "arm": arm} for domain in study.domains for arm in study.arms]
+        tests = [output("split", "test", domain=domain) for domain in study.domains]
+        samples = [read for cell in cells for read in sampled(study, cell["domain"], cell["arm"], "samples")["samples"]]
+        return {"texts": [*tests, *samples]}
+
 
 class Report(Document):
     name = "report"
@@ -127,15 +139,23 @@ class Report(Document):
     optional = ("texts",)
 
     def reads(self, study):
-        cells = [{"domain": domain, "arm": arm} for domain in study.domains for arm in study.arms]
-        tests = [output("split", "test", domain=domain) for domain in study.domains]
-        samples = [read for cell in cells for read in sampled(study, cell["domain"], cell["arm"], "samples")["samples"]]
-        return {**super().reads(study), "texts": [*tests, *samples]}
+        return {**super().reads(study), **self._texts(study)}
 
 
 class Paper(Document):
     name = "paper"
     outputs = {"folder": "paper/"}
     packed = ("folder",)
-    texts = ("polychromic/paper/templates/paper.tex.j2", "docs/references.bib")
+    texts = (
+        "polychromic/paper/templates/paper.tex.j2",
+        "polychromic/paper/templates/polychromic.sty",
+        "docs/references.bib",
+    )
     on_request = True
+    optional = ("texts",)
+
+    def reads(self, study):
+        return {**super().reads(study), **self._texts(study)}
+
+    def user_files(self, study):
+        return [*super().user_files(study), disclosures_file(results_folder(study).name)]
