@@ -27,6 +27,9 @@ os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", "4000000000")
 os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", "16000000000")
 os.environ.setdefault("MALLOC_TOP_PAD_", "300000000")
 
+# Batches differ in length: without this the memory of a card goes to pieces that no batch fits into.
+os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
+
 # On a CPU nothing here is compiled; without this every job loads the compiler, for a second or more.
 if not config.get("gpus_per_job"):
     os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from polychromic.cards import check_capability
 from polychromic.errors import StudyError
 
 
@@ -26,7 +27,7 @@ def load_base(
     Args:
         name_or_path: a folder or a hub id. revision: a hub commit, to pin it.
         precision: "fp32", "bf16", or "nf4" (4-bit, double quantisation, bf16 compute; Dettmers et al. 2023;
-            needs a GPU that bitsandbytes supports).
+            on a GPU, unless `device` says "cpu").
         attention: transformers' `attn_implementation`; "eager" trains fastest at toy sizes on a CPU.
         device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", ...
 
@@ -34,7 +35,8 @@ def load_base(
         (model in eval mode, tokenizer with end and pad token).
 
     Raises:
-        StudyError: model not found, unknown precision, or a tokenizer without end or pad token.
+        StudyError: model not found, unknown precision, a tokenizer without end or pad token; no GPU for nf4, or one
+            too old for bf16.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -43,6 +45,13 @@ def load_base(
     if device == "auto":
         own = os.environ.get("LOCAL_RANK", "0")  # one of several processes of a job has its own card
         device = f"cuda:{own}" if torch.cuda.is_available() else "cpu"
+        if device == "cpu" and precision == "nf4":
+            raise StudyError(
+                "precision nf4 and no graphics card that PyTorch can use: on a CPU it would take a hundred times as long. "
+                'Mend the driver, or load in bf16 or fp32; device="cpu" runs it on the CPU all the same.'
+            )
+    if str(device).startswith("cuda"):
+        check_capability(torch.device(device).index or 0, precision)
     settings = {
         "dtype": torch.float32 if precision == "fp32" else torch.bfloat16,
         "attn_implementation": attention,
@@ -133,12 +142,14 @@ def put_adapter(model, config, args):
 
     config: a `peft.PeftConfig`. args: the trainer's settings.
     """
-    from peft import PeftModel, get_peft_model, prepare_model_for_kbit_training
+    from peft import PeftModel, get_peft_model
 
     if isinstance(model, PeftModel):
         raise StudyError("the model has an adapter already: leave out peft_config, or pass the model without one.")
     if getattr(model, "is_loaded_in_4bit", False) or getattr(model, "is_loaded_in_8bit", False):
-        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=args.gradient_checkpointing)
+        # Not PEFT's own preparation: it casts head, embedding and norms to float32, so that the cache and the stream of
+        # activations are float32 too, and the adapter would be trained on another base than it is sampled on.
+        model.requires_grad_(False)
     model = get_peft_model(model, config)
     for own in model.peft_config.values():
         if isinstance(own.target_modules, set):  # PEFT would write it in an order that differs between two runs

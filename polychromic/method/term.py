@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ from polychromic.method.audit import base_checksum, check_base, check_log_probs
 from polychromic.method.diversity import GroupDiversity, Measure
 from polychromic.method.diversity.groups import checked
 from polychromic.method.gradients import SeparateGradients
+from polychromic.method.clock import now
 from polychromic.method.log_probs import completion_log_probs
 from polychromic.method.objective import CreditScale, surrogate
 from polychromic.method.sampling import Completion, sample_groups
@@ -64,7 +64,8 @@ class DiversityTerm:
             self._backward(model, indices, groups, credits, self.args.weight * self.args.every)
         statistics = self._statistics(groups, values)
         self.scale.update(statistics.pop("mean_square"))
-        statistics["grad_ratio"] = gradients["ratio"]
+        if "ratio" in gradients:
+            statistics["grad_ratio"] = gradients["ratio"]
         self.warnings += self.watch.see(step, statistics["entropy"], statistics["length"], statistics["credit_spread"])
         return statistics
 
@@ -138,7 +139,7 @@ class DiversityTerm:
             [derive_seed(args.seed_scope, args.seed, purpose, position, sample) for sample in range(args.samples)]
             for position in mine
         ]
-        began = time.perf_counter()
+        began = now(self.args.device)
         with self.accelerator.autocast():
             groups = sample_groups(
                 self.accelerator.unwrap_model(model),
@@ -153,7 +154,7 @@ class DiversityTerm:
             for number, sample in enumerate(group):
                 if not math.isfinite(sample.log_prob):
                     raise self._not_finite("log pi as sampled", sample.log_prob, i, number, sample.text)
-        self.seconds.sample += time.perf_counter() - began
+        self.seconds.sample += now(self.args.device) - began
         self.sampled_tokens += sum(len(sample.tokens) for group in groups for sample in group)
         return indices, groups
 
@@ -164,14 +165,14 @@ class DiversityTerm:
         return int(np.random.Generator(np.random.Philox(key=seed)).permutation(len(self.rows))[place])
 
     def _diversity(self, indices: list[int], groups: list[list[Completion]]) -> list[GroupDiversity]:
-        began = time.perf_counter()
+        began = now(self.args.device)
         texts = [[sample.text for sample in group] for group in groups]
         values = self.measure(
             texts,
             [self.rows[i]["record"] for i in indices],
             [[sample.finish == "stop" for sample in group] for group in groups],
         )
-        self.seconds.measure += time.perf_counter() - began
+        self.seconds.measure += now(self.args.device) - began
         return checked(values, [self.rows[i]["row"] for i in indices], texts)
 
     def _backward(self, model, indices, groups, credits, weight: float) -> None:
@@ -180,7 +181,7 @@ class DiversityTerm:
         bare = unwrapped.get_base_model() if hasattr(unwrapped, "get_base_model") else unwrapped
         unwrapped.eval()
         for chunk in self._chunks(indices, groups, credits):
-            began = time.perf_counter()
+            began = now(self.args.device)
             rows, completions, summed = zip(*chunk, strict=True)
             with self.accelerator.autocast():
                 log_probs = completion_log_probs(
@@ -205,10 +206,10 @@ class DiversityTerm:
                 prompts=self.args.prompts,
                 length=self.length,
             )
-            scored = time.perf_counter()
+            scored = now(self.args.device)
             self.accelerator.backward(weight * loss)
             self.seconds.score += scored - began
-            self.seconds.backward += time.perf_counter() - scored
+            self.seconds.backward += now(self.args.device) - scored
         unwrapped.train()
 
     def _not_finite(self, what: str, value: float, index: int, sample: int, text: str) -> StudyError:

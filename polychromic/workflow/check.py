@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from polychromic.cards import BF16_CAPABILITY, check_cuda, machine_cards
 from polychromic.config.loading import load_study
 from polychromic.config.study import Study
 from polychromic.errors import StudyError
@@ -98,25 +99,25 @@ def check_model(study: Study) -> str:
 
 
 def check_gpu(study: Study) -> str:
-    """Are there the graphics cards that the study asks for?
+    """Are there the graphics cards that the study asks for, and can PyTorch use them?
 
     Raises:
         StudyError: saying what is missing.
     """
-    import torch
-
-    asked = study.gpus_per_job or int(study.model.precision == "nf4")
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if count < asked:
-        setting = "gpus_per_job" if study.gpus_per_job else "model.precision nf4"
-        raise StudyError(
-            f"{setting} needs {asked} GPU(s) and torch sees {count}: set gpus_per_job: 0 and model.precision: bf16 or "
-            "fp32 for a CPU, mend the driver, or on a cluster run this on a GPU node."
-        )
-    if not count:
+    asked = study.gpus_per_job
+    if not asked:
+        if study.model.precision == "nf4":
+            raise StudyError("model.precision nf4 needs a card: set gpus_per_job: 1, or model.precision: bf16 or fp32.")
         return "none; not needed for this study"
-    memory = torch.cuda.get_device_properties(0).total_memory / GIB
-    return f"{count} x {torch.cuda.get_device_name(0)}, {memory:.0f} GiB"
+    check_cuda(asked, at_least=True)
+    cards = machine_cards()
+    old = [card.name for card in cards if card.capability < BF16_CAPABILITY]
+    if old and study.model.precision != "fp32":
+        raise StudyError(
+            f"{', '.join(old)} cannot compute in bf16, as model.precision {study.model.precision} does: leave it out by "
+            "CUDA_VISIBLE_DEVICES, or set model.precision: fp32."
+        )
+    return ", ".join(card.name for card in cards) or f"{asked} or more, without nvidia-smi"
 
 
 def check_judge(study: Study) -> str:
