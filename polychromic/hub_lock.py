@@ -194,7 +194,6 @@ def hub_rows(
     """
     from datasets import load_dataset
     from datasets.exceptions import DatasetsError
-
     from huggingface_hub import constants
 
     commit = locked_revision(lock, name, revision) if lock else revision

@@ -56,8 +56,11 @@ STAMPS = Stamps(
 
 onstart:
     due = {job.rule.name for job in workflow.dag.needrun_jobs()}
+    kinds = {job.resources.get("gpu_model") for job in workflow.dag.needrun_jobs()}
     try:
-        refuse_what_must_fail(STUDY, due, here=workflow.local_exec)
+        refuse_what_must_fail(
+            STUDY, due, here=workflow.local_exec, card_kinds=kinds - {None}
+        )
     except StudyError as error:
         sys.exit(f"Error: {error}")
     progress.begin(Path(R), sum(1 for _ in workflow.dag.needrun_jobs()) - 1)

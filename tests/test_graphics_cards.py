@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -9,16 +10,20 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+import yaml
 from peft import LoraConfig
 from project import REPOSITORY
 
 from polychromic import cards
 from polychromic.cards import check_capability, check_cuda, machine_cards, visible_cards
+from polychromic.config.loading import load_study
 from polychromic.errors import StudyError
-from polychromic.method.diversity import make_measure
+from polychromic.method.clock import now
+from polychromic.method.gradients import SeparateGradients
 from polychromic.method.models import load_base, put_adapter
 from polychromic.method.sampling import sample_groups
 from polychromic.method.trainer import PolychromicConfig, PolychromicTrainer
+from polychromic.workflow.check import refuse_what_must_fail
 
 TWO = "GPU-aa, NVIDIA A100, 570.1, 8.0, Disabled\nGPU-bb, Tesla T4, 570.1, 7.5, [N/A]\n"
 
@@ -189,3 +194,32 @@ def test_a_4bit_base_is_trained_as_it_is_sampled(wide_model_dir):
     assert {layer.room[0].dtype if hasattr(layer, "room") else layer.keys.dtype for layer in kept[-1].layers} == {
         torch.bfloat16
     }
+
+
+def test_a_phase_is_charged_with_the_work_it_began(monkeypatch):
+    waited = []
+    monkeypatch.setattr(torch.cuda, "synchronize", waited.append)
+    assert now(torch.device("cuda:0")) > 0
+    assert now(torch.device("cpu")) > 0
+    assert waited == [torch.device("cuda:0")]
+
+
+@pytest.mark.parametrize("gradient", [torch.zeros(2), torch.full((2,), float("inf"))])
+def test_a_ratio_that_is_no_number_is_left_out(gradient):
+    """Of a step that fp16 skips: in the log it would spoil the mean of the steps beside it."""
+    weight = torch.nn.Parameter(torch.zeros(2))
+    weight.grad = gradient
+    with SeparateGradients(SimpleNamespace(num_processes=1), [weight]) as norms:
+        weight.grad = torch.ones(2)
+    assert "ratio" not in norms or math.isfinite(norms["ratio"])
+
+
+def test_the_cluster_profile_queues_again_what_was_pushed_aside():
+    profile = yaml.safe_load((REPOSITORY / "profiles/gpu/config.yaml").read_text())
+    assert profile["slurm-requeue"] is True
+
+
+def test_a_kind_of_card_that_the_plugin_refuses_is_refused_before_the_first_job():
+    study = load_study(str(REPOSITORY / "config.yaml"))
+    with pytest.raises(StudyError, match="gpu_model: 'a100-sxm4-80gb'.* use `constraint`"):
+        refuse_what_must_fail(study, ["derive"], here=False, card_kinds=["a100", "a100-sxm4-80gb"])

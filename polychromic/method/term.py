@@ -11,10 +11,10 @@ import torch
 
 from polychromic.errors import StudyError
 from polychromic.method.audit import base_checksum, check_base, check_log_probs
+from polychromic.method.clock import now
 from polychromic.method.diversity import GroupDiversity, Measure
 from polychromic.method.diversity.groups import checked
 from polychromic.method.gradients import SeparateGradients
-from polychromic.method.clock import now
 from polychromic.method.log_probs import completion_log_probs
 from polychromic.method.objective import CreditScale, surrogate
 from polychromic.method.sampling import Completion, sample_groups

@@ -5,6 +5,7 @@ first job of every run.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Collection
 from importlib.metadata import PackageNotFoundError, version
@@ -164,18 +165,26 @@ NEEDED_BY = {
 }
 
 
-def refuse_what_must_fail(study: Study, stages: Collection[str], *, here: bool) -> None:
+def refuse_what_must_fail(
+    study: Study, stages: Collection[str], *, here: bool, card_kinds: Collection[str] = ()
+) -> None:
     """Raise before the first job what would make a later one fail. Memory and disk are estimates: they stop nothing.
 
     Args:
         stages: those that have jobs to run.
         here: whether jobs run on this machine; on a cluster its cards are not theirs.
+        card_kinds: the `gpu_model` of the jobs to run.
 
     Raises:
         StudyError: every check that failed.
     """
     elsewhere = set() if here else {"gpu", "sandbox"}
-    failed = []
+    failed = [
+        f"gpu_model: {kind!r} is refused by Snakemake's SLURM plugin, which takes letters, digits, _ and . only: use "
+        "`constraint` in profiles/gpu/config.yaml"
+        for kind in sorted(set(card_kinds))
+        if not re.fullmatch(r"[a-zA-Z0-9_.]+", kind)
+    ]
     for name, check in checks_of(study).items():
         needed = name in NEEDED_BY and (NEEDED_BY[name] is None or NEEDED_BY[name] & set(stages))
         if needed and name not in elsewhere:
