@@ -73,8 +73,8 @@ def check_cuda(count: int, *, at_least: bool = False) -> None:
 
     if torch.version.cuda is None and torch.version.hip is None:
         raise StudyError(
-            f"{_cards(count)} asked for, but this PyTorch ({torch.__version__}) is built for the CPU alone: install the "
-            "build with CUDA (PyPI's for Linux), or set gpus_per_job: 0 and model.precision: bf16 or fp32."
+            f"{_cards(count)} asked for, but this PyTorch ({torch.__version__}) is built for the CPU alone: install "
+            "the build with CUDA (PyPI's for Linux), or set gpus_per_job: 0 and model.precision: bf16 or fp32."
         )
     if not torch.cuda.is_available():
         raise StudyError(f"{_cards(count)} asked for, but PyTorch can use none: {_why_none(torch.version.cuda)}")
@@ -83,8 +83,8 @@ def check_cuda(count: int, *, at_least: bool = False) -> None:
         raise StudyError(f"{_cards(count)} asked for, but PyTorch sees {found}. {_visible()}")
     if found > count and not at_least:
         raise StudyError(
-            f"the job holds {_cards(count)}, but PyTorch sees {found}: it would train on all of them, with another batch "
-            f"than the study's. Set CUDA_VISIBLE_DEVICES to the job's own. {_visible()}"
+            f"the job holds {_cards(count)}, but PyTorch sees {found}: it would train on all of them, with another "
+            f"batch than the study's. Set CUDA_VISIBLE_DEVICES to the job's own. {_visible()}"
         )
 
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -47,8 +44,8 @@ def load_base(
         device = f"cuda:{own}" if torch.cuda.is_available() else "cpu"
         if device == "cpu" and precision == "nf4":
             raise StudyError(
-                "precision nf4 and no graphics card that PyTorch can use: on a CPU it would take a hundred times as long. "
-                'Mend the driver, or load in bf16 or fp32; device="cpu" runs it on the CPU all the same.'
+                "precision nf4 and no graphics card that PyTorch can use: on a CPU it would take a hundred times as "
+                'long. Mend the driver, or load in bf16 or fp32; device="cpu" runs it on the CPU all the same.'
             )
     if str(device).startswith("cuda"):
         check_capability(torch.device(device).index or 0, precision)
@@ -206,51 +203,3 @@ def keep_differentiable(model) -> None:
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
-
-
-@contextmanager
-def merged_adapter(model) -> Iterator[torch.nn.Module]:
-    """The bare model with its LoRA weights merged where that is exact, for the time of the `with` block.
-
-    Merging makes sampling faster. It is done on copies of float32 weights; afterwards the originals are put back
-    by reference, bit for bit. All other adapters stay beside their layer, which gives the same outputs: those on
-    4-bit or bf16 weights, on weights that two modules share, with a bias of their own, and other types than LoRA.
-    """
-    from peft import PeftModel
-
-    if not isinstance(model, PeftModel):
-        yield model
-        return
-    uses = Counter(id(p) for module in model.modules() for p in module.parameters(recurse=False))
-    merged, originals = [], {}  # originals: {id: (parameter, its data)}; experts nest several adapters on one module
-    try:
-        for layer in model.modules():
-            if not _can_merge(layer):
-                continue
-            own = list(layer.get_base_layer().parameters(recurse=False))
-            if all(p.dtype == torch.float32 and uses[id(p)] == 1 for p in own):
-                merged.append(layer)
-                for parameter in own:
-                    if id(parameter) not in originals:
-                        originals[id(parameter)] = (parameter, parameter.data)
-                        parameter.data = parameter.data.clone()
-                layer.merge()
-        yield model.get_base_model()
-    finally:
-        for parameter, data in originals.values():
-            parameter.data = data
-        for layer in merged:
-            layer.merged_adapters.clear()
-
-
-def _can_merge(layer: torch.nn.Module) -> bool:
-    """Whether the layer holds plain LoRA or DoRA weights, not merged yet."""
-    from peft.tuners.lora import LoraLayer
-    from peft.tuners.lora.variants import DoraLinearVariant
-
-    return (
-        isinstance(layer, LoraLayer)
-        and not layer.merged
-        and not any(layer.lora_bias.values())
-        and all(isinstance(variant, DoraLinearVariant) for variant in layer.lora_variant.values())
-    )

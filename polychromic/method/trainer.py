@@ -84,8 +84,8 @@ class PolychromicTrainer(Trainer):
             )
         if args.n_gpu > 1:
             raise StudyError(
-                f"{args.n_gpu} graphics cards are visible to one process: the batch and the loss would be scaled by them, "
-                "and the two terms no longer balanced. Set CUDA_VISIBLE_DEVICES to one card, or start with torchrun."
+                f"{args.n_gpu} graphics cards are visible to one process: the batch and the loss would be scaled by "
+                "them, and the two terms out of balance. Set CUDA_VISIBLE_DEVICES to one card, or use torchrun."
             )
         if isinstance(model, str | Path):
             model = load_by_name(model, args.model_init_kwargs or {})

@@ -115,8 +115,8 @@ def check_gpu(study: Study) -> str:
     old = [card.name for card in cards if card.capability < BF16_CAPABILITY]
     if old and study.model.precision != "fp32":
         raise StudyError(
-            f"{', '.join(old)} cannot compute in bf16, as model.precision {study.model.precision} does: leave it out by "
-            "CUDA_VISIBLE_DEVICES, or set model.precision: fp32."
+            f"{', '.join(old)} cannot compute in bf16, as model.precision {study.model.precision} does: leave it out "
+            "by CUDA_VISIBLE_DEVICES, or set model.precision: fp32."
         )
     return ", ".join(card.name for card in cards) or f"{asked} or more, without nvidia-smi"
 
