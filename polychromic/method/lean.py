@@ -8,12 +8,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
-from torch.nn.functional import linear
+from torch.nn.functional import linear, rms_norm
 
 logger = logging.getLogger(__name__)
 
 ROOM = 0.6
 """Share of a card's free memory that the bf16 copy of a 4-bit base may take; the rest is for the cache."""
+
+
+RMS_NORMS = {"Qwen3RMSNorm", "Qwen2RMSNorm", "LlamaRMSNorm", "MistralRMSNorm"}
+"""Norms that PyTorch's own computes: x / rms(x) * weight."""
 
 
 @contextmanager
@@ -24,6 +28,7 @@ def lean(model) -> Iterator[torch.nn.Module]:
     - 4-bit layers: computed with their weights dequantised once, as bitsandbytes itself does for large batches, bit for
       bit; from four rows on it would else dequantise them at each step, or use kernels that depend on the number of
       rows. Where a card has no room for the copy, bitsandbytes' own way.
+    - RMS norms of bf16 layers: in one operation, not eight.
     - LoRA beside a bf16 or 4-bit layer: in three operations, not PEFT's ten. Never merged: bf16 would round it away.
     """
     with merged_adapter(model) as bare:
@@ -130,6 +135,8 @@ def _fast_forward(layer: torch.nn.Module, copies: dict[torch.nn.Module, torch.Te
     if layer in copies:
         weight, bias = copies[layer], None if layer.bias is None else layer.bias.to(copies[layer].dtype)
         return lambda x: linear(x.to(weight.dtype), weight, bias).to(x.dtype)
+    if type(layer).__name__ in RMS_NORMS and layer.weight.dtype == torch.bfloat16:
+        return lambda x: rms_norm(x, layer.weight.shape, layer.weight.to(x.dtype), layer.variance_epsilon)
     if not (_can_merge(layer) and len(layer.active_adapters) == 1 and not layer.disable_adapters):
         return None
     (name,), base = layer.active_adapters, layer.get_base_layer()

@@ -1,5 +1,5 @@
-"""Can this machine run a study? Asked by `python -m polychromic check [study.yaml ...]`, a line a check, and before the
-first job of every run.
+"""Can this machine run a study? Asked by `python -m polychromic check [--card NAME] [study.yaml ...]`, a line a check,
+and before the first job of every run.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from polychromic.config.study import Study
 from polychromic.errors import StudyError
 from polychromic.hub_lock import hub_errors
 from polychromic.metrics.judge_clients import KEYS
-from polychromic.workflow import choices
+from polychromic.workflow import choices, cost
 from polychromic.workflow.code import ROOT, locked_versions
 
 GIB = 2**30
@@ -121,6 +121,37 @@ def check_gpu(study: Study) -> str:
     return ", ".join(card.name for card in cards) or f"{asked} or more, without nvidia-smi"
 
 
+def check_cost(study: Study, card: str | None = None) -> str:
+    """What the study takes on a card, by an estimate.
+
+    Args:
+        card: a name of `cost.CARDS`; None: this machine's, or an H100 where it has none.
+
+    Raises:
+        StudyError: the study does not fit on that card.
+    """
+    if not study.gpus_per_job:
+        return "no card, no bill"
+    here = machine_cards()
+    name = card or (here[0].name if here else "H100")
+    found = cost.card_called(name)
+    if found is None:
+        return f"no estimate for {name}; --card names one of {', '.join(cost.CARDS)}"
+    shape = cost.shape_of(study.model.name, study.model.revision)
+    if shape is None:
+        return f"no estimate: the config of {study.model.name} is not here yet"
+    told = cost.estimate(study, shape, found[1])
+    primary, control = study.plan.primary, study.plan.control
+    line = (
+        f"estimate for {found[0]}: {told.training_hours:.0f} h of training and {told.generation_hours:.0f} h of "
+        f"generation, {told.dollars:.0f} dollars at {study.cost.price_per_gpu_hour} an hour, {told.memory:.0f} of "
+        f"{found[1].memory:.0f} GB; {primary} takes {told.ratio:.1f} times as long to train as {control}"
+    )
+    if told.memory > found[1].memory:
+        raise StudyError(f"{line}. It does not fit: lower objective.score_tokens or training.batch_size.")
+    return line
+
+
 def check_judge(study: Study) -> str:
     """Is there a key for the judge?
 
@@ -141,7 +172,7 @@ def check_sandbox() -> str:
     return describe()
 
 
-def checks_of(study: Study) -> dict[str, Callable[[], str]]:
+def checks_of(study: Study, card: str | None = None) -> dict[str, Callable[[], str]]:
     """What can be known before the first job, by name. Each check returns a line, or raises a StudyError."""
     small = study.world is not None
     checks = {
@@ -150,6 +181,7 @@ def checks_of(study: Study) -> dict[str, Callable[[], str]]:
         "disk": lambda: check_disk(Path("results"), (2 if small else 60) * GIB),
         "model": lambda: check_model(study),
         "gpu": lambda: check_gpu(study),
+        "cost": lambda: check_cost(study, card),
         "judge": lambda: check_judge(study),
     }
     return checks | ({"sandbox": check_sandbox} if any(map(choices.runs_code, study.domains.values())) else {})
@@ -196,13 +228,19 @@ def refuse_what_must_fail(
         raise StudyError("nothing was started.\n  - " + "\n  - ".join(failed))
 
 
-def main(paths: list[str]) -> int:
+def main(arguments: list[str]) -> int:
+    """`python -m polychromic check [--card NAME] [study.yaml ...]`"""
+    card, paths = None, list(arguments)
+    if "--card" in paths:
+        at = paths.index("--card")
+        card = next(iter(paths[at + 1 : at + 2]), "")
+        del paths[at : at + 2]
     try:
         study = load_study(*(paths or ["config.yaml"]))
     except StudyError as error:
         print(f"  FAIL  config      {error}")
         return 1
-    checks = checks_of(study)
+    checks = checks_of(study, card)
     failed = 0
     for name, check in checks.items():
         try:
