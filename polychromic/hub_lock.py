@@ -39,17 +39,12 @@ def resolve_on_hub(name: str, revision: str | None, kind: str) -> str:
     Raises:
         StudyError: there is no such repository or revision, or the hub cannot be reached.
     """
-    from huggingface_hub import HfApi, constants, try_to_load_from_cache
+    from huggingface_hub import HfApi, constants
     from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 
     try:
-        if constants.is_offline_mode() and kind == "model":
-            cached = try_to_load_from_cache(name, "config.json", revision=revision)
-            if isinstance(cached, str):
-                return Path(cached).parent.name  # .../snapshots/<commit>/config.json
-            raise StudyError(
-                f"{name!r} is not in the local hub cache: run `hf download {name}` where there is a network."
-            )
+        if constants.is_offline_mode():
+            return _snapshot(name, revision, kind).name
         return HfApi().repo_info(name, revision=revision, repo_type=kind).sha
     except HFValidationError as error:
         raise StudyError(f"{name!r} is neither a folder nor the name of a {kind} on the hub. Correct it.") from error
@@ -65,6 +60,25 @@ def resolve_on_hub(name: str, revision: str | None, kind: str) -> str:
         }
         raise StudyError(
             f"the hub cannot be asked for {kind} {name!r} ({_said(error)}). Go online; or {remedy[kind]}."
+        ) from error
+
+
+def _snapshot(name: str, revision: str | None, kind: str) -> Path:
+    """The folder of a repository's copy in the local hub cache, .../snapshots/<commit>, without asking the hub.
+
+    Raises:
+        StudyError: there is none.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, revision=revision, repo_type=kind, local_files_only=True))
+    except LocalEntryNotFoundError as error:
+        options = f"{name}{' --repo-type dataset' if kind == 'dataset' else ''}"
+        at = f" --revision {revision}" if revision else ""
+        raise StudyError(
+            f"{name!r} is not in the local hub cache: run `hf download {options}{at}` where there is a network."
         ) from error
 
 
@@ -180,10 +194,14 @@ def hub_rows(
     """
     from datasets import load_dataset
     from datasets.exceptions import DatasetsError
+    from huggingface_hub import constants
 
     commit = locked_revision(lock, name, revision) if lock else revision
     try:
-        rows = load_dataset(name, config, split=split, revision=commit)
+        if constants.is_offline_mode() and not Path(name).is_dir():
+            rows = load_dataset(str(_snapshot(name, commit, "dataset")), config, split=split)
+        else:
+            rows = load_dataset(name, config, split=split, revision=commit)
     except (ValueError, DatasetsError, *hub_errors()) as error:  # unknown configuration or split; no network
         raise StudyError(
             f"hub data set {name!r} ({config=}, {split=}) cannot be loaded: {_said(error)}. Correct the source; where "

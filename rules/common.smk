@@ -27,6 +27,13 @@ os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", "4000000000")
 os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", "16000000000")
 os.environ.setdefault("MALLOC_TOP_PAD_", "300000000")
 
+# Batches differ in length: without this the memory of a card goes to pieces that no batch fits into.
+os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
+
+# On a CPU nothing here is compiled; without this every job loads the compiler, for a second or more.
+if not config.get("gpus_per_job"):
+    os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
+
 FILES = ["config.yaml", *map(str, workflow.overwrite_configfiles)]
 try:
     # Not by Snakemake's `configfile:`, whose errors name no file and no line, and whose merged config hides repeated
@@ -54,8 +61,11 @@ STAMPS = Stamps(
 
 onstart:
     due = {job.rule.name for job in workflow.dag.needrun_jobs()}
+    kinds = {job.resources.get("gpu_model") for job in workflow.dag.needrun_jobs()}
     try:
-        refuse_what_must_fail(STUDY, due, here=workflow.local_exec)
+        refuse_what_must_fail(
+            STUDY, due, here=workflow.local_exec, card_kinds=kinds - {None}
+        )
     except StudyError as error:
         sys.exit(f"Error: {error}")
     progress.begin(Path(R), sum(1 for _ in workflow.dag.needrun_jobs()) - 1)

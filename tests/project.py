@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from polychromic.cards import PRETEND
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 COPIED = (
     "Snakefile",
@@ -98,9 +100,9 @@ SECRETS = {"HF_TOKEN": "hf_zDqkXw", "ANTHROPIC_API_KEY": "sk-ant-zDqkXw", "OPENA
 
 
 def environment(project: Path, **more: str) -> dict[str, str]:
-    """The library comes from the copy; one thread a process, as two cores may be all there is."""
+    """The library comes from the copy; one thread a process, as two cores may be all there is; cards are pretended."""
     threads = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
-    return {**os.environ, **threads, **SECRETS, "PYTHONPATH": str(project), "HF_HUB_OFFLINE": "1", **more}
+    return {**os.environ, **threads, **SECRETS, "PYTHONPATH": str(project), "HF_HUB_OFFLINE": "1", PRETEND: "1", **more}
 
 
 def run(project: Path, *targets: str, timeout: float = 900, env: dict[str, str] | None = None, **how):

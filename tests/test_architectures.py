@@ -11,7 +11,7 @@ from polychromic.errors import StudyError
 from polychromic.head import logits_at
 from polychromic.method.audit import base_checksum, check_base, probe
 from polychromic.method.cache import check_can_sample
-from polychromic.method.models import merged_adapter
+from polychromic.method.lean import merged_adapter
 from polychromic.method.sampling import sample_groups
 
 OWN_POSITIONS = {

@@ -196,21 +196,20 @@ def test_yaml_mistakes_are_named(tmp_path):
 
 
 def test_behind_a_gate_a_sample_may_be_as_long_as_the_domains_answers():
-    """At the memory of the shorter ones: fewer of them are scored at a time."""
-    study = parse_study(changed("objective", {"max_new_tokens": 100, "score_batch_size": 5}))
+    study = parse_study(changed("objective", {"max_new_tokens": 100}))
     room = {
-        (arm, domain): (objective.max_new_tokens, objective.score_batch_size)
+        (arm, domain): objective.max_new_tokens
         for arm in ("lora", "polychromic", "polychromic_literal")
         for domain in ("creative", "qa")
         if (objective := study.objective_of(arm, domain))
     }
     assert room == {
-        ("lora", "creative"): (100, 5),  # without a diversity term
-        ("lora", "qa"): (100, 5),
-        ("polychromic", "creative"): (400, 2),
-        ("polychromic", "qa"): (100, 5),
-        ("polychromic_literal", "creative"): (100, 5),  # without a gate
-        ("polychromic_literal", "qa"): (100, 5),
+        ("lora", "creative"): 100,  # without a diversity term
+        ("lora", "qa"): 100,
+        ("polychromic", "creative"): 400,
+        ("polychromic", "qa"): 100,
+        ("polychromic_literal", "creative"): 100,  # without a gate
+        ("polychromic_literal", "qa"): 100,
     }
 
 

@@ -107,6 +107,21 @@ def test_the_rows_of_a_data_set_are_held_to_their_checksum(tmp_path):
         list(hub_rows(name, None, "train", None, lock))
 
 
+def test_offline_a_data_set_comes_from_the_cache(tmp_path, monkeypatch):
+    """As `hf download --repo-type dataset` leaves it on the login node."""
+    monkeypatch.setattr(hub, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(hub, "HF_HUB_OFFLINE", True)
+    repository, lock = tmp_path / "hub/datasets--them--data", tmp_path / "lock.json"
+    (repository / "snapshots" / COMMIT).mkdir(parents=True)
+    (repository / "snapshots" / COMMIT / "train.jsonl").write_text('{"question": "q"}\n')
+    (repository / "refs").mkdir()
+    (repository / "refs/main").write_text(COMMIT)
+    assert [row for _, row in hub_rows("them/data", None, "train", None, lock)] == [{"question": "q"}]
+    assert json.loads(lock.read_text())["dataset:them/data"]["revision"] == COMMIT
+    with pytest.raises(StudyError, match="run `hf download them/other --repo-type dataset`"):
+        list(hub_rows("them/other", None, "train", None, lock))
+
+
 def test_a_lock_that_was_cut_short_is_named(tmp_path):
     lock = tmp_path / "lock.json"
     lock.write_text('{"model:them/tiny": {"asked": nu')

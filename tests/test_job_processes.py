@@ -11,6 +11,8 @@ import time
 import pytest
 from project import REPOSITORY, copy_project, run
 
+from polychromic.cards import PRETEND
+
 HOLDER = """
 import os, sys, time
 sys.path.insert(0, "workflow_scripts")
@@ -26,7 +28,7 @@ def hold(count: int, folder) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-c", HOLDER.format(count=count)],
         cwd=REPOSITORY,
-        env={**env, "TMPDIR": str(folder)},
+        env={**env, "TMPDIR": str(folder), PRETEND: "1"},
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 
 from polychromic import metrics
 from polychromic.errors import StudyError
+from polychromic.memory import Budget
+from polychromic.metrics import likelihood
 from polychromic.metrics.words import bleu_tokens
 
 ROUGE_1, ROUGE_2 = partial(metrics.rouge_n, n=1), partial(metrics.rouge_n, n=2)
@@ -331,7 +333,7 @@ def test_bert_score_equals_the_package(monkeypatch, bfloat16, distance) -> None:
     np.testing.assert_allclose(ours, theirs.numpy(), atol=distance)
 
 
-def test_perplexity_of_references_is_that_of_the_target_tokens() -> None:
+def test_perplexity_of_references_is_that_of_the_target_tokens(monkeypatch) -> None:
     torch = pytest.importorskip("torch")
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
@@ -355,6 +357,14 @@ def test_perplexity_of_references_is_that_of_the_target_tokens() -> None:
     model.lm_head.register_forward_hook(lambda module, inputs, output: heads.append(output.shape[:2].numel()))
     assert metrics.reference_nll(adapted, rows, batch_size=3) == [(pytest.approx(n, abs=1e-4), t) for n, t in results]
     assert heads == [6]  # the head runs on the targets only
+    heads.clear()
+    assert metrics.reference_nll(adapted, rows, budget=Budget(32))[1] == (pytest.approx(results[1][0], abs=1e-4), 4)
+    assert max(heads) <= 4  # in parts: at most a sixteenth of the budget, or one row
+    monkeypatch.setattr(
+        likelihood, "_batch_nll", lambda model, rows: (_ for _ in ()).throw(torch.OutOfMemoryError("x"))
+    )
+    with pytest.raises(StudyError, match="does not hold a single row of 2 tokens"):
+        metrics.reference_nll(model, rows)
     assert metrics.perplexity(math.log(8) * 5, 5) == pytest.approx(8)
     assert math.isnan(metrics.perplexity(*results[2]))
     with pytest.raises(StudyError, match="row 0"):

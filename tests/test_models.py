@@ -7,6 +7,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from polychromic.errors import StudyError
+from polychromic.method.lean import merged_adapter
 from polychromic.method.models import (
     check_tokenizer,
     encode_completion,
@@ -15,7 +16,6 @@ from polychromic.method.models import (
     keep_differentiable,
     load_adapter,
     load_base,
-    merged_adapter,
 )
 from polychromic.method.sampling import sample_groups
 

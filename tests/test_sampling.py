@@ -8,7 +8,8 @@ import torch
 
 from polychromic.errors import StudyError
 from polychromic.method.log_probs import completion_log_probs
-from polychromic.method.sampling import nucleus, sample_groups, uniforms
+from polychromic.method.nucleus import nucleus
+from polychromic.method.sampling import sample_groups, uniforms
 
 SETTINGS = {"temperature": 0.9, "max_new_tokens": 12}
 

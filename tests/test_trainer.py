@@ -153,6 +153,25 @@ def test_gradient_accumulation_is_one_batch(trained, tiny_model_dir, quality):
         torch.testing.assert_close(one[name], two[name], atol=2e-5, rtol=1e-3)
 
 
+def test_scoring_that_runs_out_of_memory_begins_again(trained, monkeypatch, caplog):
+    """With half the tokens, and without the gradients of the passes before: the adapter is that of a run with room."""
+    from polychromic.method import term
+
+    plain, passes = term.completion_log_probs, []
+
+    def short(*args, **how):
+        passes.append(1)
+        if len(passes) == 10:  # the audit takes 8, the diversity step at least 2
+            raise torch.OutOfMemoryError("out")
+        return plain(*args, **how)
+
+    with_room = weights(trained("room", max_steps=2, score_batch_size=2))
+    monkeypatch.setattr(term, "completion_log_probs", short)
+    for name, value in weights(trained("short", max_steps=2, score_batch_size=2)).items():
+        torch.testing.assert_close(value, with_room[name], atol=2e-5, rtol=1e-3)
+    assert "scoring: out of memory" in caplog.text
+
+
 def test_score_batch_size_does_not_matter(trained):
     one, many = trained("one", score_batch_size=1, max_steps=2), trained("many", max_steps=2)
     assert one.state.log_history[1]["grad_ratio"] == pytest.approx(many.state.log_history[1]["grad_ratio"], rel=1e-3)

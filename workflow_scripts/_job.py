@@ -28,7 +28,7 @@ from polychromic.workflow.stamps import outputs_of, stamp_text, verify_inputs
 gc.set_threshold(100_000, 50, 50)
 
 # What this module itself loads.
-OWN = {f"{PACKAGE}/{name}.py" for name in ("__init__", "errors", "files", "registry")}
+OWN = {f"{PACKAGE}/{name}.py" for name in ("__init__", "cards", "errors", "files", "registry")}
 
 
 @contextmanager

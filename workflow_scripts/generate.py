@@ -10,9 +10,11 @@ from _model import load_base_model
 from _processes import RANK, WORLD, run_on_each_card
 
 from polychromic.data.splitting import evaluation_prompts
+from polychromic.memory import Budget
 from polychromic.method.models import encode_completion, encode_prompt, load_adapter
 from polychromic.method.prompts import pick_examples, render
 from polychromic.method.sampling import Completion, sample_groups
+from polychromic.method.stream import Work
 from polychromic.metrics.likelihood import reference_nll
 from polychromic.parquet import write_parquet
 from polychromic.records import read_records
@@ -52,31 +54,33 @@ def generate(p):
         fits = [i for i, tokens in enumerate(encoded) if len(tokens) <= room]
         if len(fits) < len(records):
             progress(f"{part}: {len(records) - len(fits)} prompts are too long for the model; their samples are empty")
+        # All temperatures of a prompt are drawn from one prefill, and all prompts in one stream.
+        asked = [(temperature, i) for temperature in p["temperatures"] for i in range(sampling["samples"])]
+        identity = p["study"], wildcards.domain, wildcards.arm, wildcards.seed
+        seeds = [[derive_seed(*identity, record.id, *one) for one in asked] for record in records]
+        work = Work()
+        groups = sample_groups(
+            model,
+            tokenizer,
+            [encoded[i] for i in fits],
+            [seeds[i] for i in fits],
+            temperature=[[temperature for temperature, _ in asked] for _ in fits],
+            top_p=sampling["top_p"],
+            max_new_tokens=p["max_new_tokens"],
+            batch_size=sampling["batch_size"],
+            budget=Budget(sampling["batch_tokens"]),
+            work=work,
+        )
+        drawn = dict(zip(fits, groups, strict=True))
         rows = []
-        for temperature in p["temperatures"]:
-            seeds = [
-                [
-                    derive_seed(p["study"], wildcards.domain, wildcards.arm, wildcards.seed, record.id, temperature, i)
-                    for i in range(sampling["samples"])
-                ]
-                for record in records
-            ]
-            groups = sample_groups(
-                model,
-                tokenizer,
-                [encoded[i] for i in fits],
-                [seeds[i] for i in fits],
-                temperature=temperature,
-                top_p=sampling["top_p"],
-                max_new_tokens=p["max_new_tokens"],
-                batch_size=sampling["batch_size"],
-            )
-            drawn = dict(zip(fits, groups, strict=True))
-            for i, record in enumerate(records):
-                group = drawn.get(i) or [Completion([], "", "too_long", seed, 0.0) for seed in seeds[i]]
-                for sample, c in enumerate(group):
-                    rows.append((record.id, temperature, sample, c.seed, c.text, len(c.tokens), c.finish))
-            progress(f"{part}: T = {temperature}, {len(records)} prompts x {sampling['samples']} samples")
+        for i, record in enumerate(records):
+            group = drawn.get(i) or [Completion([], "", "too_long", seed, 0.0) for seed in seeds[i]]
+            for (temperature, sample), c in zip(asked, group, strict=True):
+                rows.append((record.id, temperature, sample, c.seed, c.text, len(c.tokens), c.finish))
+        progress(
+            f"{part}: {len(records)} prompts x {len(asked)} samples at T = {', '.join(map(str, p['temperatures']))}; "
+            f"{work.kept_tokens:,} tokens in {work.steps:,} steps"
+        )
         return in_order(pd.DataFrame(rows, columns=COLUMNS))
 
     def reference_likelihood(records):

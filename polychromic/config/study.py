@@ -145,6 +145,7 @@ class Objective(Settings):
     max_new_tokens: int = Field(ObjectiveSettings.max_new_tokens, ge=1)
     """Longest sample of a diversity step; behind a gate at least the domain's own, as a cut one counts for nothing."""
     score_batch_size: int = Field(ObjectiveSettings.score_batch_size, ge=1)
+    score_tokens: int = Field(ObjectiveSettings.score_tokens, ge=1)
     """Samples in one backward pass of the term; in proportion fewer where a domain's are longer. Less saves memory."""
 
 
@@ -213,7 +214,9 @@ class Sampling(Settings):
     validation_prompts: int = Field(100, ge=0)
     """Validation prompts sampled for the choice of the tuned control."""
     batch_size: int = Field(64, ge=1)
-    """Sequences decoded together."""
+    """Sequences decoded together, at most."""
+    batch_tokens: int = Field(100_000, ge=1)
+    """Tokens of their cache, at most, padding included; halved where the memory of a card is too small."""
 
     @property
     def temperatures(self) -> tuple[float, ...]:
@@ -313,15 +316,14 @@ class Study(Settings):
 
     def objective_of(self, arm: str, domain: str) -> Objective:
         """The study's objective with the arm's own settings on top, and the domain's filled in: its own D and gate, and
-        behind a gate room for its longest answers, at the same memory."""
+        behind a gate room for its longest answers."""
         objective = _overlaid(self.objective, self.arms[arm].objective, f"arms.{arm}.objective")
         own = self.domains[domain]
         if objective.diversity == "domain":
             objective = objective.model_copy(update={"diversity": own.diversity.form, "gate": own.diversity.gate})
         short, long = objective.max_new_tokens, own.max_new_tokens
         if objective.weight > 0 and objective.gate and short < long:
-            size = -(-objective.score_batch_size * short // long)
-            objective = objective.model_copy(update={"max_new_tokens": long, "score_batch_size": size})
+            objective = objective.model_copy(update={"max_new_tokens": long})
         return objective
 
 

@@ -10,7 +10,8 @@ from polychromic.errors import StudyError
 from polychromic.head import logits_at
 from polychromic.method.cache import check_can_sample
 from polychromic.method.log_probs import completion_log_probs
-from polychromic.method.sampling import Completion, nucleus, sample_groups
+from polychromic.method.nucleus import nucleus
+from polychromic.method.sampling import Completion, sample_groups
 
 FAILURES = (RuntimeError, ValueError, TypeError, AttributeError, AssertionError, LookupError)
 """What an architecture raises that cannot run the way sampling runs it."""

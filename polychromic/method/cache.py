@@ -90,34 +90,56 @@ def _parameters(kind: type) -> frozenset[str]:
     return frozenset(inspect.signature(kind.forward).parameters)
 
 
+@dataclass
+class Columns:
+    """Which columns of the preallocated layers are in use, for all of them: from `start`, up to `end`."""
+
+    start: int = 0
+    end: int = 0
+
+
 class Preallocated(DynamicLayer):
-    """A cache layer with room for `capacity` positions, written in place instead of concatenated.
+    """A cache layer with room for `rows` sequences, written in place. All of them end in the same column.
+
+    Columns before a row's first token hold what an earlier row left there, or zeros: the mask has to hide them.
 
     Args:
-        prefilled: the layer after the prompts. rows: [samples], the prompt of each sample.
+        like: a layer of the same model after a prefill. columns: shared by the layers, moved on by their owner.
+        capacity: in columns.
     """
 
-    def __init__(self, prefilled: DynamicLayer, rows: torch.Tensor, capacity: int):
+    def __init__(self, like: DynamicLayer, columns: Columns, rows: int, capacity: int):
         super().__init__()
-        self.length = prefilled.keys.shape[2]
-        self.room = []
-        for states in (prefilled.keys, prefilled.values):
-            room = states.new_empty((len(rows), states.shape[1], capacity, states.shape[3]))
-            room[:, :, : self.length] = states[rows]
-            self.room.append(room)
+        self.columns = columns
+        self.room = [
+            states.new_zeros((rows, states.shape[1], capacity, states.shape[3])) for states in (like.keys, like.values)
+        ]
         self.is_initialized = True
 
     def update(self, key_states, value_states, *args, **kwargs):
-        rows, end = len(key_states), self.length + key_states.shape[2]
+        rows, start, before = len(key_states), self.columns.start, self.columns.end
+        end = before + key_states.shape[2]
         for room, states in zip(self.room, (key_states, value_states), strict=True):
-            room[:rows, :, self.length : end] = states
-        self.length = end
-        return self.room[0][:rows, :, :end], self.room[1][:rows, :, :end]
+            room[:rows, :, before:end] = states
+        return self.room[0][:rows, :, start:end], self.room[1][:rows, :, start:end]
 
     def get_seq_length(self) -> int:
-        return self.length
+        return self.columns.end - self.columns.start
+
+    def put(self, first: int, prefilled: DynamicLayer, prompts: torch.Tensor, width: int) -> None:
+        """Copy the last `width` columns of prefilled `prompts` into the rows from `first` on."""
+        end = self.columns.end
+        for room, states in zip(self.room, (prefilled.keys, prefilled.values), strict=True):
+            room[first : first + len(prompts), :, end - width : end] = states[prompts, :, states.shape[2] - width :]
 
     def move(self, source: torch.Tensor, target: torch.Tensor) -> None:
         """Copy rows `source` over rows `target`."""
+        used = slice(self.columns.start, self.columns.end)
         for room in self.room:
-            room[target, :, : self.length] = room[source, :, : self.length]
+            room[target, :, used] = room[source, :, used]
+
+    def shift(self) -> None:
+        """Move what is in use to the first columns."""
+        width = self.columns.end - self.columns.start
+        for room in self.room:
+            room[:, :, :width] = room[:, :, self.columns.start : self.columns.end].clone()

@@ -18,6 +18,7 @@ LOWEST = {
     "prompts": 1,
     "max_new_tokens": 1,
     "score_batch_size": 1,
+    "score_tokens": 1,
     "dco_samples": 1,
     "focal_gamma": 0,
 }

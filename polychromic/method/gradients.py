@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from polychromic.errors import StudyError
@@ -10,7 +12,8 @@ from polychromic.errors import StudyError
 class SeparateGradients:
     """Within the block, gradients start from nothing; on leaving, they are summed over processes and added to the old.
 
-    The mapping it gives then holds the norms "quality" and "diversity", and their "ratio" (diversity / quality).
+    The mapping it gives then holds the norms "quality" and "diversity", and their "ratio" (diversity / quality), which
+    is left out where it is no number: in fp16 a step that overflows is skipped, and must not spoil a mean.
     """
 
     def __init__(self, accelerator, parameters):
@@ -30,7 +33,9 @@ class SeparateGradients:
         old = [gradient for gradient in self.before if gradient is not None]
         self.norms["quality"] = float(torch.nn.utils.get_total_norm(old)) if old else 0.0
         self.norms["diversity"] = float(torch.nn.utils.get_total_norm(new))
-        self.norms["ratio"] = self.norms["diversity"] / self.norms["quality"] if self.norms["quality"] else float("nan")
+        ratio = self.norms["diversity"] / self.norms["quality"] if self.norms["quality"] else math.nan
+        if math.isfinite(ratio):
+            self.norms["ratio"] = ratio
         for parameter, before, gradient in zip(self.parameters, self.before, new, strict=True):
             parameter.grad = gradient if before is None else before.add_(gradient)
 

@@ -6,7 +6,7 @@ import torch
 
 from polychromic.head import logits_at
 from polychromic.method.cache import prefill, taken
-from polychromic.method.sampling import nucleus
+from polychromic.method.nucleus import nucleus
 
 
 def completion_log_probs(

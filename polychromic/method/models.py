@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
+from polychromic.cards import check_capability
 from polychromic.errors import StudyError
 
 
@@ -26,7 +24,7 @@ def load_base(
     Args:
         name_or_path: a folder or a hub id. revision: a hub commit, to pin it.
         precision: "fp32", "bf16", or "nf4" (4-bit, double quantisation, bf16 compute; Dettmers et al. 2023;
-            needs a GPU that bitsandbytes supports).
+            on a GPU, unless `device` says "cpu").
         attention: transformers' `attn_implementation`; "eager" trains fastest at toy sizes on a CPU.
         device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", ...
 
@@ -34,7 +32,8 @@ def load_base(
         (model in eval mode, tokenizer with end and pad token).
 
     Raises:
-        StudyError: model not found, unknown precision, or a tokenizer without end or pad token.
+        StudyError: model not found, unknown precision, a tokenizer without end or pad token; no GPU for nf4, or one
+            too old for bf16.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -43,6 +42,13 @@ def load_base(
     if device == "auto":
         own = os.environ.get("LOCAL_RANK", "0")  # one of several processes of a job has its own card
         device = f"cuda:{own}" if torch.cuda.is_available() else "cpu"
+        if device == "cpu" and precision == "nf4":
+            raise StudyError(
+                "precision nf4 and no graphics card that PyTorch can use: on a CPU it would take a hundred times as "
+                'long. Mend the driver, or load in bf16 or fp32; device="cpu" runs it on the CPU all the same.'
+            )
+    if str(device).startswith("cuda"):
+        check_capability(torch.device(device).index or 0, precision)
     settings = {
         "dtype": torch.float32 if precision == "fp32" else torch.bfloat16,
         "attn_implementation": attention,
@@ -133,12 +139,14 @@ def put_adapter(model, config, args):
 
     config: a `peft.PeftConfig`. args: the trainer's settings.
     """
-    from peft import PeftModel, get_peft_model, prepare_model_for_kbit_training
+    from peft import PeftModel, get_peft_model
 
     if isinstance(model, PeftModel):
         raise StudyError("the model has an adapter already: leave out peft_config, or pass the model without one.")
     if getattr(model, "is_loaded_in_4bit", False) or getattr(model, "is_loaded_in_8bit", False):
-        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=args.gradient_checkpointing)
+        # Not PEFT's own preparation: it casts head, embedding and norms to float32, so that the cache and the stream of
+        # activations are float32 too, and the adapter would be trained on another base than it is sampled on.
+        model.requires_grad_(False)
     model = get_peft_model(model, config)
     for own in model.peft_config.values():
         if isinstance(own.target_modules, set):  # PEFT would write it in an order that differs between two runs
@@ -195,51 +203,3 @@ def keep_differentiable(model) -> None:
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
-
-
-@contextmanager
-def merged_adapter(model) -> Iterator[torch.nn.Module]:
-    """The bare model with its LoRA weights merged where that is exact, for the time of the `with` block.
-
-    Merging makes sampling faster. It is done on copies of float32 weights; afterwards the originals are put back
-    by reference, bit for bit. All other adapters stay beside their layer, which gives the same outputs: those on
-    4-bit or bf16 weights, on weights that two modules share, with a bias of their own, and other types than LoRA.
-    """
-    from peft import PeftModel
-
-    if not isinstance(model, PeftModel):
-        yield model
-        return
-    uses = Counter(id(p) for module in model.modules() for p in module.parameters(recurse=False))
-    merged, originals = [], {}  # originals: {id: (parameter, its data)}; experts nest several adapters on one module
-    try:
-        for layer in model.modules():
-            if not _can_merge(layer):
-                continue
-            own = list(layer.get_base_layer().parameters(recurse=False))
-            if all(p.dtype == torch.float32 and uses[id(p)] == 1 for p in own):
-                merged.append(layer)
-                for parameter in own:
-                    if id(parameter) not in originals:
-                        originals[id(parameter)] = (parameter, parameter.data)
-                        parameter.data = parameter.data.clone()
-                layer.merge()
-        yield model.get_base_model()
-    finally:
-        for parameter, data in originals.values():
-            parameter.data = data
-        for layer in merged:
-            layer.merged_adapters.clear()
-
-
-def _can_merge(layer: torch.nn.Module) -> bool:
-    """Whether the layer holds plain LoRA or DoRA weights, not merged yet."""
-    from peft.tuners.lora import LoraLayer
-    from peft.tuners.lora.variants import DoraLinearVariant
-
-    return (
-        isinstance(layer, LoraLayer)
-        and not layer.merged
-        and not any(layer.lora_bias.values())
-        and all(isinstance(variant, DoraLinearVariant) for variant in layer.lora_variant.values())
-    )

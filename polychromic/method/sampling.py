@@ -1,9 +1,7 @@
 """Group sampling: N completions a prompt from one shared prefill. Training and evaluation share it.
 
-A lean loop over the model's own forward: the prompts of a batch are prefilled together (left-padded), their
-cache is repeated N times into preallocated buffers, and rows that ended are dropped. Each sample has its own
-counter-based random stream, keyed by its seed, so that neither the batch it is in nor the order matters (up
-to float rounding).
+A lean loop over the model's own forward, in a stream of rows (`stream.py`). Each sample has its own counter-based
+random stream, keyed by its seed, so that neither the rows beside it nor the order matters (up to float rounding).
 """
 
 from __future__ import annotations
@@ -16,8 +14,14 @@ import numpy as np
 import torch
 
 from polychromic.errors import StudyError
-from polychromic.method.cache import Preallocated, check_can_sample, next_logits, prefill
-from polychromic.method.models import context_length, end_tokens, merged_adapter
+from polychromic.memory import Budget
+from polychromic.method.cache import check_can_sample
+from polychromic.method.lean import lean
+from polychromic.method.models import context_length, end_tokens
+from polychromic.method.stream import Request, Stream, Work
+
+TOKENS = 100_000
+"""Tokens in the cache of a decode, padding included. Of an 8B model with 8 key-value heads they take 15 GB in bf16."""
 
 
 @dataclass(frozen=True)
@@ -41,30 +45,84 @@ def sample_groups(
     prompts: list[list[int]],
     seeds: list[list[int]],
     *,
-    temperature: float,
+    temperature: float | list[list[float]],
     top_p: float = 1.0,
     max_new_tokens: int,
     batch_size: int = 256,
+    budget: Budget | None = None,
+    work: Work | None = None,
 ) -> list[list[Completion]]:
     """Sample len(seeds[i]) completions of prompts[i], from softmax(logits / temperature), cut to the top_p
     nucleus.
 
-    Dropout is off while sampling and the model's mode is restored. float32 LoRA weights are merged for the
-    duration (the base weights are put back untouched); on any other base the adapter runs beside it.
+    Dropout is off while sampling and the model's mode is restored. What the model computes with meanwhile is said in
+    `lean.lean`.
 
     Args:
         model: a causal LM, with or without a PEFT adapter.
         prompts: token ids (`models.encode_prompt`).
         seeds: one seed a sample; the same seed with the same prompt gives the same completion.
-        temperature: > 0. top_p: in (0, 1]. max_new_tokens: in tokens, the end token included.
-        batch_size: samples decoded together, at most (a prompt's samples stay together).
+        temperature: > 0; one for all, or one a sample, as `seeds`.
+        top_p: in (0, 1]. max_new_tokens: in tokens, the end token included.
+        batch_size: samples decoded together, at most.
+        budget: tokens of their cache, at most (None: `TOKENS`); halved where memory does not hold them.
+        work: counts what is computed.
 
     Raises:
-        StudyError: if a prompt is empty or, with `max_new_tokens`, longer than the model's context.
+        StudyError: if a prompt is empty or, with `max_new_tokens`, longer than the model's context; or if memory does
+            not hold a single sample.
     """
-    if temperature <= 0 or not 0 < top_p <= 1 or max_new_tokens < 1:
+    if not isinstance(temperature, list):
+        temperature = [[temperature] * len(group) for group in seeds]
+    _check_request(model, prompts, temperature, top_p, max_new_tokens)
+    budget, work = budget or Budget(TOKENS), work or Work()
+    ends = end_tokens(model, tokenizer)
+    numbers = np.cumsum([0, *map(len, seeds)])
+    requests = [
+        Request(prompt, list(range(start, start + len(own))), degrees, uniforms(own, max_new_tokens))
+        for prompt, start, own, degrees in zip(prompts, numbers, seeds, temperature, strict=False)
+        if own
+    ]
+    drawn: dict[int, tuple[list[int], float]] = {}
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad(), lean(model) as bare, _fused_attention(bare):
+            for some in _streams(requests, batch_size, budget, max_new_tokens):
+                longest = max(len(request.prompt) for request in some) + max_new_tokens
+
+                def draw(some=some, longest=longest):
+                    left = [request for request in (request.without(drawn) for request in some) if request.samples]
+                    rows = budget.rows(longest, batch_size)
+                    fixed = bare.device.type == "cuda"
+                    Stream(bare, left, ends, top_p, max_new_tokens, rows, budget.tokens // 8, fixed, work).run(drawn)
+
+                budget.within(draw, least=longest, what="sampling")
+    finally:
+        model.train(was_training)
+    texts = iter(tokenizer.batch_decode([drawn[i][0] for i in range(numbers[-1])], skip_special_tokens=True))
+    samples = iter(drawn[i] for i in range(numbers[-1]))
+    return [
+        [
+            Completion(tokens, next(texts), "stop" if tokens[-1] in ends else "length", seed, log_prob)
+            for seed, (tokens, log_prob) in zip(own, samples, strict=False)
+        ]
+        for own in seeds
+    ]
+
+
+def uniforms(seeds: Sequence[int], count: int) -> np.ndarray:
+    """[len(seeds), count] float64 in [0, 1): row i is the Philox stream of seeds[i], whatever else is
+    drawn.
+    """
+    return np.stack([np.random.Generator(np.random.Philox(key=seed)).random(count) for seed in seeds])
+
+
+def _check_request(model, prompts, temperature, top_p: float, max_new_tokens: int) -> None:
+    lowest = min((degree for group in temperature for degree in group), default=1.0)
+    if lowest <= 0 or not 0 < top_p <= 1 or max_new_tokens < 1:
         raise StudyError(
-            f"cannot sample at temperature {temperature}, top_p {top_p}, max_new_tokens {max_new_tokens}: "
+            f"cannot sample at temperature {lowest}, top_p {top_p}, max_new_tokens {max_new_tokens}: "
             "need temperature > 0, 0 < top_p <= 1, max_new_tokens >= 1."
         )
     check_can_sample(model)
@@ -77,62 +135,6 @@ def sample_groups(
                 f"prompt {i} has {len(prompt)} tokens; with max_new_tokens = {max_new_tokens} that exceeds "
                 f"the model's context of {context}. Shorten the prompt or lower max_new_tokens."
             )
-    results: list[list[Completion]] = [[] for _ in prompts]
-    ends = end_tokens(model, tokenizer)
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.no_grad(), merged_adapter(model) as lean, _fused_attention(lean):
-            for batch in _batches(prompts, seeds, batch_size):
-                drawn = _decode(
-                    lean,
-                    [prompts[i] for i in batch],
-                    [seeds[i] for i in batch],
-                    ends,
-                    temperature,
-                    top_p,
-                    max_new_tokens,
-                )
-                for i in batch:
-                    tokens, log_probs = zip(*[next(drawn) for _ in seeds[i]], strict=True)
-                    texts = tokenizer.batch_decode(tokens, skip_special_tokens=True)
-                    results[i] = [
-                        Completion(row, text, "stop" if row[-1] in ends else "length", seed, log_prob)
-                        for row, text, seed, log_prob in zip(tokens, texts, seeds[i], log_probs, strict=True)
-                    ]
-    finally:
-        model.train(was_training)
-    return results
-
-
-def nucleus(logits: torch.Tensor, top_p: float, keep: torch.Tensor | None = None) -> torch.Tensor:
-    """Logits outside the smallest set of tokens with probability >= top_p, set to -inf (Holtzman et al. 2020,
-    sec. 3.1).
-
-    Args:
-        logits: [..., vocabulary], already divided by the temperature. keep: [...], tokens that stay whatever
-            happens (a sampled token, scored again, may sit on the border by a rounding error).
-    """
-    if top_p >= 1:
-        return logits
-    with torch.no_grad():  # which tokens are outside has no gradient, but sorting would keep a vocabulary of them
-        ordered, order = logits.sort(dim=-1, descending=True)
-        probabilities = ordered.softmax(-1)
-        del ordered
-        before = probabilities.cumsum(-1).sub_(probabilities)
-        del probabilities
-        outside = torch.empty_like(order, dtype=torch.bool).scatter_(-1, order, before >= top_p)
-        if keep is not None:
-            outside.scatter_(-1, keep.unsqueeze(-1), False)
-        del before, order
-    return logits.masked_fill(outside, float("-inf"))
-
-
-def uniforms(seeds: Sequence[int], count: int) -> np.ndarray:
-    """[len(seeds), count] float64 in [0, 1): row i is the Philox stream of seeds[i], whatever else is
-    drawn.
-    """
-    return np.stack([np.random.Generator(np.random.Philox(key=seed)).random(count) for seed in seeds])
 
 
 @contextmanager
@@ -148,76 +150,18 @@ def _fused_attention(model) -> Iterator[None]:
         config._attn_implementation = before
 
 
-def _batches(prompts: list[list[int]], seeds: list[list[int]], batch_size: int) -> list[list[int]]:
-    """Indices of prompts, grouped by similar length so that little is padded, at most `batch_size` samples a
-    group.
+def _streams(requests: list[Request], batch_size: int, budget: Budget, max_new_tokens: int) -> Iterator[list[Request]]:
+    """Requests that are drawn in one stream, longest prompts first. Where the budget has room for twice the rows, as
+    prompts get shorter, a new stream begins.
     """
-    order = sorted((i for i in range(len(prompts)) if seeds[i]), key=lambda i: (len(prompts[i]), i))
-    batches: list[list[int]] = []
-    rows = batch_size
-    for i in order:
-        if rows + len(seeds[i]) > batch_size:
-            batches.append([])
-            rows = 0
-        batches[-1].append(i)
-        rows += len(seeds[i])
-    return batches
-
-
-def _decode(
-    model,
-    prompts: list[list[int]],
-    seeds: list[list[int]],
-    ends: frozenset[int],
-    temperature: float,
-    top_p: float,
-    max_new_tokens: int,
-) -> Iterator[tuple[list[int], float]]:
-    """(tokens, log pi) of every sample, prompt by prompt."""
-    device = model.device
-    run = prefill(model, prompts)
-    cache, width = run.cache, run.mask.shape[1]
-    padded = any(len(prompt) < width for prompt in prompts)
-    owner = torch.tensor([i for i, group in enumerate(seeds) for _ in group], device=device)
-    noise = torch.from_numpy(uniforms([seed for group in seeds for seed in group], max_new_tokens)).to(device)
-    cache.layers = [Preallocated(layer, owner, width + max_new_tokens) for layer in cache.layers]
-    logits = run.logits[owner]
-    position = run.position[owner]
-    mask = torch.cat([run.mask[owner], run.mask.new_ones((len(owner), max_new_tokens))], dim=1) if padded else None
-    is_end = torch.zeros(logits.shape[-1], dtype=torch.bool, device=device)
-    is_end[[token for token in ends if token < len(is_end)]] = True
-
-    alive = torch.arange(len(owner), device=device)
-    drawn = torch.full((len(owner), max_new_tokens), -1, dtype=torch.long, device=device)
-    log_probs = torch.zeros(len(owner), device=device)
-    for step in range(max_new_tokens):
-        probabilities = nucleus(logits.float() / temperature, top_p).softmax(-1)
-        cumulative = probabilities.cumsum(-1)
-        # Rounding to float32 can make a uniform 1, which would draw the vocabulary's last token, likely or not.
-        uniform = noise[alive, step].to(cumulative.dtype).clamp(max=1 - 2**-24)
-        target = uniform.unsqueeze(-1) * cumulative[:, -1:]
-        token = torch.searchsorted(cumulative, target, right=True).clamp(max=cumulative.shape[-1] - 1)
-        drawn[alive, step] = token.squeeze(-1)
-        log_probs[alive] += probabilities.gather(-1, token).squeeze(-1).log()
-        if step + 1 == max_new_tokens:
-            break
-        going = ~is_end[token.squeeze(-1)]
-        remaining = int(going.sum())
-        if remaining == 0:
-            break
-        if remaining < len(alive):
-            # The last rows move into the places of those that ended, so that little of the cache is copied.
-            target = (~going[:remaining]).nonzero().squeeze(-1)
-            source = remaining + going[remaining:].nonzero().squeeze(-1)
-            for layer in cache.layers:
-                layer.move(source, target)
-            for rows in filter(lambda rows: rows is not None, (alive, token, position, mask)):
-                rows[target] = rows[source]
-            alive, token, position = alive[:remaining], token[:remaining], position[:remaining]
-            mask = mask[:remaining] if padded else None
-        position = position + 1
-        logits = next_logits(model, token, mask[:, : width + step + 1] if padded else None, position, cache)
-    return (
-        ([token for token in row if token >= 0], log_prob)
-        for row, log_prob in zip(drawn.tolist(), log_probs.tolist(), strict=True)
-    )
+    some, rows = [], 0
+    for request in sorted(requests, key=lambda request: -len(request.prompt)):
+        fit = budget.rows(len(request.prompt) + max_new_tokens, batch_size)
+        if some and fit >= 2 * rows:
+            yield some
+            some = []
+        if not some:
+            rows = fit
+        some.append(request)
+    if some:
+        yield some

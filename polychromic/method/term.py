@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,13 +11,15 @@ import torch
 from accelerate.utils import gather_object
 
 from polychromic.errors import StudyError
+from polychromic.memory import Budget
 from polychromic.method.audit import base_checksum, check_base, check_log_probs
+from polychromic.method.clock import now
 from polychromic.method.diversity import GroupDiversity, Measure
 from polychromic.method.diversity.groups import checked
 from polychromic.method.gradients import SeparateGradients
 from polychromic.method.log_probs import completion_log_probs
 from polychromic.method.objective import CreditScale, LikelihoodGate, surrogate
-from polychromic.method.sampling import Completion, sample_groups
+from polychromic.method.sampling import TOKENS, Completion, sample_groups
 from polychromic.method.train_log import Watch
 from polychromic.seeds import derive_seed
 
@@ -44,6 +45,7 @@ class DiversityTerm:
     def __init__(self, args, accelerator, tokenizer, rows: list[dict], measure: Measure, length: float):
         self.args, self.accelerator, self.tokenizer = args, accelerator, tokenizer
         self.rows, self.measure, self.length = rows, measure, length
+        self.sample_budget, self.score_budget = Budget(TOKENS), Budget(args.score_tokens)
         self.scale, self.likely = CreditScale(), LikelihoodGate(args.gate_likelihood)
         self.watch = Watch()
         self.seconds = Seconds()
@@ -66,7 +68,8 @@ class DiversityTerm:
         statistics = self._statistics(groups, values)
         self.scale.update(statistics.pop("mean_square"))
         self.likely.update(self._log_probs(groups))
-        statistics["grad_ratio"] = gradients["ratio"]
+        if "ratio" in gradients:
+            statistics["grad_ratio"] = gradients["ratio"]
         self.warnings += self.watch.see(step, statistics["entropy"], statistics["length"], statistics["credit_spread"])
         return statistics
 
@@ -143,7 +146,7 @@ class DiversityTerm:
             [derive_seed(args.seed_scope, args.seed, purpose, position, sample) for sample in range(args.samples)]
             for position in mine
         ]
-        began = time.perf_counter()
+        began = now(self.args.device)
         with self.accelerator.autocast():
             groups = sample_groups(
                 self.accelerator.unwrap_model(model),
@@ -153,12 +156,13 @@ class DiversityTerm:
                 temperature=args.temperature,
                 top_p=args.top_p,
                 max_new_tokens=args.max_new_tokens,
+                budget=self.sample_budget,
             )
         for i, group in zip(indices, groups, strict=True):
             for number, sample in enumerate(group):
                 if not math.isfinite(sample.log_prob):
                     raise self._not_finite("log pi as sampled", sample.log_prob, i, number, sample.text)
-        self.seconds.sample += time.perf_counter() - began
+        self.seconds.sample += now(self.args.device) - began
         self.sampled_tokens += sum(len(sample.tokens) for group in groups for sample in group)
         return indices, groups
 
@@ -169,7 +173,7 @@ class DiversityTerm:
         return int(np.random.Generator(np.random.Philox(key=seed)).permutation(len(self.rows))[place])
 
     def _diversity(self, indices: list[int], groups: list[list[Completion]]) -> list[GroupDiversity]:
-        began = time.perf_counter()
+        began = now(self.args.device)
         texts = [[sample.text for sample in group] for group in groups]
         values = self.measure(
             texts,
@@ -179,7 +183,7 @@ class DiversityTerm:
                 for group in groups
             ],
         )
-        self.seconds.measure += time.perf_counter() - began
+        self.seconds.measure += now(self.args.device) - began
         return checked(values, [self.rows[i]["row"] for i in indices], texts)
 
     def _log_probs(self, groups: list[list[Completion]]) -> list[float]:
@@ -187,40 +191,54 @@ class DiversityTerm:
         return gather_object([_per_token(sample) for group in groups for sample in group])
 
     def _backward(self, model, indices, groups, credits, weight: float) -> None:
-        """Accumulate the surrogate's gradient; samples of a prompt that are the same tokens share a row, exactly."""
+        """Put the surrogate's gradient in place of what is there; samples of a prompt that are the same tokens share a
+        row, exactly.
+        """
         unwrapped = self.accelerator.unwrap_model(model)
-        bare = unwrapped.get_base_model() if hasattr(unwrapped, "get_base_model") else unwrapped
+        longest = max(
+            len(self._prompt(i)) + len(sample.tokens)
+            for i, group in zip(indices, groups, strict=True)
+            for sample in group
+        )
+
+        def all_passes() -> None:
+            for parameter in unwrapped.parameters():
+                parameter.grad = None  # of an attempt that memory cut off
+            for chunk in self._chunks(indices, groups, credits):
+                self._pass(unwrapped, chunk, indices, groups, weight)
+
         unwrapped.eval()
-        for chunk in self._chunks(indices, groups, credits):
-            began = time.perf_counter()
-            rows, completions, summed = zip(*chunk, strict=True)
-            with self.accelerator.autocast():
-                log_probs = completion_log_probs(
-                    bare,
-                    [self._prompt(i) for i in rows],
-                    list(completions),
-                    temperature=self.args.temperature,
-                    top_p=self.args.top_p,
-                )
-            bad = (~log_probs.isfinite()).nonzero().flatten().tolist()
-            if bad:
-                row, tokens = [(i, tokens) for i, part in zip(rows, completions, strict=True) for tokens in part][
-                    bad[0]
-                ]
-                group = groups[indices.index(row)]
-                number = next(n for n, sample in enumerate(group) if sample.tokens == tokens)
-                raise self._not_finite("log pi as scored", float(log_probs[bad[0]]), row, number, group[number].text)
-            loss = surrogate(
-                log_probs,
-                torch.tensor([c for part in summed for c in part], dtype=log_probs.dtype, device=log_probs.device),
-                prompts=self.args.prompts,
-                length=self.length,
-            )
-            scored = time.perf_counter()
-            self.accelerator.backward(weight * loss)
-            self.seconds.score += scored - began
-            self.seconds.backward += time.perf_counter() - scored
+        self.score_budget.within(all_passes, least=longest, what="scoring")
         unwrapped.train()
+
+    def _pass(self, unwrapped, chunk, indices, groups, weight: float) -> None:
+        began = now(self.args.device)
+        rows, completions, summed = zip(*chunk, strict=True)
+        bare = unwrapped.get_base_model() if hasattr(unwrapped, "get_base_model") else unwrapped
+        with self.accelerator.autocast():
+            log_probs = completion_log_probs(
+                bare,
+                [self._prompt(i) for i in rows],
+                list(completions),
+                temperature=self.args.temperature,
+                top_p=self.args.top_p,
+            )
+        bad = (~log_probs.isfinite()).nonzero().flatten().tolist()
+        if bad:
+            row, tokens = [(i, tokens) for i, part in zip(rows, completions, strict=True) for tokens in part][bad[0]]
+            group = groups[indices.index(row)]
+            number = next(n for n, sample in enumerate(group) if sample.tokens == tokens)
+            raise self._not_finite("log pi as scored", float(log_probs[bad[0]]), row, number, group[number].text)
+        loss = surrogate(
+            log_probs,
+            torch.tensor([c for part in summed for c in part], dtype=log_probs.dtype, device=log_probs.device),
+            prompts=self.args.prompts,
+            length=self.length,
+        )
+        scored = now(self.args.device)
+        self.accelerator.backward(weight * loss)
+        self.seconds.score += scored - began
+        self.seconds.backward += now(self.args.device) - scored
 
     def _not_finite(self, what: str, value: float, index: int, sample: int, text: str) -> StudyError:
         return StudyError(
@@ -229,10 +247,17 @@ class DiversityTerm:
         )
 
     def _chunks(self, indices, groups, credits) -> Iterator[list[tuple[int, list[list[int]], list[float]]]]:
-        """(row, distinct completions, their summed credits) a prompt, in lists of at most score_batch_size samples. A
-        prompt with more of them stands in several, with a part each.
+        """(row, distinct completions, their summed credits) a prompt, in lists of at most score_batch_size samples and
+        score_tokens tokens. A prompt that does not fit as a whole stands in several, with a part each.
         """
-        chunk, rows, most = [], 0, self.args.score_batch_size
+
+        def fits(chunk) -> bool:
+            samples = [tokens for _, completions, _ in chunk for tokens in completions]
+            width = max(len(self._prompt(i)) for i, _, _ in chunk)
+            padded = len(chunk) * width + len(samples) * max(map(len, samples))
+            return len(samples) <= self.args.score_batch_size and padded <= self.score_budget.tokens
+
+        chunk: list[tuple[int, list[list[int]], list[float]]] = []
         for i, group, credit in zip(indices, groups, credits, strict=True):
             summed: dict[tuple[int, ...], float] = {}
             for sample, value in zip(group, credit.tolist(), strict=True):
@@ -240,16 +265,20 @@ class DiversityTerm:
             summed = {tokens: value for tokens, value in summed.items() if value}  # zero credit, zero gradient
             if not summed:
                 continue
-            completions, sums = [list(tokens) for tokens in summed], list(summed.values())
-            parts = -(-len(summed) // most)
-            size = -(-len(summed) // parts)
-            for start in range(0, len(summed), size):
-                part = completions[start : start + size]
-                if chunk and rows + len(part) > most:
-                    yield chunk
-                    chunk, rows = [], 0
-                chunk.append((i, part, sums[start : start + size]))
-                rows += len(part)
+            whole = i, [list(tokens) for tokens in summed], list(summed.values())
+            if fits([*chunk, whole]):
+                chunk.append(whole)
+                continue
+            if chunk:
+                yield chunk
+            chunk, part = [], (i, [], [])
+            for tokens, value in zip(*whole[1:], strict=True):
+                if part[1] and not fits([(i, [*part[1], tokens], [])]):
+                    yield [part]
+                    part = i, [], []
+                part[1].append(tokens)
+                part[2].append(value)
+            chunk = [part]
         if chunk:
             yield chunk
 

@@ -82,6 +82,11 @@ class PolychromicTrainer(Trainer):
                 "compute_loss_func is not supported: the head runs on targets only. Register a quality term "
                 "(polychromic.method.quality) and name it: quality=..."
             )
+        if args.n_gpu > 1:
+            raise StudyError(
+                f"{args.n_gpu} graphics cards are visible to one process: the batch and the loss would be scaled by "
+                "them, and the two terms out of balance. Set CUDA_VISIBLE_DEVICES to one card, or use torchrun."
+            )
         if isinstance(model, str | Path):
             model = load_by_name(model, args.model_init_kwargs or {})
         tokenizer = processing_class or load_tokenizer(model)
@@ -244,8 +249,9 @@ class PolychromicTrainer(Trainer):
         if "loss" in logs:
             logs["quality"] = logs["loss"]
             if self._since_log:
-                for name in self._since_log[0]:
-                    logs[name] = float(np.mean([statistics[name] for statistics in self._since_log]))
+                for name in {name: None for statistics in self._since_log for name in statistics}:
+                    known = [statistics[name] for statistics in self._since_log if name in statistics]
+                    logs[name] = float(np.mean(known))
                 self._since_log = []
             if self.term is not None:
                 for name, value in vars(self.term.seconds).items():

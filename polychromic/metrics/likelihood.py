@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from polychromic.errors import StudyError
+from polychromic.memory import Budget
 
 
 def perplexity(nll: float, tokens: int) -> float:
@@ -23,44 +24,71 @@ def perplexity(nll: float, tokens: int) -> float:
 
 
 def reference_nll(
-    model: Any, rows: Sequence[tuple[Sequence[int], Sequence[int]]], batch_size: int = 16
+    model: Any,
+    rows: Sequence[tuple[Sequence[int], Sequence[int]]],
+    batch_size: int = 16,
+    budget: Budget | None = None,
 ) -> list[tuple[float, int]]:
     """(summed nll in nats, number of tokens) of each target given its prompt, both as token ids.
 
     model: a causal language model of transformers, in evaluation mode; targets end with the end token if it
-    is to count. The prompt's own tokens are not counted.
+    is to count. The prompt's own tokens are not counted. budget: tokens of a batch, padding included (None: 16,384);
+    of those that the head is run on, the targets', a sixteenth. Halved where memory does not hold them.
 
     Raises:
-        StudyError: for an empty prompt, or NaN from the model.
+        StudyError: for an empty prompt, NaN from the model, or a row that memory does not hold.
     """
+    budget = budget or Budget(16_384)
+    for i, (prompt, _) in enumerate(rows):
+        if not len(prompt):
+            raise StudyError(f"row {i}: perplexity of a target needs a prompt of at least one token")
+    left = sorted(range(len(rows)), key=lambda i: (len(rows[i][0]) + len(rows[i][1]), i))
+    results: list[tuple[float, int]] = [(0.0, 0)] * len(rows)
+    while left:
+        least = len(rows[left[0]][0]) + len(rows[left[0]][1])
+
+        def score(some: list[int] = left[:batch_size]) -> dict[int, float]:
+            batch = some[: _fitting([rows[i] for i in some], budget.tokens)]
+            return dict(zip(batch, _batch_nll(model, [rows[i] for i in batch]), strict=True))
+
+        found = budget.within(score, least=least, what="likelihood of references")
+        left = left[len(found) :]
+        for i, value in found.items():
+            if not math.isfinite(value):
+                raise StudyError(f"row {i}: the model gives an nll of {value} for its reference")
+            results[i] = (value, len(rows[i][1]))
+    return results
+
+
+def _fitting(rows: Sequence[tuple[Sequence[int], Sequence[int]]], tokens: int) -> int:
+    """How many of the first rows, shortest first, may run together: one at least."""
+    count, targets = 0, 0
+    for prompt, target in rows:
+        targets += len(target)
+        if count and ((count + 1) * (len(prompt) + len(target)) > tokens or targets > tokens // 16):
+            break
+        count += 1
+    return count
+
+
+def _batch_nll(model: Any, rows: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[float]:
+    """Summed nll of each target. Padding stands on the right, where no earlier token sees it."""
     import torch
 
     from polychromic.head import logits_at
 
     device = next(model.parameters()).device
-    results: list[tuple[float, int]] = [(0.0, 0)] * len(rows)
-    by_length = sorted(range(len(rows)), key=lambda i: (len(rows[i][0]) + len(rows[i][1]), i))
-    for start in range(0, len(rows), batch_size):
-        batch = by_length[start : start + batch_size]
-        width = max(len(rows[i][0]) + len(rows[i][1]) for i in batch)
-        ids, real, before = (torch.zeros(len(batch), width, dtype=torch.long, device=device) for _ in range(3))
-        for row, i in enumerate(batch):  # padding stands on the right, where no earlier token sees it
-            prompt, target = rows[i]
-            if not len(prompt):
-                raise StudyError(f"row {i}: perplexity of a target needs a prompt of at least one token")
-            end = len(prompt) + len(target)
-            ids[row, :end] = torch.tensor([*prompt, *target], device=device)
-            real[row, :end] = 1
-            before[row, len(prompt) - 1 : end - 1] = 1  # the positions whose next token is of the target
-        keep = before.bool()
-        with torch.inference_mode():
-            inputs = {"input_ids": ids, "attention_mask": real}
-            _, logits = logits_at(model, keep, lambda inputs=inputs: model(**inputs))
-            targets = ids.roll(-1, dims=1)[keep]
-            nll = torch.nn.functional.cross_entropy(logits.float(), targets, reduction="none").double()
-            sums = nll.new_zeros(len(batch)).index_add(0, keep.nonzero()[:, 0], nll).tolist()
-        for i, value in zip(batch, sums, strict=True):
-            if not math.isfinite(value):
-                raise StudyError(f"row {i}: the model gives an nll of {value} for its reference")
-            results[i] = (value, len(rows[i][1]))
-    return results
+    width = max(len(prompt) + len(target) for prompt, target in rows)
+    ids, real, before = (torch.zeros(len(rows), width, dtype=torch.long, device=device) for _ in range(3))
+    for row, (prompt, target) in enumerate(rows):
+        end = len(prompt) + len(target)
+        ids[row, :end] = torch.tensor([*prompt, *target], device=device)
+        real[row, :end] = 1
+        before[row, len(prompt) - 1 : end - 1] = 1  # the positions whose next token is of the target
+    keep = before.bool()
+    with torch.inference_mode():
+        inputs = {"input_ids": ids, "attention_mask": real, "use_cache": False}
+        _, logits = logits_at(model, keep, lambda: model(**inputs))
+        targets = ids.roll(-1, dims=1)[keep]
+        nll = torch.nn.functional.cross_entropy(logits.float(), targets, reduction="none").double()
+        return nll.new_zeros(len(rows)).index_add(0, keep.nonzero()[:, 0], nll).tolist()

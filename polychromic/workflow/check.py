@@ -1,10 +1,11 @@
-"""Can this machine run a study? Asked by `python -m polychromic check [study.yaml ...]`, a line a check, and before the
-first job of every run.
+"""Can this machine run a study? Asked by `python -m polychromic check [--card NAME] [study.yaml ...]`, a line a check,
+and before the first job of every run.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Collection
 from importlib.metadata import PackageNotFoundError, version
@@ -12,12 +13,13 @@ from pathlib import Path
 
 import psutil
 
+from polychromic.cards import BF16_CAPABILITY, check_cuda, machine_cards
 from polychromic.config.loading import load_study
 from polychromic.config.study import Study
 from polychromic.errors import StudyError
 from polychromic.hub_lock import hub_errors
 from polychromic.metrics.judge_clients import KEYS
-from polychromic.workflow import choices
+from polychromic.workflow import choices, cost
 from polychromic.workflow.code import ROOT, locked_versions
 
 GIB = 2**30
@@ -98,25 +100,56 @@ def check_model(study: Study) -> str:
 
 
 def check_gpu(study: Study) -> str:
-    """Are there the graphics cards that the study asks for?
+    """Are there the graphics cards that the study asks for, and can PyTorch use them?
 
     Raises:
         StudyError: saying what is missing.
     """
-    import torch
-
-    asked = study.gpus_per_job or int(study.model.precision == "nf4")
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if count < asked:
-        setting = "gpus_per_job" if study.gpus_per_job else "model.precision nf4"
-        raise StudyError(
-            f"{setting} needs {asked} GPU(s) and torch sees {count}: set gpus_per_job: 0 and model.precision: bf16 or "
-            "fp32 for a CPU, mend the driver, or on a cluster run this on a GPU node."
-        )
-    if not count:
+    asked = study.gpus_per_job
+    if not asked:
+        if study.model.precision == "nf4":
+            raise StudyError("model.precision nf4 needs a card: set gpus_per_job: 1, or model.precision: bf16 or fp32.")
         return "none; not needed for this study"
-    memory = torch.cuda.get_device_properties(0).total_memory / GIB
-    return f"{count} x {torch.cuda.get_device_name(0)}, {memory:.0f} GiB"
+    check_cuda(asked, at_least=True)
+    cards = machine_cards()
+    old = [card.name for card in cards if card.capability < BF16_CAPABILITY]
+    if old and study.model.precision != "fp32":
+        raise StudyError(
+            f"{', '.join(old)} cannot compute in bf16, as model.precision {study.model.precision} does: leave it out "
+            "by CUDA_VISIBLE_DEVICES, or set model.precision: fp32."
+        )
+    return ", ".join(card.name for card in cards) or f"{asked} or more, without nvidia-smi"
+
+
+def check_cost(study: Study, card: str | None = None) -> str:
+    """What the study takes on a card, by an estimate.
+
+    Args:
+        card: a name of `cost.CARDS`; None: this machine's, or an H100 where it has none.
+
+    Raises:
+        StudyError: the study does not fit on that card.
+    """
+    if not study.gpus_per_job:
+        return "no card, no bill"
+    here = machine_cards()
+    name = card or (here[0].name if here else "H100")
+    found = cost.card_called(name)
+    if found is None:
+        return f"no estimate for {name}; --card names one of {', '.join(cost.CARDS)}"
+    shape = cost.shape_of(study.model.name, study.model.revision)
+    if shape is None:
+        return f"no estimate: the config of {study.model.name} is not here yet"
+    told = cost.estimate(study, shape, found[1])
+    primary, control = study.plan.primary, study.plan.control
+    line = (
+        f"estimate for {found[0]}: {told.training_hours:.0f} h of training and {told.generation_hours:.0f} h of "
+        f"generation, {told.dollars:.0f} dollars at {study.cost.price_per_gpu_hour} an hour, {told.memory:.0f} of "
+        f"{found[1].memory:.0f} GB; {primary} takes {told.ratio:.1f} times as long to train as {control}"
+    )
+    if told.memory > found[1].memory:
+        raise StudyError(f"{line}. It does not fit: lower objective.score_tokens or training.batch_size.")
+    return line
 
 
 def check_judge(study: Study) -> str:
@@ -139,7 +172,7 @@ def check_sandbox() -> str:
     return describe()
 
 
-def checks_of(study: Study) -> dict[str, Callable[[], str]]:
+def checks_of(study: Study, card: str | None = None) -> dict[str, Callable[[], str]]:
     """What can be known before the first job, by name. Each check returns a line, or raises a StudyError."""
     small = study.world is not None
     checks = {
@@ -148,6 +181,7 @@ def checks_of(study: Study) -> dict[str, Callable[[], str]]:
         "disk": lambda: check_disk(Path("results"), (2 if small else 60) * GIB),
         "model": lambda: check_model(study),
         "gpu": lambda: check_gpu(study),
+        "cost": lambda: check_cost(study, card),
         "judge": lambda: check_judge(study),
     }
     return checks | ({"sandbox": check_sandbox} if any(map(choices.runs_code, study.domains.values())) else {})
@@ -163,18 +197,26 @@ NEEDED_BY = {
 }
 
 
-def refuse_what_must_fail(study: Study, stages: Collection[str], *, here: bool) -> None:
+def refuse_what_must_fail(
+    study: Study, stages: Collection[str], *, here: bool, card_kinds: Collection[str] = ()
+) -> None:
     """Raise before the first job what would make a later one fail. Memory and disk are estimates: they stop nothing.
 
     Args:
         stages: those that have jobs to run.
         here: whether jobs run on this machine; on a cluster its cards are not theirs.
+        card_kinds: the `gpu_model` of the jobs to run.
 
     Raises:
         StudyError: every check that failed.
     """
     elsewhere = set() if here else {"gpu", "sandbox"}
-    failed = []
+    failed = [
+        f"gpu_model: {kind!r} is refused by Snakemake's SLURM plugin, which takes letters, digits, _ and . only: use "
+        "`constraint` in profiles/gpu/config.yaml"
+        for kind in sorted(set(card_kinds))
+        if not re.fullmatch(r"[a-zA-Z0-9_.]+", kind)
+    ]
     for name, check in checks_of(study).items():
         needed = name in NEEDED_BY and (NEEDED_BY[name] is None or NEEDED_BY[name] & set(stages))
         if needed and name not in elsewhere:
@@ -186,13 +228,19 @@ def refuse_what_must_fail(study: Study, stages: Collection[str], *, here: bool) 
         raise StudyError("nothing was started.\n  - " + "\n  - ".join(failed))
 
 
-def main(paths: list[str]) -> int:
+def main(arguments: list[str]) -> int:
+    """`python -m polychromic check [--card NAME] [study.yaml ...]`"""
+    card, paths = None, list(arguments)
+    if "--card" in paths:
+        at = paths.index("--card")
+        card = next(iter(paths[at + 1 : at + 2]), "")
+        del paths[at : at + 2]
     try:
         study = load_study(*(paths or ["config.yaml"]))
     except StudyError as error:
         print(f"  FAIL  config      {error}")
         return 1
-    checks = checks_of(study)
+    checks = checks_of(study, card)
     failed = 0
     for name, check in checks.items():
         try:
