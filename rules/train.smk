@@ -1,4 +1,4 @@
-# The base model of an embedded study, and one adapter per domain, trained arm and seed.
+# The base model of an embedded study or out of a package, and one adapter per domain, trained arm and seed.
 rule broad:
     """The synthetic corpus that the tiny base model is trained on."""
     input:
@@ -34,6 +34,24 @@ rule base:
         "train the tiny base model from scratch (minutes)"
     script:
         "../workflow_scripts/base.py"
+
+
+rule packaged:
+    """The base model that a package carries, as a folder of safetensors."""
+    input:
+        unpack(inputs("packaged")),
+    output:
+        **outputs("packaged"),
+    log:
+        log_of("packaged"),
+    benchmark:
+        benchmark_of("packaged")
+    conda:
+        ENVIRONMENT
+    message:
+        "unpack the base model"
+    script:
+        "../workflow_scripts/packaged.py"
 
 
 rule train:

@@ -16,6 +16,7 @@ from polychromic.config.loading import load_study
 from polychromic.config.study import Study
 from polychromic.errors import StudyError
 from polychromic.hub_lock import hub_errors
+from polychromic.method.packaged_models import PACKAGED_MODELS, find
 from polychromic.metrics.judge_clients import KEYS
 from polychromic.workflow import choices
 from polychromic.workflow.code import ROOT, locked_versions
@@ -81,6 +82,8 @@ def check_model(study: Study) -> str:
     name = study.model.name
     if name == "embedded":
         return "embedded: trained by the workflow"
+    if name in PACKAGED_MODELS:
+        return f"{name}: {PACKAGED_MODELS[name].file}, made ready by the workflow"
     if Path(name).is_dir():
         return f"{name}: a local folder"
     from huggingface_hub import HfApi, try_to_load_from_cache
@@ -150,6 +153,8 @@ def checks_of(study: Study) -> dict[str, Callable[[], str]]:
         "gpu": lambda: check_gpu(study),
         "judge": lambda: check_judge(study),
     }
+    if study.model.name in PACKAGED_MODELS:
+        checks["package"] = lambda: f"{find(study.model.name)}"
     return checks | ({"sandbox": check_sandbox} if any(map(choices.runs_code, study.domains.values())) else {})
 
 
@@ -157,6 +162,7 @@ def checks_of(study: Study) -> dict[str, Callable[[], str]]:
 NEEDED_BY = {
     "libraries": None,
     "model": {"train", "generate"},
+    "package": {"packaged"},
     "gpu": {"train", "generate"},
     "judge": {"judge", "calibrate", "verify"},
     "sandbox": {"curate", "calibrate", "verify", "train"},
