@@ -85,9 +85,12 @@ def convert(gguf: Path, folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, ImportError) as error:
         raise StudyError(f"{gguf} cannot be read: {error}. Install the packages of requirements.lock.") from error
     config = dequantised.config
-    del config.quantization_config  # with it, transformers refuses to save: the weights are no longer quantised
-    model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
-    model.load_state_dict(dequantised.state_dict())  # rounds to bf16
+    del config.quantization_config, config._name_or_path  # of the file: the weights are no longer quantised
+    with torch.device("meta"):  # a model that was loaded from GGUF refuses to be saved; this one is given its weights
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
+    state = {name: value.to(torch.bfloat16) for name, value in dequantised.state_dict().items()}
+    model.load_state_dict(state, assign=True)
+    model.tie_weights()
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     model.save_pretrained(folder)

@@ -12,10 +12,13 @@ from pydantic import Field, model_validator
 from polychromic.data.rows import Row
 from polychromic.data.sources import SOURCES
 from polychromic.data.sources.base import BaseSource
+from polychromic.errors import StudyError
 from polychromic.records import Record
 from polychromic.verifiers.countdown import read_expression
 
 REFERENCES = 10  # solutions that a row gives, at most
+LOWEST = 10  # value of a puzzle
+TRIES = 20  # draws of numbers for each puzzle that is asked for
 
 
 @SOURCES.register("countdown")
@@ -28,7 +31,7 @@ class Countdown(BaseSource):
     seed: int = 0
     count: int = Field(3, ge=2, le=5)
     """Numbers in a puzzle."""
-    largest: int = Field(20, ge=5)
+    largest: int = Field(30, ge=5)
     """The numbers lie between 1 and this."""
     highest: int = Field(100, ge=10)
     """The value lies between 10 and this."""
@@ -42,28 +45,42 @@ class Countdown(BaseSource):
         return self
 
     def read(self, root: str | Path, lock: str | Path | None) -> Iterator[Row]:
-        """`rows` puzzles, no two with the same numbers and value."""
+        """`rows` puzzles, no two of the same numbers.
+
+        Raises:
+            StudyError: the settings do not give so many.
+        """
         draw = random.Random(self.seed)
-        seen = set()
-        tries = 0
-        while len(seen) < self.rows and tries < 100 * self.rows:
-            tries += 1
+        tried, made = set(), 0
+        for _ in range(TRIES * self.rows):
+            if made == self.rows:
+                return
             numbers = tuple(sorted(draw.randint(1, self.largest) for _ in range(self.count)))
+            if numbers in tried:
+                continue
+            tried.add(numbers)
             by_value: dict[int, dict[str, str]] = {}
             for value, text in expressions(numbers):
-                if 10 <= value <= self.highest:
+                if LOWEST <= value <= self.highest:
                     by_value.setdefault(value, {}).setdefault(read_expression(text).normal, text)
             values = sorted(value for value, found in by_value.items() if len(found) >= self.solutions)
-            values = [value for value in values if (numbers, value) not in seen]
             if not values:
                 continue
             value = draw.choice(values)
-            seen.add((numbers, value))
             found = sorted(by_value[value].values())
-            draw.shuffle(found)
-            shown = draw.sample(numbers, len(numbers))
-            row = {"numbers": shown, "value": value, "solutions": found[:REFERENCES], "of": len(found)}
-            yield f"countdown, row {len(seen)}", row
+            row = {
+                "numbers": draw.sample(numbers, len(numbers)),
+                "value": value,
+                "solutions": draw.sample(found, min(len(found), REFERENCES)),
+                "of": len(found),
+            }
+            made += 1
+            yield f"countdown, row {made}", row
+        if made < self.rows:
+            raise StudyError(
+                f"countdown: {self.count} numbers up to {self.largest} gave {made} puzzles with {self.solutions} "
+                f"solutions, not {self.rows}. Raise `largest` or `count`, or ask for fewer `rows` or `solutions`."
+            )
 
     def record(self, row: dict[str, Any]) -> Record:
         numbers = ", ".join(map(str, row["numbers"]))
@@ -78,8 +95,8 @@ class Countdown(BaseSource):
 
 
 def expressions(numbers: tuple[int, ...]) -> Iterator[tuple[int, str]]:
-    """(value, text) of the expressions that use each number once and pass through positive whole numbers alone. The same
-    one may come several times.
+    """(value, text) of the expressions that use each number once and have positive whole numbers at every step. The
+    same one may come several times.
     """
 
     def combine(items: list[tuple[int, str, str]]) -> Iterator[tuple[int, str]]:

@@ -15,7 +15,7 @@ from polychromic.workflow.stages.reading import Analyse, Figures, Paper, Power, 
 STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (
-        Raw(), Broad(), Base(), Packaged(), Curate(), ReviewSheet(), Split(), Calibrate(), Train(), Derive(), Generate(), Encode(),
-        Verify(), Diversity(), Quality(), Judge(), Power(), Analyse(), Figures(), Tables(), Report(), Paper(),
+        Raw(), Broad(), Base(), Packaged(), Curate(), ReviewSheet(), Split(), Calibrate(), Train(), Derive(),
+        Generate(), Encode(), Verify(), Diversity(), Quality(), Judge(), Power(), Analyse(), Figures(), Tables(), Report(), Paper(),
     )
 }  # fmt: skip
