@@ -68,8 +68,10 @@ rule train:
         arm=arms_of("train"),
     conda:
         ENVIRONMENT
+    threads: THREADS
     resources:
         **ON_GPU,
+        **ON_CPU,
     params:
         results=lambda wildcards: R,
         checkpoints=lambda wildcards: f"{R}/.checkpoints/{wildcards.domain}.{wildcards.arm}.{wildcards.seed}",

@@ -190,7 +190,11 @@ def test_smollm2_has_the_values_of_its_own_tensors(tmp_path):
     for theirs, ours in names.items():
         values = gguf.quants.dequantize(tensors[theirs].data, tensors[theirs].tensor_type)
         kept = stored[ours].float().numpy()
-        kept = as_llama_cpp_keeps_it(kept, heads[".".join(theirs.split(".")[2:])]) if theirs.endswith(tuple(heads)) else kept
+        kept = (
+            as_llama_cpp_keeps_it(kept, heads[".".join(theirs.split(".")[2:])])
+            if theirs.endswith(tuple(heads))
+            else kept
+        )
         assert torch.equal(torch.from_numpy(kept), torch.from_numpy(np.array(values)).bfloat16().float()), ours
 
 

@@ -16,6 +16,7 @@ STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (
         Raw(), Broad(), Base(), Packaged(), Curate(), ReviewSheet(), Split(), Calibrate(), Train(), Derive(),
-        Generate(), Encode(), Verify(), Diversity(), Quality(), Judge(), Power(), Analyse(), Figures(), Tables(), Report(), Paper(),
+        Generate(), Encode(), Verify(), Diversity(), Quality(), Judge(), Power(), Analyse(), Figures(), Tables(),
+        Report(), Paper(),
     )
 }  # fmt: skip
