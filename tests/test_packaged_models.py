@@ -183,29 +183,26 @@ def test_smollm2_has_the_values_of_its_own_tensors(tmp_path):
     source = find("smollm2")
     convert(source, tmp_path)
     stored = load_file(tmp_path / "model.safetensors")
-    names = {f"blk.{i}.{theirs}": f"model.layers.{i}.{ours}" for i in (0, 17, 29) for theirs, ours in PARTS.items()}
-    names |= {"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight"}
-    heads = {"attn_q.weight": 9, "attn_k.weight": 3}
+    pairs = [("token_embd.weight", "model.embed_tokens.weight", 0), ("output_norm.weight", "model.norm.weight", 0)]
+    for i in (0, 17, 29):
+        pairs += [(f"blk.{i}.{theirs}", f"model.layers.{i}.{ours}", heads) for theirs, ours, heads in PARTS]
     tensors = {tensor.name: tensor for tensor in gguf.GGUFReader(source).tensors}
-    for theirs, ours in names.items():
-        values = gguf.quants.dequantize(tensors[theirs].data, tensors[theirs].tensor_type)
+    for theirs, ours, heads in pairs:
+        meant = gguf.quants.dequantize(tensors[theirs].data, tensors[theirs].tensor_type)
         kept = stored[ours].float().numpy()
-        kept = (
-            as_llama_cpp_keeps_it(kept, heads[".".join(theirs.split(".")[2:])])
-            if theirs.endswith(tuple(heads))
-            else kept
-        )
-        assert torch.equal(torch.from_numpy(kept), torch.from_numpy(np.array(values)).bfloat16().float()), ours
+        kept = as_llama_cpp_keeps_it(kept, heads) if heads else kept
+        assert torch.equal(torch.from_numpy(kept), torch.from_numpy(np.array(meant)).bfloat16().float()), ours
 
 
-PARTS = {
-    "attn_norm.weight": "input_layernorm.weight",
-    "attn_q.weight": "self_attn.q_proj.weight",
-    "attn_k.weight": "self_attn.k_proj.weight",
-    "attn_v.weight": "self_attn.v_proj.weight",
-    "attn_output.weight": "self_attn.o_proj.weight",
-    "ffn_norm.weight": "post_attention_layernorm.weight",
-    "ffn_gate.weight": "mlp.gate_proj.weight",
-    "ffn_up.weight": "mlp.up_proj.weight",
-    "ffn_down.weight": "mlp.down_proj.weight",
-}
+PARTS = [
+    ("attn_norm.weight", "input_layernorm.weight", 0),
+    ("attn_q.weight", "self_attn.q_proj.weight", 9),
+    ("attn_k.weight", "self_attn.k_proj.weight", 3),
+    ("attn_v.weight", "self_attn.v_proj.weight", 0),
+    ("attn_output.weight", "self_attn.o_proj.weight", 0),
+    ("ffn_norm.weight", "post_attention_layernorm.weight", 0),
+    ("ffn_gate.weight", "mlp.gate_proj.weight", 0),
+    ("ffn_up.weight", "mlp.up_proj.weight", 0),
+    ("ffn_down.weight", "mlp.down_proj.weight", 0),
+]
+"""Names in GGUF and in transformers, and of queries and keys how many heads."""
