@@ -29,11 +29,13 @@ demo-ablations: .venv/ready
 
 # A real language model on real rows: `real` in three quarters of an hour, `laptop` at the published size.
 real: .venv/smollm2
+	$(BIN)/python -m polychromic check config.yaml profiles/laptop/study.yaml profiles/laptop/real.yaml
 	$(LAPTOP) $(SMOLLM2) profiles/laptop/real.yaml -- all
 	$(LAPTOP) $(SMOLLM2) profiles/laptop/real.yaml $(call ZIP,real) -- all
 	$(BIN)/python -m polychromic summary results/real
 
 laptop: .venv/smollm2
+	$(BIN)/python -m polychromic check config.yaml profiles/laptop/study.yaml
 	$(LAPTOP) $(SMOLLM2) -- all
 	$(LAPTOP) $(SMOLLM2) $(call ZIP,laptop) -- all
 	$(BIN)/python -m polychromic summary results/laptop

@@ -6,7 +6,7 @@ from fractions import Fraction
 from itertools import permutations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -58,6 +58,7 @@ def test_what_is_no_expression_is_not_read(text):
     assert VERIFIER.labels([text], PUZZLE) == [None]
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.text(alphabet="0123456789+-*/() =\n", max_size=40))
 def test_no_text_raises(text):
     assert status(text) in ("passed", "failed", "extraction")
@@ -92,6 +93,7 @@ def test_equal_expressions_up_to_order_and_brackets_have_one_label(one, other, a
 numbers = st.lists(st.integers(1, 12), min_size=2, max_size=3).map(tuple)
 
 
+@settings(deadline=None, max_examples=50)
 @given(numbers)
 def test_every_expression_that_is_made_has_its_value_and_its_numbers(drawn):
     for value, text in expressions(drawn):
@@ -99,6 +101,7 @@ def test_every_expression_that_is_made_has_its_value_and_its_numbers(drawn):
         assert (read.value, read.numbers) == (Fraction(value), tuple(sorted(drawn))), text
 
 
+@settings(deadline=None, max_examples=50)
 @given(numbers)
 def test_the_same_normal_form_means_the_same_value(drawn):
     values: dict[str, int] = {}

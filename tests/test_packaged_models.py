@@ -16,7 +16,7 @@ from polychromic.errors import StudyError
 from polychromic.files import file_digest
 from polychromic.method import packaged_models
 from polychromic.method.packaged_models import PACKAGED_MODELS, convert, find
-from polychromic.workflow.check import refuse_what_must_fail
+from polychromic.workflow.check import check_rows, refuse_what_must_fail
 from polychromic.workflow.graph import all_jobs, input_paths, job_name
 
 gguf = pytest.importorskip("gguf", reason="the package gguf of requirements.lock is not installed")
@@ -86,7 +86,7 @@ def tiny_gguf(tmp_path_factory, tiny_tokenizer):
     return path, meant
 
 
-def test_a_converted_model_has_the_values_that_the_quantised_tensors_mean(tiny_gguf, tmp_path):
+def test_a_converted_model_has_the_values_that_the_quantised_tensors_mean(tiny_gguf, tiny_tokenizer, tmp_path):
     from safetensors.torch import load_file
 
     from polychromic.method.models import end_tokens, load_base
@@ -98,7 +98,7 @@ def test_a_converted_model_has_the_values_that_the_quantised_tensors_mean(tiny_g
     for name, values in meant.items():
         assert torch.equal(stored[name], torch.from_numpy(values).to(torch.bfloat16)), name
     model, tokenizer = load_base(tmp_path, precision="fp32", device="cpu")
-    assert about == {"parameters": model.num_parameters(), "vocabulary": len(tokenizer), "context": 256}
+    assert about == {"parameters": model.num_parameters(), "vocabulary": len(tiny_tokenizer), "context": 256}
     assert tokenizer.eos_token == "<|end|>"
     assert end_tokens(model, tokenizer) == {tokenizer.eos_token_id}
     assert tokenizer.decode(tokenizer("the cat sat")["input_ids"]) == "the cat sat"
@@ -156,6 +156,20 @@ def test_a_missing_package_is_said_before_the_first_job(no_package):
 
 def test_a_model_that_was_converted_before_needs_no_package(no_package):
     refuse_what_must_fail(load_study(*LAPTOP), {"train", "generate"}, here=True)
+
+
+def test_all_missing_rows_are_said_in_one_message(tmp_path, monkeypatch):
+    study = load_study(*LAPTOP)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        StudyError, match=r"social_topicalchat.*humaneval.*mbpp.*stories.*squad2.* are not here"
+    ) as error:
+        check_rows(study)
+    assert "{results}" not in str(error.value)
+    for domain in study.domains:  # curated once, they are not read again
+        (tmp_path / "results/laptop" / domain / "data").mkdir(parents=True)
+        (tmp_path / "results/laptop" / domain / "data/curated.jsonl").touch()
+    assert check_rows(study)
 
 
 def test_training_and_generation_read_the_converted_model():
