@@ -10,6 +10,7 @@ from polychromic.errors import StudyError, what_to_do
 from polychromic.workflow import fork_server, graph, progress
 from polychromic.workflow.check import refuse_what_must_fail
 from polychromic.workflow.plan import register_plan, registered_plan_file
+from polychromic.workflow.side_by_side import MEMORY_MB, own_model_on_cpu, side_by_side
 from polychromic.workflow.stage import decisions_file, results_folder
 from polychromic.workflow.staleness import Stamps, refresh_stamps
 from polychromic.workflow.stages import STAGES
@@ -50,6 +51,9 @@ R = str(results_folder(STUDY))
 DOMAINS, ARMS, SEEDS = list(STUDY.domains), list(STUDY.arms), list(STUDY.seeds)
 ON_GPU = dict(gpu=STUDY.gpus_per_job) if STUDY.gpus_per_job else {}
 ON_ONE_GPU = dict(gpu=1) if STUDY.gpus_per_job else {}
+# Training and generation with a model of some size on the CPU.
+ON_CPU = dict(mem_mb=MEMORY_MB) if own_model_on_cpu(STUDY) else {}
+THREADS, MEMORY_REMARK = 1, ""
 # For `--sdm conda`; otherwise the jobs use the environment that Snakemake runs in.
 ENVIRONMENT = "../envs/gpu.yaml" if STUDY.gpus_per_job else "../envs/cpu.yaml"
 STAMPS = Stamps(
@@ -68,6 +72,8 @@ onstart:
         )
     except StudyError as error:
         sys.exit(f"Error: {error}")
+    if MEMORY_REMARK and due & {"train", "generate"}:
+        print(MEMORY_REMARK, file=sys.stderr)
     progress.begin(Path(R), sum(1 for _ in workflow.dag.needrun_jobs()) - 1)
     # With a limit on the rate of jobs, Snakemake plans again after every plan and every finished job. It has no setting
     # for no limit.
@@ -97,7 +103,15 @@ if workflow.is_main_process:
     try:
         register_plan(STUDY)
         if "--unlock" not in sys.argv:
-            refresh_stamps(STUDY, STAMPS)
+            stale = refresh_stamps(STUDY, STAMPS)
+            if own_model_on_cpu(STUDY):
+                limit = workflow.global_resources.get("mem_mb")
+                memory = limit.value if limit else None
+                heavy = sum(job[0] in ("train", "generate") for job in stale)
+                shared = side_by_side(
+                    workflow.resource_settings.cores or 1, heavy, memory
+                )
+                THREADS, MEMORY_REMARK = shared.threads, shared.remark(memory)
     except StudyError as error:
         sys.exit(f"Error: {error}")
     except OSError as error:

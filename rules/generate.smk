@@ -11,8 +11,10 @@ rule generate:
         benchmark_of("generate")
     conda:
         ENVIRONMENT
+    threads: THREADS
     resources:
         **ON_GPU,
+        **ON_CPU,
     params:
         results=lambda wildcards: R,
     message:

@@ -1,4 +1,4 @@
-# The base model of an embedded study, and one adapter per domain, trained arm and seed.
+# The base model of an embedded study or out of a package, and one adapter per domain, trained arm and seed.
 rule broad:
     """The synthetic corpus that the tiny base model is trained on."""
     input:
@@ -36,6 +36,24 @@ rule base:
         "../workflow_scripts/base.py"
 
 
+rule packaged:
+    """The base model that a package carries, as a folder of safetensors."""
+    input:
+        unpack(inputs("packaged")),
+    output:
+        **outputs("packaged"),
+    log:
+        log_of("packaged"),
+    benchmark:
+        benchmark_of("packaged")
+    conda:
+        ENVIRONMENT
+    message:
+        "unpack the base model"
+    script:
+        "../workflow_scripts/packaged.py"
+
+
 rule train:
     """A LoRA adapter. A killed run goes on from its last checkpoint, which lies outside the outputs."""
     input:
@@ -50,8 +68,10 @@ rule train:
         arm=arms_of("train"),
     conda:
         ENVIRONMENT
+    threads: THREADS
     resources:
         **ON_GPU,
+        **ON_CPU,
     params:
         results=lambda wildcards: R,
         checkpoints=lambda wildcards: f"{R}/.checkpoints/{wildcards.domain}.{wildcards.arm}.{wildcards.seed}",

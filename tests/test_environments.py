@@ -55,7 +55,7 @@ def test_without_a_network_the_other_checks_are_made(tmp_path, monkeypatch, caps
         huggingface_hub.set_client_factory(default_client_factory)
     *lines, last = capsys.readouterr().out.splitlines()
     told = {line.split()[1]: line for line in lines if line.startswith(("  ok", "  FAIL"))}
-    assert list(told) == ["libraries", "memory", "disk", "model", "gpu", "cost", "judge", "sandbox"]
+    assert list(told) == ["libraries", "memory", "disk", "rows", "model", "gpu", "cost", "judge", "sandbox"]
     assert "FAIL" in told["model"]
     assert (
         "the hub does not answer (ConnectError): run `hf download Qwen/Qwen3-8B` where there is a network"

@@ -35,7 +35,8 @@ class Model(Settings):
     """The base model that is adapted."""
 
     name: str = "Qwen/Qwen3-8B"
-    """A hub id, a local folder, or `embedded` for the tiny model that the workflow itself trains."""
+    """A hub id, a local folder, `smollm2` (SmolLM2-135M-Instruct out of a PyPI package), or `embedded` for the tiny
+    model that the workflow itself trains."""
     revision: str | None = None
     """Commit of the hub repository. Left out, it is resolved at first use and locked in the study's lock.json."""
     precision: Literal["fp32", "bf16", "nf4"] = "nf4"

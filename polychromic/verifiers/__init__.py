@@ -84,6 +84,7 @@ VERIFIERS: Registry[type[Verifier]] = Registry(
         "answer": "polychromic.verifiers.answer",
         "similarity": "polychromic.verifiers.similarity",
         "judge": "polychromic.verifiers.judge",
+        "countdown": "polychromic.verifiers.countdown",
     },
 )
 

@@ -18,9 +18,11 @@ from polychromic.config.loading import load_study
 from polychromic.config.study import Study
 from polychromic.errors import StudyError
 from polychromic.hub_lock import hub_errors
+from polychromic.method.packaged_models import PACKAGED_MODELS, find
 from polychromic.metrics.judge_clients import KEYS
 from polychromic.workflow import choices, cost
 from polychromic.workflow.code import ROOT, locked_versions
+from polychromic.workflow.stage import is_embedded, raw_paths, results_folder
 
 GIB = 2**30
 LIBRARIES = ("torch", "transformers", "peft", "snakemake", "sacrebleu", "pandas", "scipy")
@@ -74,6 +76,27 @@ def check_disk(folder: Path, need: int) -> str:
     return f"{free / GIB:.0f} GiB free"
 
 
+def check_rows(study: Study) -> str:
+    """Are the files here that the domains' rows come from? Curated rows need them no more.
+
+    Raises:
+        StudyError: naming all that are missing.
+    """
+    missing = [
+        str(path)
+        for domain in study.domains
+        if not (results_folder(study) / domain / "data" / "curated.jsonl").is_file()
+        for path in raw_paths(study, domain)
+        if not path.is_file() and not is_embedded(study, path)
+    ]
+    if missing:
+        raise StudyError(
+            f"{', '.join(dict.fromkeys(missing))} {'is' if len(missing) == 1 else 'are'} not here. docs/data.md says "
+            "where public rows come from; take a domain away with `null`, or set `hub` in place of `path`."
+        )
+    return "all files are here"
+
+
 def check_model(study: Study) -> str:
     """Is the base model here, or can it be fetched?
 
@@ -83,6 +106,8 @@ def check_model(study: Study) -> str:
     name = study.model.name
     if name == "embedded":
         return "embedded: trained by the workflow"
+    if name in PACKAGED_MODELS:
+        return f"{name}: {PACKAGED_MODELS[name].file}, made ready by the workflow"
     if Path(name).is_dir():
         return f"{name}: a local folder"
     from huggingface_hub import HfApi, try_to_load_from_cache
@@ -174,23 +199,27 @@ def check_sandbox() -> str:
 
 def checks_of(study: Study, card: str | None = None) -> dict[str, Callable[[], str]]:
     """What can be known before the first job, by name. Each check returns a line, or raises a StudyError."""
-    small = study.world is not None
+    memory, disk = (4, 2) if study.world else (4, 10) if study.model.name in PACKAGED_MODELS else (16, 60)  # GiB
     checks = {
         "libraries": check_libraries,
-        "memory": lambda: check_memory((4 if small else 16) * GIB),
-        "disk": lambda: check_disk(Path("results"), (2 if small else 60) * GIB),
+        "memory": lambda: check_memory(memory * GIB),
+        "disk": lambda: check_disk(Path("results"), disk * GIB),
+        "rows": lambda: check_rows(study),
         "model": lambda: check_model(study),
         "gpu": lambda: check_gpu(study),
         "cost": lambda: check_cost(study, card),
         "judge": lambda: check_judge(study),
     }
+    if study.model.name in PACKAGED_MODELS:
+        checks["package"] = lambda: f"{find(study.model.name)}"
     return checks | ({"sandbox": check_sandbox} if any(map(choices.runs_code, study.domains.values())) else {})
 
 
-# Stages that need what a check looks at; the others can run where it fails.
+# Stages that need what a check looks at; the others can run where it fails. Missing rows stop their own domain alone.
 NEEDED_BY = {
     "libraries": None,
     "model": {"train", "generate"},
+    "package": {"packaged"},
     "gpu": {"train", "generate"},
     "judge": {"judge", "calibrate", "verify"},
     "sandbox": {"curate", "calibrate", "verify", "train"},

@@ -126,8 +126,10 @@ def _ask_for_missing(study: Study, job: Job, why: dict[str, list[str]]) -> bool:
     return found
 
 
-def refresh_stamps(study: Study, stamps: Stamps) -> None:
+def refresh_stamps(study: Study, stamps: Stamps) -> list[Job]:
     """Bring the stamp files of all jobs up to date, and set their times so that Snakemake sees what has changed.
+
+    Returns the jobs that have changed.
 
     Stamp and done files are the only inputs whose time counts (the others are `ancient`): both from 1970 when the job
     is done; the stamp from now when it has to run again. Missing outputs Snakemake sees for itself.
@@ -145,9 +147,12 @@ def refresh_stamps(study: Study, stamps: Stamps) -> None:
                 "Wait for it, or give this study another name; `python -m polychromic stale` says what would "
                 "re-run. If it was killed: `snakemake --unlock`."
             )
+    stale = []
     for job in jobs:
-        changed = bool(_changes(study, job, stamps))
+        if changed := bool(_changes(study, job, stamps)):
+            stale.append(job)
         _refresh(stamps.of(job), stamp_file(study, job), done_file(study, job), stale=changed)
+    return stale
 
 
 def _refresh(stamp: dict[str, Any], file: Path, done: Path, *, stale: bool) -> None:

@@ -28,6 +28,7 @@ SOURCES: Registry[type[BaseSource]] = Registry(
         "stories": "polychromic.data.sources.stories",
         "chat": "polychromic.data.sources.chat",
         "table": "polychromic.data.sources.table",
+        "countdown": "polychromic.data.sources.countdown",
     },
 )
 

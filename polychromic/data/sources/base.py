@@ -48,6 +48,12 @@ class BaseSource(Settings):
             raise ValueError("a source needs either `path` or `hub`")
         return self
 
+    def read(self, root: str | Path, lock: str | Path | None) -> Iterable[Row | BadRow]:
+        """The raw rows. root: the folder that `path` is relative to. lock: the file that remembers hub revisions."""
+        if self.path is not None:
+            return read_rows(Path(root) / self.path, self.path)
+        return hub_rows(self.hub, self.config, self.split, self.revision, lock)
+
     def flatten(self, rows: Iterator[Row | BadRow]) -> Iterator[Row | BadRow]:
         """Rows with one record each, from files that nest records or spread them over rows."""
         return rows
@@ -105,13 +111,9 @@ def read_source(
     Raises:
         StudyError: the file is missing or damaged, or more than `max_bad_share` of its rows are unusable.
     """
-    rows: Iterable[Row | BadRow]
-    if source.path is not None:
-        rows, name = read_rows(Path(root) / source.path, source.path), source.path
-    else:
-        rows, name = hub_rows(source.hub, source.config, source.split, source.revision, lock), source.hub
+    name = source.path or source.hub or source.format
     read, bad = 0, []
-    for item in source.parse(iter(rows)):
+    for item in source.parse(iter(source.read(root, lock))):
         read += 1
         if isinstance(item, BadRow) and not item.excluded:
             bad.append(item)

@@ -9,13 +9,14 @@ from __future__ import annotations
 from polychromic.workflow.stage import Stage
 from polychromic.workflow.stages.data import Calibrate, Curate, Raw, ReviewSheet, Split
 from polychromic.workflow.stages.metrics import Diversity, Encode, Judge, Quality, Verify
-from polychromic.workflow.stages.models import Base, Broad, Derive, Generate, Train
+from polychromic.workflow.stages.models import Base, Broad, Derive, Generate, Packaged, Train
 from polychromic.workflow.stages.reading import Analyse, Figures, Paper, Power, Report, Tables
 
 STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (
-        Raw(), Broad(), Base(), Curate(), ReviewSheet(), Split(), Calibrate(), Train(), Derive(), Generate(), Encode(),
-        Verify(), Diversity(), Quality(), Judge(), Power(), Analyse(), Figures(), Tables(), Report(), Paper(),
+        Raw(), Broad(), Base(), Packaged(), Curate(), ReviewSheet(), Split(), Calibrate(), Train(), Derive(),
+        Generate(), Encode(), Verify(), Diversity(), Quality(), Judge(), Power(), Analyse(), Figures(), Tables(),
+        Report(), Paper(),
     )
 }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from polychromic.config.study import Domain, Study
+from polychromic.method.packaged_models import PACKAGED_MODELS
 from polychromic.workflow import choices
 from polychromic.workflow.stage import Output, dump, output
 
@@ -21,7 +22,11 @@ def sampled(study: Study, domain: str, arm: str, *names: str) -> dict[str, list[
 
 
 def base_model(study: Study) -> Output | list[Output]:
-    """The tiny base model of an embedded study; others come from the hub or a folder."""
+    """The base model that another job makes: the tiny one of an embedded study, or a packaged one. Others come from the
+    hub or a folder.
+    """
+    if study.model.name in PACKAGED_MODELS:
+        return output("packaged", "model")
     return output("base", "model") if study.world else []
 
 

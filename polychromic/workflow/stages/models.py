@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from polychromic.config.study import DerivedArm, PromptArm, TrainArm
+from polychromic.method.packaged_models import PACKAGED_MODELS
 from polychromic.workflow import choices
 from polychromic.workflow.stage import Stage, dump, output, prompt_settings
 from polychromic.workflow.stages.inputs import base_model, parts
@@ -31,6 +32,17 @@ class Base(Stage):
 
     def settings(self, study):
         return dump(study.world, "seed", "hidden", "layers", "vocabulary", "epochs")
+
+
+class Packaged(Stage):
+    name = "packaged"
+    outputs = {"model": "base/packaged/"}
+
+    def exists(self, study):
+        return study.model.name in PACKAGED_MODELS
+
+    def settings(self, study):
+        return {"name": study.model.name, "sha256": PACKAGED_MODELS[study.model.name].sha256}
 
 
 class Train(Stage):
