@@ -272,8 +272,8 @@ class PolychromicTrainer(Trainer):
         if self.term is not None:
             if "audited" not in state:
                 raise StudyError(
-                    f"{path} is missing, or is of an older version or of a run without the diversity term, so it cannot "
-                    "go on with weight > 0. Start anew, or resume with weight=0."
+                    f"{path} is missing, or is of an older version or of a run without the diversity term, so it "
+                    "cannot go on with weight > 0. Start anew, or resume with weight=0."
                 )
             self.term.restore(state)
         self.earlier_seconds = state.get("elapsed", 0.0)
