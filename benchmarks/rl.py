@@ -11,8 +11,8 @@ Needs `pip install polychromic[benchmarks]` (TRL). Three ways to train on the ro
   over groups of the arm's N at the arm's training temperature; prompts and samples are as many as the arm's term draws
   in all, audit included. beta weighs the KL divergence from the LoRA adapter, which keeps what it has learned.
 
-Each is sampled on validation prompts. Seconds are wall time of the training loop on one thread; rloo's include LoRA's.
-A domain whose verifier needs a calibration is refused. The last line is one JSON object.
+Each is sampled on validation prompts. Seconds are wall and CPU time of the training loop on one thread; those of rloo
+include LoRA's. A domain whose verifier needs a calibration is refused. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-import time
 from functools import partial
 from pathlib import Path
 
@@ -28,7 +27,7 @@ import numpy as np
 import torch
 
 from benchmarks.embedded import STUDY, base_folder, diversity_measure, rows_of, settings
-from benchmarks.training import train
+from benchmarks.training import Run, timed, train
 from polychromic.embedding import MINILM, Encoder
 from polychromic.method.models import encode_prompt, load_adapter, load_base
 from polychromic.method.sampling import sample_groups
@@ -67,8 +66,10 @@ def reward(measure, rows: list[dict], end: int, size: int, *, completions, compl
     return [credit for value in values for credit in value.credits.tolist()]
 
 
-def reinforce(model, tokenizer, rows: list[dict], params: dict, steps: int, rate: float, beta: float, folder: str):
-    """(seconds of the training loop, the trainer) of RLOO with D as the reward."""
+def reinforce(
+    model, tokenizer, rows: list[dict], params: dict, steps: int, rate: float, beta: float, folder: str
+) -> Run:
+    """Train the adapter on by RLOO, with D as the reward."""
     from datasets import Dataset
     from trl import RLOOConfig, RLOOTrainer
 
@@ -96,9 +97,7 @@ def reinforce(model, tokenizer, rows: list[dict], params: dict, steps: int, rate
     function.__name__ = "diversity"
     prompts = Dataset.from_list([{"prompt": row["prompt"], "row": i} for i, row in enumerate(rows)])
     trainer = RLOOTrainer(model, function, args, prompts, processing_class=tokenizer)
-    began = time.perf_counter()
-    trainer.train()
-    return time.perf_counter() - began, trainer
+    return timed(trainer)
 
 
 def main() -> None:
@@ -123,29 +122,29 @@ def main() -> None:
     held_out = rows_of(study, domain, params["lora"], "val")[: options.prompts]
     found = []
 
-    def report(name: str, seconds: float, samples: int, model, tokenizer) -> None:
+    def report(name: str, seconds: float, cpu: float, samples: int, model, tokenizer) -> None:
         scores = evaluate(model, tokenizer, held_out, verifier, options.temperature)
-        found.append({"arm": name, "seconds": round(seconds, 1), "samples": samples, **scores})
-        line = f"{name:16}{seconds:9.1f}{samples:9}" + "".join(f"{value:9.3f}" for value in scores.values())
+        found.append({"arm": name, "seconds": round(seconds, 1), "cpu": round(cpu, 1), "samples": samples, **scores})
+        line = f"{name:16}{seconds:9.1f}{cpu:9.1f}{samples:9}" + "".join(f"{value:9.3f}" for value in scores.values())
         print(line, flush=True)
 
-    print(f"{'':16}{'seconds':>9}{'samples':>9}{'pass@1':>9}{'pass@10':>9}")
+    print(f"{'':16}{'seconds':>9}{'CPU':>9}{'samples':>9}{'pass@1':>9}{'pass@10':>9}")
     with tempfile.TemporaryDirectory() as folder:
-        lora, trainer = train(study, params["lora"], rows, f"{folder}/lora")
+        lora, lora_cpu, trainer = train(study, params["lora"], rows, f"{folder}/lora")
         trainer.model.save_pretrained(f"{folder}/adapter")
-        report("lora", lora, 0, trainer.model, trainer.tokenizer)
-        seconds, trainer = train(study, params[options.arm], rows, f"{folder}/arm")
+        report("lora", lora, lora_cpu, 0, trainer.model, trainer.tokenizer)
+        seconds, cpu, trainer = train(study, params[options.arm], rows, f"{folder}/arm")
         objective = params[options.arm]["objective"]
         steps = trainer.diversity_steps() + 1
         samples = steps * objective["prompts"] * objective["samples"]
-        report(options.arm, seconds, samples, trainer.model, trainer.tokenizer)
+        report(options.arm, seconds, cpu, samples, trainer.model, trainer.tokenizer)
         for rate in options.learning_rates:
             model, tokenizer = base()
             model = load_adapter(model, f"{folder}/adapter", trainable=True)
-            seconds, trainer = reinforce(
+            seconds, cpu, trainer = reinforce(
                 model, tokenizer, rows, params[options.arm], steps, rate, options.beta, f"{folder}/rloo"
             )
-            report(f"rloo {rate:g}", lora + seconds, samples, trainer.model, tokenizer)
+            report(f"rloo {rate:g}", lora + seconds, lora_cpu + cpu, samples, trainer.model, tokenizer)
     print(json.dumps({"benchmark": "rl", "domain": domain, "prompts": len(held_out), "arms": found}))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
@@ -9,7 +11,8 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 from benchmarks.architectures import PROMPTS, Tokenizer, adapted, build, table
 from polychromic.errors import StudyError
 from polychromic.head import logits_at
-from polychromic.method.audit import base_checksum, check_base, probe
+from polychromic.method import cache
+from polychromic.method.audit import base_checksum, check_base, check_log_probs, probe, rounding_noise
 from polychromic.method.cache import check_can_sample
 from polychromic.method.lean import merged_adapter
 from polychromic.method.sampling import sample_groups
@@ -100,12 +103,30 @@ def test_a_changed_base_is_named(tiny_model):
 
 
 def test_a_model_that_is_sampled_wrongly_is_refused_by_name(tiny_model, tiny_tokenizer, monkeypatch):
-    from polychromic.method import cache
-
     real = cache.next_logits
     monkeypatch.setattr(cache, "next_logits", lambda *inputs: real(*inputs) * 1.5)
     with pytest.raises(StudyError, match="Qwen3ForCausalLM is sampled or scored wrongly"):
         probe(tiny_model, tiny_tokenizer, [[5, 6], [7, 8, 9]])
+
+
+def test_the_audit_of_a_rounded_model_allows_what_rounding_does_and_little_more(tiny_model, tiny_tokenizer):
+    """In bfloat16 the samples pass; log pi that is off by less than half a nat a square root of a token does not."""
+    tiny_model.to(torch.bfloat16)
+    prompts = [[5, 6], [7, 8, 9]]
+    groups = sample_groups(tiny_model, tiny_tokenizer, prompts, [[1, 2], [3, 4]], temperature=1.0, max_new_tokens=12)
+    assert 0 < rounding_noise(tiny_model, prompts, groups, temperature=1.0) < 0.05
+    check_log_probs(tiny_model, prompts, groups, temperature=1.0)
+    groups[1][1] = replace(groups[1][1], log_prob=groups[1][1].log_prob + 0.45 * len(groups[1][1].tokens) ** 0.5)
+    with pytest.raises(StudyError, match="sample 1 of prompt 1 is .* as sampled"):
+        check_log_probs(tiny_model, prompts, groups, temperature=1.0)
+
+
+def test_rounding_at_random_leaves_the_model_as_it_was(tiny_model, tiny_tokenizer):
+    prompts = [[5, 6]]
+    groups = sample_groups(tiny_model, tiny_tokenizer, prompts, [[1]], temperature=1.0, max_new_tokens=4)
+    noise = [rounding_noise(tiny_model, prompts, groups, temperature=1.0) for _ in range(2)]
+    assert noise[0] == noise[1] < 1e-5  # float32
+    assert not any(module._forward_hooks for module in tiny_model.modules())
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -57,29 +59,31 @@ def check_log_probs(
     """Compare log pi of samples as sampled, as scored and by a plain forward of prompt and sample together.
 
     Args:
-        tolerance: in nats a square root of a token, as roundings add up; None: .01 in float32, .5 in any other type.
+        tolerance: in nats a square root of a token, as roundings add up; None: .01 in float32, and in any other type
+            four times what `rounding_noise` measures on these samples, if that is more.
         rows: the prompts' numbers, for the message.
 
     Raises:
         StudyError: naming the architecture and the sample that differs most.
     """
     bare = model.get_base_model() if hasattr(model, "get_base_model") else model
-    if tolerance is None:
-        exact = all(p.dtype == torch.float32 for p in model.parameters()) and not torch.is_autocast_enabled(
-            model.device.type
-        )
-        tolerance = 0.01 if exact else 0.5
     was_training = model.training
     model.eval()
     try:
         with torch.no_grad():
+            if tolerance is None:
+                exact = all(p.dtype == torch.float32 for p in model.parameters()) and not torch.is_autocast_enabled(
+                    model.device.type
+                )
+                noise = 0.0 if exact else rounding_noise(bare, prompts, groups, temperature=temperature, top_p=top_p)
+                tolerance = max(0.01, 4 * noise)
             completions = [[sample.tokens for sample in group] for group in groups]
             scored = iter(
                 completion_log_probs(bare, prompts, completions, temperature=temperature, top_p=top_p).tolist()
             )
             for i, (prompt, group) in enumerate(zip(prompts, groups, strict=True)):
                 for j, sample in enumerate(group):
-                    plain = _plain_log_prob(bare, prompt, sample.tokens, temperature, top_p)
+                    plain = float(_plain_log_probs(bare, prompt, sample.tokens, temperature, top_p).sum())
                     found = {"sampled": sample.log_prob, "scored": next(scored)}
                     allowed = tolerance * math.sqrt(len(sample.tokens))
                     if not all(abs(value - plain) <= allowed for value in found.values()):
@@ -93,15 +97,58 @@ def check_log_probs(
         model.train(was_training)
 
 
-def _plain_log_prob(bare, prompt: list[int], tokens: list[int], temperature: float, top_p: float) -> float:
-    """log pi of the tokens by one forward of prompt and tokens together, without a cache and without padding."""
+def rounding_noise(
+    bare, prompts: list[list[int]], groups: list[list[Completion]], *, temperature: float, top_p: float = 1.0
+) -> float:
+    """How far log pi of a token moves when all is rounded otherwise: the root mean square over tokens, in nats.
+
+    Two right ways to compute log pi (with a cache, with padding, in one piece) differ by rounding alone. Here every
+    module's output is rounded once more, at random, by up to half a unit in its last place: Monte Carlo arithmetic
+    (Parker 1997). What that moves, on this model and these samples, is what rounding may do; roundings within a module
+    and the rarer large ones are what a factor on top is for.
+    """
+    squares = []
+    with torch.no_grad():
+        for prompt, group in zip(prompts, groups, strict=True):
+            for sample in group:
+                plain = _plain_log_probs(bare, prompt, sample.tokens, temperature, top_p)
+                with _rounded_at_random(bare):
+                    rounded = _plain_log_probs(bare, prompt, sample.tokens, temperature, top_p)
+                squares.append((rounded - plain) ** 2)
+    return float(torch.cat(squares).mean().sqrt())
+
+
+@contextmanager
+def _rounded_at_random(model) -> Iterator[None]:
+    """Within the block, the outputs of all modules that hold no others are off by half a unit in the last place."""
+    generator = torch.Generator(model.device).manual_seed(0)
+
+    def disturb(module, inputs, output):
+        if isinstance(output, torch.Tensor) and output.is_floating_point():
+            half = torch.finfo(output.dtype).eps / 2
+            noise = torch.rand(output.shape, generator=generator, device=output.device) * 2 - 1
+            return (output.float() * (1 + half * noise)).to(output.dtype)
+        return None
+
+    leaves = [module for module in model.modules() if not any(True for _ in module.children())]
+    handles = [module.register_forward_hook(disturb) for module in leaves]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _plain_log_probs(bare, prompt: list[int], tokens: list[int], temperature: float, top_p: float) -> torch.Tensor:
+    """log pi of the tokens, [tokens], by one forward of prompt and tokens together, without a cache and without
+    padding."""
     ids = torch.tensor([prompt + tokens], device=bare.device)
     keep = torch.zeros_like(ids, dtype=torch.bool)
     keep[:, len(prompt) - 1 : -1] = True
     _, logits = logits_at(bare, keep, lambda: bare(input_ids=ids, use_cache=False))
     targets = ids[0, len(prompt) :]
     kept = nucleus(logits.float() / temperature, top_p, keep=targets)
-    return float(kept.log_softmax(-1).gather(-1, targets.unsqueeze(-1)).sum())
+    return kept.log_softmax(-1).gather(-1, targets.unsqueeze(-1)).squeeze(-1)
 
 
 def base_checksum(model) -> dict[str, int]:

@@ -96,9 +96,9 @@ class DiversityTerm:
                 top_p=self.args.top_p,
                 rows=[self.rows[indices[i]]["row"] for i in some],
             )
-        ones = [torch.ones(len(group), dtype=torch.float64) for group in groups]
-        with self._separate_gradients(model) as gradients:
-            self._backward(model, indices, groups, ones, 1.0)
+        ones = torch.ones(len(groups[0]), dtype=torch.float64)
+        with self._separate_gradients(model) as gradients:  # one prompt is enough
+            self._backward(model, indices[:1], groups[:1], [ones], 1.0)
         norm = gradients["diversity"]
         for parameter in model.parameters():
             parameter.grad = None

@@ -276,10 +276,10 @@ class PolychromicTrainer(Trainer):
         path = Path(checkpoint, STATE_FILE)
         state: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
         if self.term is not None:
-            if "mean_square" not in state:
+            if "audited" not in state:
                 raise StudyError(
-                    f"{path} is missing or is of a run without the diversity term, so it cannot go on with weight > 0. "
-                    "Start anew, or resume with weight=0."
+                    f"{path} is missing, or is of an older version or of a run without the diversity term, so it "
+                    "cannot go on with weight > 0. Start anew, or resume with weight=0."
                 )
             self.term.restore(state)
         self.earlier_seconds = state.get("elapsed", 0.0)

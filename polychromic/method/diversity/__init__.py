@@ -127,8 +127,8 @@ def own_measure(function: Callable, *, verifier=None, gate: bool = True) -> Meas
 
     Args:
         function: function(texts) or function(texts, record), for the samples of one prompt. It returns either D, a
-            number (credits are then by leave-one-out: N + 2 calls a prompt), or the distances of all pairs, [N, N],
-            symmetric, as a tensor, an array or lists (D is then their mean).
+            number (credits are then by leave-one-out: N + 2 calls a prompt, and five for every four samples), or the
+            distances of all pairs, [N, N], symmetric, as a tensor, an array or lists (D is then their mean).
         verifier, gate: as for `make_measure`.
     """
     from polychromic.method.diversity.groups import Own, gated

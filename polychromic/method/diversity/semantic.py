@@ -20,7 +20,13 @@ class Semantic:
 
         from polychromic.method.diversity.groups import of_distances
 
+        flat = torch.tensor([weight for group in weights for weight in group])
+        counts = flat > 0  # the distances of others are multiplied by 0
         texts = [text for group in groups for text in group]
-        vectors = torch.as_tensor(self.encode(texts), dtype=torch.float64)
+        kept = torch.as_tensor(
+            self.encode([texts[i] for i in counts.nonzero().flatten().tolist()]), dtype=torch.float64
+        )
+        vectors = kept.new_zeros((len(texts), kept.shape[-1]))
+        vectors[counts] = kept
         per_group = vectors.split([len(group) for group in groups])
         return [of_distances(1 - v @ v.T, g) for v, g in zip(per_group, weights, strict=True)]
