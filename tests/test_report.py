@@ -270,12 +270,8 @@ def test_runs_that_differ_in_times_and_costs_alone_give_the_same_report(toy_stud
     assert pages[0].read_bytes() == pages[1].read_bytes()
     costs = [page.with_name("costs.html").read_text() for page in pages]
     assert costs[0] != costs[1]
-    for told in (
-        'id="table-cost"',
-        'id="figure-equal_compute"',
-        "seed-42/run.json",
-        "One training of Polychromic took",
-    ):
+    shown = ('id="table-cost"', 'id="figure-equal_compute"', "seed-42/run.json", "One training of Polychromic took")
+    for told in shown:
         assert told in costs[1]
 
 

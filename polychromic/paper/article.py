@@ -44,6 +44,8 @@ MEANINGS = {
     "robustness": "At every λ tried in that range Pass@k is above LoRA's, and Pass@1 is not worse by the margin.",
 }
 """What each claim beside the deciding one asks."""
+LONGEST = 75
+"""Rows of the longest table that a page can show; longer ones are in the study's tables/ alone."""
 NO_TEX = (
     "No LaTeX was found, so no PDF was made. The folder is complete: compile main.tex elsewhere, or install one "
     "(Debian: apt-get install latexmk texlive-latex-recommended texlive-fonts-recommended)."
@@ -82,6 +84,7 @@ def write_paper(
     if not drawn:
         raise StudyError(f"{folder / 'figures'}: no figures. Run `snakemake figures` first.")
     made = {name: table for name, make in TABLES.items() if (table := make(results)) is not None}
+    made = {name: table for name, table in made.items() if len(table.cells) <= LONGEST}
     captions = {name: (folder / "figures" / f"{name}.caption.md").read_text(encoding="utf-8").strip() for name in drawn}
     own = disclosures_file(results.study)
     text = article(results, made, captions, disclosures or (own if own.is_file() else None))

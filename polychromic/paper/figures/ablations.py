@@ -51,7 +51,7 @@ def _drawn(results: Results, study: str, verdict: dict[str, Any], grid: Any) -> 
                     style.mark(ax, x, row["value"], f"{text}[{row['low']:.3f}, {row['high']:.3f}]")
             ax.set_xticks(range(len(levels)), [f"{level:g}".replace("0.", ".") for level in levels], fontsize=5.6)
             ax.set_xlim(-0.4, len(levels) - 0.6)
-            ax.set_ylim(bottom=0)
+            ax.set_ylim(0, 1)
         for ax in line:
             ax.set_xlabel(factor)
         line[0].set_ylabel("share of prompts")

@@ -61,7 +61,7 @@ def sensitivity(results: Results) -> Drawing | None:
     for ax in style.left(axes):
         ax.set_ylabel("skew of training")
     for ax in style.bottom(axes):
-        ax.set_xlabel("wrong answers before training")
+        ax.set_xlabel("wrong without training")
     return Drawing(
         figure,
         f"Where the method helps: gain in best Pass@k over the tuned control in {len(skews) * len(shares)} worlds. "

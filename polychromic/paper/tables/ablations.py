@@ -14,8 +14,10 @@ from polychromic.paper.tables import table
 @table("ablations", title="Ablations")
 def ablations(results: Results) -> Table | None:
     """Differences from LoRA for every ablation arm, by what it changes. None where none was run."""
-    results.require("pairwise")
+    results.require("pairwise", "verdict")
     shown, grid = results.against_control(), ablation_grid(results.verdict)
+    if not any(map(is_ablation, shown["arm"])):
+        return None
     metrics = [m for m in (results.deepest, "pass_at_1", "semantic_diversity") if m in set(shown["metric"])]
     found = shown.set_index(["domain", "arm", "metric"]).sort_index()
     grid = grid[grid["arm"].isin(set(shown["arm"]))]
@@ -35,8 +37,6 @@ def ablations(results: Results) -> Table | None:
             cells.append(line)
             groups.append(labels.domain(domain))
             used.add(arm)
-    if not cells:
-        return None
     rows = shown[shown["arm"].isin(used)]
     rows = rows.assign(n=rows["n_prompts"] * rows["n_seeds"]).merge(grid, on="arm", how="left")
     return Table(
