@@ -4,7 +4,9 @@
 
 Each kind is generated in the forms in which people write it, in the middle of a sentence. Phone numbers are random
 digits in the usual forms of their country, most of them assigned to nobody, and are looked for with that country as
-`region`. The last line is one JSON object with the same figures.
+`region`. Held out, for the patterns were written with those forms in view: the example numbers, fixed and mobile, that
+libphonenumber gives of every country, in its styles and in two that people make of them. The last line is one JSON
+object with the same figures.
 """
 
 from __future__ import annotations
@@ -15,6 +17,9 @@ import random
 import re
 import string
 from collections.abc import Callable, Sequence
+
+import phonenumbers
+from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
 from polychromic.data.filters import make_filter
 
@@ -70,6 +75,32 @@ def measure(seed: int, count: int) -> dict[str, dict[str, float]]:
     return found
 
 
+STYLES: dict[str, Callable[[phonenumbers.PhoneNumber], str]] = {
+    "national": lambda number: phonenumbers.format_number(number, PhoneNumberFormat.NATIONAL),
+    "national, dots": lambda number: re.sub(r"[ -]+", ".", STYLES["national"](number)),
+    "national, in one run": lambda number: re.sub(r"\D", "", STYLES["national"](number)),
+    "international": lambda number: phonenumbers.format_number(number, PhoneNumberFormat.INTERNATIONAL),
+    "in one run, +": lambda number: phonenumbers.format_number(number, PhoneNumberFormat.E164),
+    "tel: link": lambda number: phonenumbers.format_number(number, PhoneNumberFormat.RFC3966),
+    "as dialled from the US": lambda number: phonenumbers.format_out_of_country_calling_number(number, "US"),
+    "as dialled from GB": lambda number: phonenumbers.format_out_of_country_calling_number(number, "GB"),
+}
+
+
+def measure_examples(seed: int, regions: Sequence[str] = ()) -> dict[str, dict[str, float]]:
+    """{style: as of `measure`}, over the example numbers of the regions, all of them where none is named. Each is
+    looked for with its own region."""
+    rng = random.Random(seed)
+    found = {style: [] for style in STYLES}
+    for region in sorted(regions or phonenumbers.SUPPORTED_REGIONS):
+        change = make_filter({"filter": "mask_personal_data", "region": region}).change
+        for kind in (PhoneNumberType.FIXED_LINE, PhoneNumberType.MOBILE):
+            if number := phonenumbers.example_number_for_type(region, kind):
+                for style, write in STYLES.items():
+                    found[style].append(_is_masked(change, rng.choice(SENTENCES), write(number)))
+    return {style: {"found": sum(hits) / len(hits), "count": len(hits)} for style, hits in found.items()}
+
+
 def _is_masked(change: Callable[[str], str], sentence: str, secret: str) -> bool:
     """Whether none of its words or digits is left where it stood."""
     masked = change(sentence.format(secret))
@@ -100,7 +131,10 @@ def main() -> None:
     measured = measure(options.seed, options.count)
     for kind, row in measured.items():
         print(f"{kind:<50} {row['found']:>7.1%} masked")
-    print(json.dumps({"benchmark": "personal_data", "measured": measured}))
+    held_out = measure_examples(options.seed)
+    for style, row in held_out.items():
+        print(f"{'example numbers, ' + style:<50} {row['found']:>7.1%} masked, of {row['count']}")
+    print(json.dumps({"benchmark": "personal_data", "measured": measured, "held_out": held_out}))
 
 
 if __name__ == "__main__":

@@ -186,6 +186,8 @@ def test_yaml_mistakes_are_named(tmp_path):
         ("a: [1\n", "not valid YAML"),
         ("- a\n", "found list"),
         ("a: 1\n\tb: 2\n", "line 2"),
+        ("a: 2024-13-01\n", "not valid YAML: month"),
+        ("[" * 5000, "nested too deeply"),
         ("a: 1\nb: caf\xe9\n", "line 2: not UTF-8"),
     ]:
         file.write_bytes(text.encode("latin-1"))
@@ -193,6 +195,16 @@ def test_yaml_mistakes_are_named(tmp_path):
             read_yaml(file)
     with pytest.raises(StudyError, match="no such file"):
         read_yaml(tmp_path / "absent.yaml")
+
+
+@pytest.mark.parametrize(
+    "text", ["arms: [1]\n", "domains: x\n", "arms: &a {lora: *a}\n", "study: &s [*s]\n", "plugins: 3\n"]
+)
+def test_an_overlay_of_a_wrong_form_is_named(tmp_path, text):
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text(text)
+    with pytest.raises(StudyError, match=str(overlay)):
+        load_study(ROOT / "config.yaml", overlay)
 
 
 def test_behind_a_gate_a_sample_may_be_as_long_as_the_domains_answers():

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.personal_data import measure
+from benchmarks.personal_data import measure, measure_examples
 from polychromic.config.loading import load_study
 from polychromic.data.curation import curate
 from polychromic.data.filters import make_filter
@@ -40,6 +40,7 @@ def mask(text, **settings):
         ("call +49 (0) 171 123-4567 today", "call <phone> today"),
         ("call (555) 123-4567.", "call <phone>."),
         ("call +49 170 5551200, please", "call <phone>, please"),
+        ("dial 00 49 170 5551200 or 011 49 170 5551200", "dial <phone> or <phone>"),
         ("555-867-5309, ext", "<phone>, ext"),
         ("Tel.+49 30 1234567 or Tel.:+49/30/1234567", "Tel.<phone> or Tel.:<phone>"),
         ("030 1234567", "<phone>"),
@@ -195,3 +196,11 @@ def test_the_recall_that_the_documentation_states_is_kept():
         assert measured[f"phone numbers, {region}"]["found"] > 0.9
     assert measured["international phone numbers"]["found"] > 0.99
     assert measured["no phone numbers (dates, amounts, versions, ...)"]["found"] < 0.02
+
+
+def test_so_is_that_on_numbers_that_the_patterns_were_not_written_for():
+    measured = measure_examples(
+        seed=0, regions=("AR", "AU", "BR", "CN", "EG", "ES", "IT", "JP", "KE", "MX", "NG", "PL")
+    )
+    for style, row in measured.items():
+        assert row["found"] > 0.85, style

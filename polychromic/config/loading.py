@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +45,11 @@ def read_files(*paths: str | Path) -> dict[str, Any]:
 def _refuse_idle_nulls(overlay: dict[str, Any], below: dict[str, Any], where: str) -> None:
     named = {"domains", "arms"}  # elsewhere a null goes back to the default
     for section in named & overlay.keys():
-        for key, value in (overlay[section] or {}).items():
-            known = below.get(section) or {}
+        if not isinstance(overlay[section], dict):
+            continue  # the typed study says what is wrong with it
+        known = below.get(section)
+        known = known if isinstance(known, dict) else {}
+        for key, value in overlay[section].items():
             if value is None and key not in known:
                 raise StudyError(f"{where}{section}.{key} is null, but no file below has it{nearest(str(key), known)}")
 
@@ -64,8 +69,10 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         line = Path(path).read_bytes()[: error.start].count(b"\n") + 1
         raise StudyError(f"{path}, line {line}: not UTF-8. Save the file as UTF-8.") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # a ValueError: such as the date 2024-13-01
         raise StudyError(f"{path}: not valid YAML: {error}") from error
+    except RecursionError as error:
+        raise StudyError(f"{path}: nested too deeply. Write it flatter.") from error
     if loaded is None:
         return {}
     if not isinstance(loaded, dict):
@@ -100,15 +107,21 @@ def parse_study(settings: dict[str, Any], origin: str = "config") -> Study:
     Raises:
         StudyError: listing every problem with key, value and remedy.
     """
-    settings = _without_nulls(settings)
+    try:
+        settings = _without_nulls(settings)
+    except RecursionError as error:  # `a: &a [*a]`
+        raise StudyError(f"{origin}: a value holds itself. Write out what its alias stands for.") from error
     if plugins := settings.get("plugins"):
+        if not isinstance(plugins, list | tuple) or not all(isinstance(file, str) for file in plugins):
+            raise StudyError(f"{origin}: plugins: expected a list of Python files (is {plugins!r})")
         load_plugins(plugins)
         rebuild()
     try:
         study = Study.model_validate(settings)
         found = list(problems(study))
     except ValidationError as error:
-        found = [_explain(problem, settings) for problem in error.errors(include_url=False)]
+        schema = cache(Study.model_json_schema)  # slow to make, and only for unknown keys
+        found = [_explain(problem, settings, schema) for problem in error.errors(include_url=False)]
     if found:
         raise StudyError(f"{origin}: {len(found)} problem(s)\n  - " + "\n  - ".join(found))
     return study
@@ -121,7 +134,7 @@ def _without_nulls(value: Any) -> Any:
     return [_without_nulls(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
-def _explain(problem: dict[str, Any], settings: dict[str, Any]) -> str:
+def _explain(problem: dict[str, Any], settings: dict[str, Any], schema: Callable[[], dict[str, Any]]) -> str:
     # Discriminated unions put the tag into the location; only keys that stand in the file are of use.
     keys, value = [], settings
     for part in problem["loc"]:
@@ -136,7 +149,7 @@ def _explain(problem: dict[str, Any], settings: dict[str, Any]) -> str:
         keys.append(str(part))
     where = ".".join(keys) or "the study"
     if problem["type"] == "extra_forbidden":
-        known = _known_keys(problem["loc"])
+        known = _known_keys(problem["loc"], schema())
         if keys[-1] in known:  # of another kind of the same thing
             return f"{where}: not a setting of this kind. Set it to null if it comes from a file below"
         return f"{where}: unknown key{nearest(keys[-1], known)}"
@@ -148,9 +161,8 @@ def _explain(problem: dict[str, Any], settings: dict[str, Any]) -> str:
     return f"{where}: {message}{at}"
 
 
-def _known_keys(location: tuple[Any, ...]) -> list[str]:
+def _known_keys(location: tuple[Any, ...], schema: dict[str, Any]) -> list[str]:
     """The keys allowed beside the unknown one, found by walking the schema."""
-    schema = Study.model_json_schema()
     nodes = [schema]
 
     def expand(node: dict[str, Any]) -> list[dict[str, Any]]:
