@@ -90,15 +90,13 @@ class Bench:
         common |= {"output_dir": str(self.folder / "work"), "use_cpu": self.device == "cpu", "max_steps": 2, **changed}
         return trainer_settings(self.training, objective, **common)
 
-    def trainer(
-        self, shape: str, arm: str = "lora", domain: str = "social", rows: int = 64, words: int = 60, **changed
-    ):
+    def trainer(self, shape: str, arm: str = "lora", domain: str = "social", **changed):
         torch.manual_seed(0)
         model, tokenizer = load_base(self.bases[shape], precision="nf4", device=self.device)
         args = self.arguments(arm, domain, **changed)
         measure = all_count if args.weight > 0 else None
         return PolychromicTrainer(
-            model, args, random_rows(rows, words), tokenizer, measure=measure, peft_config=lora_settings(self.training)
+            model, args, random_rows(64, 60), tokenizer, measure=measure, peft_config=lora_settings(self.training)
         )
 
     def clock(self) -> float:
@@ -233,9 +231,9 @@ def weight_zero_and_resume(bench: Bench) -> dict:
         model,
         TrainingArguments(
             **{name: getattr(args, name) for name in (
-                "output_dir", "per_device_train_batch_size", "gradient_accumulation_steps", "learning_rate", "max_steps",
-                "lr_scheduler_type", "warmup_steps", "weight_decay", "max_grad_norm", "gradient_checkpointing", "bf16",
-                "use_cpu", "logging_steps", "report_to", "disable_tqdm", "save_strategy",
+                "output_dir", "per_device_train_batch_size", "gradient_accumulation_steps", "learning_rate", "bf16",
+                "max_steps", "lr_scheduler_type", "warmup_steps", "weight_decay", "max_grad_norm", "use_cpu",
+                "gradient_checkpointing", "logging_steps", "report_to", "disable_tqdm", "save_strategy",
             )},
             remove_unused_columns=False,
         ),
