@@ -36,7 +36,7 @@ from polychromic.method.lean import lean
 from polychromic.method.log_probs import completion_log_probs
 from polychromic.method.models import keep_differentiable, load_base, put_adapter
 from polychromic.method.rows import Collator, encode_rows
-from polychromic.method.sampling import sample_groups
+from polychromic.method.sampling import TOKENS, sample_groups
 from polychromic.method.stream import Work
 from polychromic.method.trainer import PolychromicTrainer
 from polychromic.metrics.likelihood import reference_nll
@@ -211,7 +211,7 @@ def a_step_per_domain(bench: Bench) -> dict:
         term = trainer.term
         found[domain] = {"seconds": bench.clock() - began, "peak_gb": peak, **vars(term.seconds)}
         must(term.score_budget.tokens == trainer.args.score_tokens, f"{domain}: scoring ran out of memory")
-        must(term.sample_budget.tokens >= 100_000, f"{domain}: sampling ran out of memory")
+        must(term.sample_budget.tokens == TOKENS, f"{domain}: sampling ran out of memory")
     return found
 
 

@@ -226,7 +226,8 @@ def train_seconds(model: _Model, study: Study, arm: str, name: str) -> float:
         return total
     draws, samples = steps // o.every + 1, o.prompts * o.samples
     length = min(MEAN_LENGTH * domain.max_new_tokens, o.max_new_tokens)
-    total += draws * model.decode(o.max_new_tokens, min(samples, 256), PROMPT + o.max_new_tokens)
+    longest = min(o.max_new_tokens, domain.max_new_tokens)  # as long as the longest sample
+    total += draws * model.decode(longest, min(samples, 256), PROMPT + longest)
     total += draws * model.passes(1, o.prompts * PROMPT, o.prompts)
     tokens = samples * length + o.prompts * PROMPT
     passes = max(1, math.ceil(1.2 * tokens / o.score_tokens), math.ceil(samples / o.score_batch_size))
