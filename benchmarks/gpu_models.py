@@ -34,8 +34,12 @@ SHAPES = {
 WORDS = ["the", "cat", "sat", "on", "a", "mat", "and", "then", "it", "ran", "over", "every", "hill"]
 
 
+def tokenizer_of_words():
+    return train_tokenizer([" ".join(WORDS)] * 10, 400)
+
+
 def random_base(folder: Path, shape: str, device: str) -> None:
-    tokenizer = train_tokenizer([" ".join(WORDS)] * 10, 400)
+    tokenizer = tokenizer_of_words()
     config = Qwen3Config(
         **SHAPES[shape],
         max_position_embeddings=4096,

@@ -1,7 +1,7 @@
 """Hours, dollars and memory of a study on a named card, from its settings: an estimate, made before anything is paid.
 
 Time is the larger of what launching takes and what computing takes; what is counted is passes, launches, tokens and
-bytes. `benchmarks/sampling.py` counts launches and decode steps on a CPU. None of it has been compared with a card yet.
+bytes. `benchmarks/launches.py` counts launches and decode steps on a CPU. None of it has been compared with a card yet.
 """
 
 from __future__ import annotations
