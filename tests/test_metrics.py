@@ -360,9 +360,11 @@ def test_perplexity_of_references_is_that_of_the_target_tokens(monkeypatch) -> N
     heads.clear()
     assert metrics.reference_nll(adapted, rows, budget=Budget(32))[1] == (pytest.approx(results[1][0], abs=1e-4), 4)
     assert max(heads) <= 4  # in parts: at most a sixteenth of the budget, or one row
-    monkeypatch.setattr(
-        likelihood, "_batch_nll", lambda model, rows: (_ for _ in ()).throw(torch.OutOfMemoryError("x"))
-    )
+
+    def full(model, rows):
+        raise torch.OutOfMemoryError("out")
+
+    monkeypatch.setattr(likelihood, "_batch_nll", full)
     with pytest.raises(StudyError, match="does not hold a single row of 2 tokens"):
         metrics.reference_nll(model, rows)
     assert metrics.perplexity(math.log(8) * 5, 5) == pytest.approx(8)

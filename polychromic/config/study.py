@@ -146,8 +146,9 @@ class Objective(Settings):
     max_new_tokens: int = Field(ObjectiveSettings.max_new_tokens, ge=1)
     """Longest sample of a diversity step; behind a gate at least the domain's own, as a cut one counts for nothing."""
     score_batch_size: int = Field(ObjectiveSettings.score_batch_size, ge=1)
+    """Samples in one backward pass of the term, at most."""
     score_tokens: int = Field(ObjectiveSettings.score_tokens, ge=1)
-    """Samples in one backward pass of the term; in proportion fewer where a domain's are longer. Less saves memory."""
+    """Tokens of such a pass, at most, prompts and padding included; less saves memory. Halved where it does not fit."""
 
 
 class Training(Settings):
@@ -214,9 +215,9 @@ class Sampling(Settings):
     test_prompts: int = Field(200, ge=2)
     validation_prompts: int = Field(100, ge=0)
     """Validation prompts sampled for the choice of the tuned control."""
-    batch_size: int = Field(64, ge=1)
+    batch_size: int = Field(256, ge=1)
     """Sequences decoded together, at most."""
-    batch_tokens: int = Field(100_000, ge=1)
+    batch_tokens: int = Field(80_000, ge=1)
     """Tokens of their cache, at most, padding included; halved where the memory of a card is too small."""
 
     @property

@@ -1,7 +1,7 @@
 """Hours, dollars and memory of a study on a named card, from its settings: an estimate, made before anything is paid.
 
 Time is the larger of what launching takes and what computing takes; what is counted is passes, launches, tokens and
-bytes. `benchmarks/sampling.py` counts launches and decode steps on a CPU. Nothing here has been compared with a card yet.
+bytes. `benchmarks/launches.py` counts launches and decode steps on a CPU. None of it has been compared with a card yet.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ LAUNCH = 10e-6
 """Seconds of Python and dispatch an operation."""
 LAUNCHES = {"train": 126, "decode": 46}
 """Operations a layer and forward pass, views not counted. On a CPU PEFT's layers with 4-bit weights take 105 and those
-of `method/lean.py` 70; on a card bitsandbytes takes four in place of one a linear layer, and a norm one in place of seven."""
+of `method/lean.py` 70; on a card bitsandbytes
+takes four in place of one a linear layer, and a norm one in place of seven."""
 PROMPT = 120
 """Tokens of a prompt."""
 MEAN_LENGTH = 0.5
@@ -225,7 +226,8 @@ def train_seconds(model: _Model, study: Study, arm: str, name: str) -> float:
         return total
     draws, samples = steps // o.every + 1, o.prompts * o.samples
     length = min(MEAN_LENGTH * domain.max_new_tokens, o.max_new_tokens)
-    total += draws * model.decode(o.max_new_tokens, min(samples, 256), PROMPT + o.max_new_tokens)
+    longest = min(o.max_new_tokens, domain.max_new_tokens)  # as long as the longest sample
+    total += draws * model.decode(longest, min(samples, 256), PROMPT + longest)
     total += draws * model.passes(1, o.prompts * PROMPT, o.prompts)
     tokens = samples * length + o.prompts * PROMPT
     passes = max(1, math.ceil(1.2 * tokens / o.score_tokens), math.ceil(samples / o.score_batch_size))
