@@ -60,7 +60,10 @@ def test_limitations_are_what_the_files_show(toy_study, tmp_path):
 
 
 def test_a_plan_that_changed_is_not_called_fixed(toy_study, tmp_path):
-    assert "by a plan that was fixed before training" in (article.write_paper(toy_study, tmp_path / "held") / "main.tex").read_text()
+    assert (
+        "by a plan that was fixed before training"
+        in (article.write_paper(toy_study, tmp_path / "held") / "main.tex").read_text()
+    )
     copied = shutil.copytree(toy_study, tmp_path / "toy", ignore=shutil.ignore_patterns("paper"))
     power = copied / "statistics" / "power.json"
     power.write_text(json.dumps(json.loads(power.read_text()) | {"plan_sha256": "0" * 64}))
