@@ -27,7 +27,7 @@ demo-ablations: .venv/ready
 	$(DEMO) $(OVERLAY) profiles/demo/ablations.yaml $(call ZIP,demo-ablations) -- all
 	$(BIN)/python -m polychromic summary results/demo-ablations
 
-# A real language model on real rows: `real` in three quarters of an hour, `laptop` at the published size.
+# A real language model on real rows: `real` small, `laptop` at the published size (docs/performance.md says how long).
 real: .venv/smollm2
 	$(BIN)/python -m polychromic check config.yaml profiles/laptop/study.yaml profiles/laptop/real.yaml
 	$(LAPTOP) $(SMOLLM2) profiles/laptop/real.yaml -- all
