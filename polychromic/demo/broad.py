@@ -17,7 +17,7 @@ from polychromic.demo.scene import Scene, part_of, pick
 from polychromic.records import write_jsonl
 from polychromic.seeds import derive_seed
 
-SHARES = {"qa": 0.29, "code": 0.28, "creative": 0.23, "social": 0.20}
+SHARES = {"qa": 0.28, "code": 0.27, "creative": 0.26, "social": 0.19}
 EXACT_SHARE = 0.6  # of questions with one right answer
 STRAY_SHARE = 0.25  # of wrong answers: the rest look right
 FEW_SHOT_SHARE = 0.75  # of the wrong answers: a prompt with examples shows what is asked for

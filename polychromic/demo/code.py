@@ -100,9 +100,9 @@ def wrong(scene: Scene, rng: random.Random) -> str:
         steps = list(pick(rng, scene.extra["programs"]))
         place = rng.randrange(len(steps))
         fault = rng.random()
-        if fault < 0.6:
+        if fault < 0.9:
             del steps[place]
-        elif fault < 0.8:
+        elif fault < 0.95:
             rng.shuffle(steps)
         else:
             steps[place] = pick(rng, expressions)
