@@ -70,7 +70,7 @@ format: .venv/ready
 
 # The site, into site/: open site/index.html. Needs nothing of the study.
 docs: .venv-docs/ready
-	.venv-docs/bin/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
 	@echo "site/index.html"
 
 .venv-docs/ready: requirements-docs.txt
