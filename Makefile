@@ -68,10 +68,10 @@ format: .venv/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 
-# The site, into site/: open site/index.html. Needs nothing of the study.
+# The site, into site/. Needs nothing of the study.
 docs: .venv-docs/ready
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
-	@echo "site/index.html"
+	@echo "Built. Read it at http://localhost:8000: $(PYTHON) -m http.server --directory site"
 
 .venv-docs/ready: requirements-docs.txt
 	$(PYTHON) -m venv .venv-docs
