@@ -86,9 +86,11 @@ class Bench:
 
     def arguments(self, arm: str = "lora", domain: str = "social", **changed):
         objective = self.study.objective_of(arm, domain).model_dump()
+        objective |= {key: changed.pop(key) for key in [*changed] if key in objective}
+        training = {**self.training, "checkpoint_every": changed.pop("save_steps", 50)}
         common = {"logging_steps": 1, "report_to": "none", "disable_tqdm": True, "save_strategy": "no", "bf16": True}
         common |= {"output_dir": str(self.folder / "work"), "use_cpu": self.device == "cpu", "max_steps": 2, **changed}
-        return trainer_settings(self.training, objective, **common)
+        return trainer_settings(training, objective, **common)
 
     def trainer(self, shape: str, arm: str = "lora", domain: str = "social", **changed):
         torch.manual_seed(0)

@@ -1,6 +1,6 @@
 """Where the method helps: its gain over the tuned control, by the skew of the training part and the wrong answers.
 
-    python -m benchmarks.sensitivity [--cores 2] [--out results/sensitivity.csv]
+    python -m benchmarks.sensitivity [--cores 2] [--out results/demo/sensitivity.csv]
 
 A small embedded study a cell: three skews of the training targets times three shares of wrong answers in the base's
 corpus. The base is trained once a share: an edit of the skew leaves it as it is. Each gain is the verdict's own: best
@@ -53,7 +53,8 @@ def study(wrong_share: float, skew: float, cores: int) -> list[dict]:
     values = pd.read_parquet(results / "statistics/summary.parquet").query(
         "metric == 'pass_at_1' and temperature == 0.7"
     )
-    pass_1 = values.set_index(["domain", "arm"])["value"]
+    pass_1 = values.pivot(index="domain", columns="arm", values="value")
+    pass_1.loc["pooled"] = pass_1.loc[list(verdict["domains"])].mean()
     return [
         {
             "world_skew": skew,
@@ -61,17 +62,17 @@ def study(wrong_share: float, skew: float, cores: int) -> list[dict]:
             "domain": domain,
             **{key: found[key] for key in ("low", "high")},
             "gain": found["difference"],
-            "lora_pass1": pass_1[domain, "lora"],
-            "zero_shot_pass1": pass_1[domain, "zero_shot"],
+            "lora_pass1": pass_1.loc[domain, "lora"],
+            "zero_shot_pass1": pass_1.loc[domain, "zero_shot"],
         }
-        for domain, found in verdict["domains"].items()
+        for domain, found in {**verdict["domains"], "pooled": verdict["pooled"]}.items()
     ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cores", type=int, default=2)
-    parser.add_argument("--out", type=Path, default=Path("results/sensitivity.csv"))
+    parser.add_argument("--out", type=Path, default=Path("results/demo/sensitivity.csv"))
     options = parser.parse_args()
     rows = []
     for wrong_share in WRONG_SHARES:

@@ -1,7 +1,7 @@
 """Try other settings of an arm: train it with them and read the validation prompts, where settings are chosen.
 
     python -m benchmarks.tries [--study results/demo] [--arm lora] [--domains code qa] [--seeds 42 123]
-                               [--set learning_rate=5e-4 rank=8]
+                               [--temperatures 0.7 1.0 1.3] [--set learning_rate=5e-4 rank=8]
 
 Settings are keys of the config's `training` and `objective`; what is not named is as in the finished study. The
 samples are of all validation prompts, drawn as in the study. The last line is one JSON object.
@@ -64,7 +64,7 @@ def train(study: Path, domain: str, params: dict[str, Any], seed: int):
     return model, tokenizer
 
 
-def passes(study: Path, domain: str, params: dict, model, tokenizer, seed: int) -> list[list[bool]]:
+def passes(study: Path, domain: str, params: dict, model, tokenizer, seed: int, temperature: float) -> list[list[bool]]:
     """Which of the samples of every validation prompt pass."""
     rows, generating = rows_of(study, domain, params, "val"), settings(study, "generate", domain, "lora")
     sampling = generating["sampling"]
@@ -72,8 +72,11 @@ def passes(study: Path, domain: str, params: dict, model, tokenizer, seed: int) 
         model,
         tokenizer,
         [encode_prompt(tokenizer, row["prompt"]) for row in rows],
-        [[derive_seed("tries", seed, row["record"].id, i) for i in range(sampling["samples"])] for row in rows],
-        temperature=sampling["temperature"],
+        [
+            [derive_seed("tries", seed, row["record"].id, temperature, i) for i in range(sampling["samples"])]
+            for row in rows
+        ],
+        temperature=temperature,
         top_p=sampling["top_p"],
         max_new_tokens=generating["max_new_tokens"],
         batch_size=sampling["batch_size"],
@@ -94,6 +97,7 @@ def main() -> None:
     parser.add_argument("--arm", default="lora")
     parser.add_argument("--domains", nargs="+", default=["social", "code", "creative", "qa"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[42, 123])
+    parser.add_argument("--temperatures", nargs="+", type=float, default=[0.7, 1.0, 1.3])
     parser.add_argument("--set", nargs="+", default=[], metavar="setting=value")
     options = parser.parse_args()
     changes = dict(change.split("=", 1) for change in options.set)
@@ -102,12 +106,15 @@ def main() -> None:
     found = []
     for domain in options.domains:
         params = with_changes(settings(options.study, "train", domain, options.arm), changes)
-        results = []
+        results = {temperature: [] for temperature in options.temperatures}
         for seed in options.seeds:
             model, tokenizer = train(options.study, domain, params, seed)
-            results += passes(options.study, domain, params, model, tokenizer, seed)
-        means = {f"pass@{k}": sum(pass_at_k(len(r), sum(r), k) for r in results) / len(results) for k in (1, 5, 10)}
-        found.append({"domain": domain, "prompts": len(results) // len(options.seeds), **means})
+            for temperature, found_so_far in results.items():
+                found_so_far += passes(options.study, domain, params, model, tokenizer, seed, temperature)
+        for temperature, rows in results.items():
+            means = {f"pass@{k}": sum(pass_at_k(len(r), sum(r), k) for r in rows) / len(rows) for k in (1, 5, 10)}
+            prompts = len(rows) // len(options.seeds)
+            found.append({"domain": domain, "temperature": temperature, "prompts": prompts, **means})
     print(pd.DataFrame(found).to_string(index=False, float_format="{:.3f}".format))
     about = {"benchmark": "tries", "arm": options.arm, "seeds": options.seeds, "changes": changes}
     print(json.dumps({**about, "domains": found}))

@@ -70,6 +70,13 @@ def test_a_null_is_a_null():
         assert "no difference from the tuned control" in domain["sentence"]
 
 
+@pytest.mark.parametrize(("skill", "where"), [((-7.0, 0.1), "floor"), ((7.0, 0.1), "ceiling")])
+def test_a_null_without_headroom_is_not_assessable(skill, where):
+    domain = decide(dict.fromkeys(("lora", "polychromic", "polychromic_literal"), skill))["domains"]["code"]
+    assert domain["no_room"] == where
+    assert f"not assessable, as the domain is at its {where}" in domain["sentence"]
+
+
 def test_a_harm_is_said():
     found = decide({"lora": (-0.5, 2.0), "polychromic": (-3.0, 2.0), "polychromic_literal": (-0.5, 2.0)})
     for domain in found["domains"].values():

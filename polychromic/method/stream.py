@@ -55,6 +55,11 @@ class Work:
     """Keys that the rows have read, padding included."""
 
 
+INTEGERS = ("start", "step", "position", "token", "place")
+"""Of a row, on the device: column of its first token, tokens drawn, position of the last one and itself, place."""
+FLOATS = ("temperature", "log_prob")
+
+
 @dataclass
 class Stream:
     """Draws the samples of requests, longest prompt first.
@@ -87,17 +92,12 @@ class Stream:
         self.numbers: list[int] = []  # of the samples in the rows that live, which are the first ones
         self.start = np.zeros(self.rows, dtype=np.int64)  # column of a row's first token
         self.step = np.zeros(self.rows, dtype=np.int64)  # tokens drawn
+        self.place = np.arange(self.rows)  # of a row's noise and tokens, which stay where they are
         make = {"device": self.model.device}
-        self.state = {
-            "start": torch.zeros(self.rows, dtype=torch.long, **make),
-            "step": torch.zeros(self.rows, 1, dtype=torch.long, **make),
-            "position": torch.zeros(self.rows, 1, dtype=torch.long, **make),  # of the last token
-            "token": torch.zeros(self.rows, 1, dtype=torch.long, **make),
-            "temperature": torch.ones(self.rows, 1, **make),
-            "log_prob": torch.zeros(self.rows, **make),
-            "noise": torch.zeros(self.rows, self.max_new_tokens, dtype=torch.float64, **make),
-            "drawn": torch.zeros(self.rows, self.max_new_tokens, dtype=torch.long, **make),
-        }
+        self.integers = torch.zeros(len(INTEGERS), self.rows, dtype=torch.long, **make)
+        self.floats = torch.ones(len(FLOATS), self.rows, **make)
+        self.noise = torch.zeros(self.rows, self.max_new_tokens, dtype=torch.float64, **make)
+        self.drawn = torch.zeros(self.rows, self.max_new_tokens, dtype=torch.long, **make)
         logits = None
         while True:
             fresh = self._admit() if self._should_admit() else []
@@ -156,44 +156,43 @@ class Stream:
             layer.put(first, prefilled, prompts, width)
         here = slice(first, first + len(taken))
         self.start[here], self.step[here] = self.columns.end - lengths, 0
-        fresh = {
-            "start": torch.from_numpy(self.start[here]),
-            "step": torch.zeros(len(taken), 1),
-            "position": torch.from_numpy(lengths[:, None] - 1),
-            "temperature": torch.tensor([[request.temperatures[j]] for _, request, j in taken]),
-            "log_prob": torch.zeros(len(taken)),
-            "noise": torch.from_numpy(np.stack([request.noise[j] for _, request, j in taken])),
-        }
-        for name, value in fresh.items():
-            self.state[name][here] = value.to(device, self.state[name].dtype)
+        zeros = np.zeros_like(lengths)
+        integers = torch.from_numpy(np.stack([self.start[here], zeros, lengths - 1, zeros, self.place[here]]))
+        self.integers[:, here] = integers.to(device)
+        temperatures = [request.temperatures[j] for _, request, j in taken]
+        self.floats[:, here] = torch.tensor([temperatures, [0.0] * len(taken)], device=device)
+        noise = np.stack([request.noise[j] for _, request, j in taken])
+        self.noise[self.integers[4, here]] = torch.from_numpy(noise).to(device)
         self.numbers += [request.samples[j] for _, request, j in taken]
         return self.run_prompts.logits[prompts]
 
     def _draw(self, logits: torch.Tensor) -> None:
         """One token of each row that lives, by inversion of its own uniform."""
-        live = {name: value[: len(self.numbers)] for name, value in self.state.items()}
-        probabilities = nucleus(logits.float() / live["temperature"], self.top_p).softmax(-1)
+        live = len(self.numbers)
+        _, step, _, last, place = self.integers[:, :live]
+        temperature, log_prob = self.floats[:, :live]
+        probabilities = nucleus(logits.float() / temperature[:, None], self.top_p).softmax(-1)
         cumulative = probabilities.cumsum(-1)
         # Rounding to float32 can make a uniform 1, which would draw the vocabulary's last token, likely or not.
-        uniform = live["noise"].gather(1, live["step"]).to(cumulative.dtype).clamp(max=1 - 2**-24)
-        token = torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True)
+        uniform = self.noise[place, step].to(cumulative.dtype).clamp(max=1 - 2**-24)
+        token = torch.searchsorted(cumulative, uniform[:, None] * cumulative[:, -1:], right=True)
         token = token.clamp(max=cumulative.shape[-1] - 1)
-        live["token"].copy_(token)
-        live["drawn"].scatter_(1, live["step"], token)
-        live["log_prob"] += probabilities.gather(-1, token).squeeze(-1).log()
-        live["step"] += 1
-        self.step[: len(self.numbers)] += 1
+        last.copy_(token[:, 0])
+        self.drawn[place, step] = last
+        log_prob += probabilities.gather(-1, token).squeeze(-1).log()
+        step += 1
+        self.step[:live] += 1
 
     def _retire(self) -> None:
         """Hand in the samples that have ended; the last rows that live move into their places."""
         rows = len(self.numbers)
-        tokens = self.state["token"][:rows, 0].tolist()
+        tokens = self.integers[3, :rows].tolist()
         over = np.array([token in self.ends for token in tokens]) | (self.step[:rows] == self.max_new_tokens)
         ended = np.flatnonzero(over)
         if not len(ended):
             return
         index = torch.from_numpy(ended).to(self.model.device)
-        drawn, log_probs = self.state["drawn"][index].tolist(), self.state["log_prob"][index].tolist()
+        drawn, log_probs = self.drawn[self.integers[4, index]].tolist(), self.floats[1, index].tolist()
         for i, row, log_prob in zip(ended, drawn, log_probs, strict=True):
             self.done[self.numbers[i]] = row[: self.step[i]], log_prob
             self.work.kept_tokens += int(self.step[i])
@@ -201,11 +200,12 @@ class Stream:
         target, source = ended[ended < left], left + np.flatnonzero(~over[left:])
         if len(target):
             self.start[target], self.step[target] = self.start[source], self.step[source]
+            self.place[target], self.place[source] = self.place[source], self.place[target]
             for i, j in zip(target, source, strict=True):
                 self.numbers[i] = self.numbers[j]
             to, of = (torch.from_numpy(rows).to(self.model.device) for rows in (target, source))
-            for value in self.state.values():
-                value[to] = value[of]
+            for values in (self.integers, self.floats):
+                values[:, to] = values[:, of]
             for layer in self.cache.layers:
                 layer.move(of, to)
         del self.numbers[left:]
@@ -219,15 +219,15 @@ class Stream:
             for layer in self.cache.layers:
                 layer.shift()
             self.start -= columns.start
-            self.state["start"] -= columns.start
+            self.integers[0] -= columns.start
             columns.start, columns.end = 0, columns.end - columns.start
         mask = None
         if (self.start[:live] > columns.start).any():
             # A row that has ended may begin anywhere; it must see one column at least.
-            start = self.state["start"][:rows, None].clamp(max=columns.end)
+            start = self.integers[0, :rows, None].clamp(max=columns.end)
             mask = (torch.arange(columns.start, columns.end + 1, device=start.device) >= start).long()
-        self.state["position"][:live] += 1
-        token, position = self.state["token"][:rows], self.state["position"][:rows]
+        self.integers[2, :live] += 1
+        position, token = self.integers[2, :rows, None], self.integers[3, :rows, None]
         logits = next_logits(self.model, token, mask, position, self.cache)
         columns.end += 1
         self.work.steps += 1

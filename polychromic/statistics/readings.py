@@ -25,6 +25,8 @@ def opening(found: Mapping[str, Any], arm: str) -> str:
         return "the claim is supported"
     if found["harmed"]:
         return f"not supported, and {labels.arm(arm)} is significantly worse"
+    if found["no_room"]:
+        return f"not assessable, as the domain is at its {found['no_room']} under both arms"
     if not found["assessable"]:
         return "the claim cannot be supported here, as a loss cannot be assessed"
     return "the claim is not supported"

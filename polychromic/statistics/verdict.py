@@ -17,6 +17,7 @@ from polychromic.statistics.inference import Comparison
 from polychromic.statistics.placebos import Placebo
 from polychromic.statistics.replication import replicate
 from polychromic.statistics.rule import Decision, Ruling, family
+from polychromic.verifiers.calibration import CEILING_PASS_5, FLOOR_PASS_1
 
 
 def verdict(
@@ -144,6 +145,7 @@ def _domain(analysis: Analysis, plan: Mapping[str, Any], domain: str) -> dict[st
         **_outcome(decision),
         "above_frontier": None if pd.isna(front["holds"]) else bool(front["holds"]),
         "assessable": decision.assessable,
+        "no_room": _no_room(analysis, domain, {primary, control}),
         "harmed": bool(below or lost),
         "quality_metric": plan["domains"][domain]["quality_metric"],
         "tuned_control": decision.tuned.arm,
@@ -170,6 +172,16 @@ def _domain(analysis: Analysis, plan: Mapping[str, Any], domain: str) -> dict[st
         "readings": [*deciding, *beside],
         "sentence": " ".join([sentence, *(f"{_sentence(text)}." for text in beside)]),
     }
+
+
+def _no_room(analysis: Analysis, domain: str, arms: set[str]) -> str | None:
+    """ "floor" or "ceiling" where at their best temperature hardly any or nearly all samples of these arms pass."""
+    rows = analysis.summary
+    rows = rows[(rows["domain"] == domain) & rows["arm"].isin(arms)]
+    best = rows.groupby(["metric", "arm"])["value"].max()
+    if (best.loc["pass_at_1"] < FLOOR_PASS_1).all():
+        return "floor"
+    return "ceiling" if "pass_at_5" in best and (best.loc["pass_at_5"] > CEILING_PASS_5).all() else None
 
 
 def _sentence(text: str) -> str:

@@ -1,5 +1,5 @@
 """Countdown: an arithmetic expression of given numbers that makes a given value. Often several are right, and each can
-be checked exactly: a controlled task for Pass@k (as in ModC, arXiv:2512.01127).
+be checked exactly: a controlled task for Pass@k.
 """
 
 from __future__ import annotations
