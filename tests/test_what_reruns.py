@@ -159,7 +159,10 @@ TABLE: dict[str, tuple[Edit, list[str]]] = {
     "the report's module": (append("polychromic/paper/report.py", CODE), ["report"]),
     "the report's style": (append("polychromic/paper/templates/report.css", "a { }\n"), ["report"]),
     "the null study": (append("results/demo-null/statistics/verdict.json", "{}"), ["report", "paper"]),
-    "the ablation study": (append("results/demo-ablations/statistics/verdict.json", "{}"), ["report", "paper"]),
+    "the ablation study": (
+        append("results/demo-ablations/statistics/verdict.json", "{}"),
+        ["figures", "report", "paper"],
+    ),
     "the bibliography": (append("docs/references.bib", "@misc{x}\n"), ["paper"]),
     "the review sheet's page": (append("polychromic/data/review.html", "<p>\n"), ["review_sheet.*"]),
     "upgrade of seaborn": (upgrade("seaborn"), ["figures", "report", "paper"]),

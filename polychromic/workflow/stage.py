@@ -102,10 +102,10 @@ def decisions_file(domain: str) -> Path:
     return Path("data/review") / f"{domain}.csv"
 
 
-def verdicts_beside(study: Study) -> list[Path]:
-    """Verdicts of the study's null control and ablations, studies of the same name and an ending: optional inputs."""
+def verdict_beside(study: Study, ending: str) -> Path:
+    """The verdict of the study of the same name and an ending, "null" or "ablations": an optional input."""
     ours = results_folder(study)
-    return [ours.with_name(f"{ours.name}-{ending}") / "statistics" / "verdict.json" for ending in ("null", "ablations")]
+    return ours.with_name(f"{ours.name}-{ending}") / "statistics" / "verdict.json"
 
 
 def prompt_settings(study: Study, domain: Domain, shots: int = 0) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from polychromic.paper.figures import FIGURES
 from polychromic.paper.tables import TABLES
 from polychromic.registry import Registry
 from polychromic.workflow.plan import analysis_plan, analysis_settings, plan_hash
-from polychromic.workflow.stage import Stage, output, results_folder, verdicts_beside
+from polychromic.workflow.stage import Stage, output, results_folder, verdict_beside
 from polychromic.workflow.stages.inputs import sampled
 
 
@@ -97,7 +97,7 @@ class Figures(Read):
 
     def user_files(self, study):
         """Of other studies and benchmarks: the ablations' verdict and the sensitivity map are drawn where they are."""
-        return [*verdicts_beside(study), results_folder(study) / "sensitivity.csv"]
+        return [verdict_beside(study, "ablations"), results_folder(study) / "sensitivity.csv"]
 
 
 class Tables(Read):
@@ -118,7 +118,7 @@ class Document(Read):
         return {**analysis_settings(study), "title": study.title}
 
     def user_files(self, study):
-        return verdicts_beside(study)
+        return [verdict_beside(study, "null"), verdict_beside(study, "ablations")]
 
     def _texts(self, study):
         """The prompts and answers that a document shows."""
