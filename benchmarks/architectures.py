@@ -197,7 +197,7 @@ def table(only=None) -> list[tuple[str, str, str]]:
 
 
 def markdown(rows) -> str:
-    """The table of docs/trainer.md."""
+    """The table of docs/architectures.md."""
     lines = ["| | architectures |", "|---|---|"]
     for result in ("right", "refused", "refused by the probe", "not built"):
         some = [(name.removesuffix("ForCausalLM"), note) for name, verdict, note in rows if verdict == result]
@@ -213,7 +213,7 @@ def markdown(rows) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", help="model types")
-    parser.add_argument("--markdown", action="store_true", help="print the table of docs/trainer.md")
+    parser.add_argument("--markdown", action="store_true", help="print the table of docs/architectures.md")
     options = parser.parse_args()
     torch.set_num_threads(1)
     began = time.process_time()

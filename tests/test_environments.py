@@ -61,4 +61,4 @@ def test_without_a_network_the_other_checks_are_made(tmp_path, monkeypatch, caps
         "the hub does not answer (ConnectError): run `hf download Qwen/Qwen3-8B` where there is a network"
         in told["model"]
     )
-    assert "of 8 checks passed" in last
+    assert "of 9 checks passed" in last

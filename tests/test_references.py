@@ -47,4 +47,4 @@ def test_every_arxiv_paper_that_the_library_names_has_an_entry():
         for eprint in re.findall(r"arXiv[:\s]\s*(\d{4}\.\d{5})", module.read_text(encoding="utf-8")):
             if eprint not in known:
                 missing[eprint] = module.name
-    assert missing == {}, "add these to docs/references.bib and cite them in docs/related-work.md"
+    assert missing == {}, "add these to docs/references.bib and cite them in docs/method.md"

@@ -30,14 +30,19 @@ def configuration_page() -> str:
     for name, model in models.items():
         if "properties" not in model:
             continue
-        parts.append(f"\n## {name}\n\n{' '.join(model.get('description', '').split())}\n")
+        parts.append(f"\n## {name}\n\n{_line(model.get('description', ''))}\n")
         parts.append("| key | type | default | meaning |\n|---|---|---|---|")
         for key, field in model["properties"].items():
             default = json.dumps(field["default"], ensure_ascii=False) if "default" in field else "required"
             default = "see its section" if len(default) > 90 else default
-            meaning = " ".join(field.get("description", "").split()).replace("|", "\\|")
+            meaning = _line(field.get("description", "")).replace("|", "\\|")
             parts.append(f"| `{key}` | {_type(field)} | `{default}` | {meaning} |")
     return "\n".join(parts) + "\n"
+
+
+def _line(text: str) -> str:
+    """One line of Markdown, in which `<` is no HTML."""
+    return " ".join(text.split()).replace("<", "&lt;")
 
 
 def _type(field: dict[str, Any]) -> str:

@@ -51,7 +51,7 @@ class World(Settings):
     `model.name` is `embedded`."""
 
     skew: float = Field(0.9, ge=1 / 3, le=1)
-    """Share of one of three readings in the training targets; the test asks for all alike. At 1/3 little
+    """Share of one of three readings in the training targets; the test asks for all three equally. At 1/3 little
     can be gained."""
     wrong_share: float = Field(0.85, ge=0, lt=1)
     """Share of wrong answers to zero-shot prompts in the base's corpus: what fine-tuning has to teach."""
@@ -263,7 +263,7 @@ class Plan(Settings):
     """Settings of the primary arm that were tried on validation prompts. The verdict warns where these are more than
     `controls` has members."""
     replications: tuple[str, ...] = ()
-    """Names of studies that repeat this one on another base; their gains stand beside, with an interval over bases."""
+    """Names of studies that repeat this one on another base; their gains are shown too, with an interval over bases."""
     alpha: float = Field(0.05, gt=0, lt=1)
     margin: float = Field(0.05, gt=0, lt=1)
     """Absolute loss of best Pass@1 and best quality metric that still counts as not worse. Capped at half of what the

@@ -26,7 +26,7 @@ LOWEST = {
 
 @dataclass
 class PolychromicConfig(ObjectiveSettings, TrainingArguments):
-    """`TrainingArguments` with the settings of the objective; docs/hyperparameters.md says how to choose them."""
+    """`TrainingArguments` with the settings of the objective; docs/settings.md says how to choose them."""
 
     seed_scope: str = field(
         default="", metadata={"help": "Names the run (study, domain, arm): no two share sampling noise."}

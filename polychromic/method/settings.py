@@ -11,7 +11,7 @@ def _setting(default, help: str):
 
 @dataclass
 class ObjectiveSettings:
-    """L = quality - weight * E[D]; docs/hyperparameters.md says how to choose them."""
+    """L = quality - weight * E[D]; docs/settings.md says how to choose them."""
 
     quality: str = _setting(
         "ce", "Quality term: ce, gem, gem_logsigmoid, dco, tofu, dft, eaft, entropy, or one of your own."

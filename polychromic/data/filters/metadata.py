@@ -87,7 +87,7 @@ class Cap(Filter):
 
 @FILTERS.register("answer_in_context")
 class AnswerInContext(Filter):
-    """QA by extraction: one of the accepted answers stands in the context. Records without a context pass."""
+    """QA by extraction: one of the accepted answers is in the context. Records without a context pass."""
 
     filter: Literal["answer_in_context"]
 

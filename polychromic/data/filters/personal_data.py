@@ -38,8 +38,8 @@ AUTHORS = ("author", "reply_author")
 
 @FILTERS.register("mask_personal_data")
 class MaskPersonalData(Repair):
-    """Handles, e-mail addresses and phone numbers become @user, <email> and <phone>. Wherever it stands in
-    the list, what curation writes goes through it, rejected rows included. Not for code, where @ is a
+    """Handles, e-mail addresses and phone numbers become @user, <email> and <phone>, in all that curation
+    writes, rejected rows included, whatever the filter's place in the list. Not for code, where @ is a
     decorator."""
 
     hides: ClassVar[bool] = True

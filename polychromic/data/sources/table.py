@@ -35,7 +35,7 @@ class Columns(Settings):
     prompt: str
     target: str
     references: str | None = None
-    """A column of texts: accepted answers besides the target."""
+    """A column of texts: more accepted answers."""
     tests: str | None = None
     """Code: a `check(candidate)` function or asserts as one text, a list of asserts, or the whole tests
     object."""
