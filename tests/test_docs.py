@@ -12,7 +12,6 @@ from polychromic.config.loading import load_study
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-MOVED = {"experiments.md", "hyperparameters.md"}  # the README links to them
 GENERATED = {"references.md"}  # by docs/site_hooks.py
 PAGES = {page.relative_to(DOCS).as_posix(): page.read_text(encoding="utf-8") for page in sorted(DOCS.rglob("*.md"))}
 
@@ -43,7 +42,7 @@ def test_no_link_between_pages_is_broken():
     for page, target in links():
         path, _, anchor = target.partition("#")
         file = (DOCS / page).parent / path if path else DOCS / page
-        if file.name in MOVED | GENERATED:
+        if file.name in GENERATED:
             continue
         found = file.exists() and (not anchor or file.suffix != ".md" or anchor in anchors(file.read_text("utf-8")))
         if not found:
@@ -70,7 +69,7 @@ def test_every_page_is_in_the_index():
     sections = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))["nav"]
     entries = [entry for section in sections for pages in section.values() for entry in pages]
     listed = [entry if isinstance(entry, str) else next(iter(entry.values())) for entry in entries]
-    assert sorted(listed) == sorted({*PAGES, *GENERATED} - MOVED)
+    assert sorted(listed) == sorted({*PAGES, *GENERATED})
 
 
 def test_the_table_of_defaults_is_that_of_the_code():

@@ -249,7 +249,9 @@ def test_the_term_may_start_late_and_let_unlikely_samples_not_count(tiny_model_d
 
 
 def test_a_run_resumed_before_the_term_starts_has_its_audit_to_come():
-    terms = [DiversityTerm(SimpleNamespace(gate_likelihood=0.5, score_tokens=1), None, None, [], None, 1.0) for _ in range(2)]
+    terms = [
+        DiversityTerm(SimpleNamespace(gate_likelihood=0.5, score_tokens=1), None, None, [], None, 1.0) for _ in range(2)
+    ]
     terms[1].audited = True
     terms[1].restore(json.loads(json.dumps(terms[0].state())))
     assert not terms[1].audited
