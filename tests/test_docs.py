@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import textwrap
 from pathlib import Path
 
 import yaml
@@ -48,6 +49,12 @@ def test_no_link_between_pages_is_broken():
         if not found:
             broken.append(f"{page}: {target}")
     assert broken == []
+
+
+def test_your_own_data_is_all_that_such_a_study_reads(tmp_path):
+    text = textwrap.dedent(re.search(r" +```yaml\n(.*?)```", PAGES["data.md"], flags=re.DOTALL)[1])
+    (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
+    assert list(load_study(ROOT / "config.yaml", tmp_path / "mine.yaml").domains) == ["support"]
 
 
 def test_pages_link_to_nothing_outside_the_site():
