@@ -106,11 +106,11 @@ class Bench:
             torch.cuda.synchronize()
         return time.perf_counter()
 
-    def peak(self, work: Callable[[], Any]) -> float:
-        """GB that were held at most meanwhile."""
+    def peak(self, work: Callable[[], Any]) -> float | None:
+        """GB that were held at most meanwhile; None where there is no card."""
         if self.device == "cpu":
             work()
-            return math.nan
+            return None
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
         work()
@@ -248,6 +248,7 @@ def weight_zero_and_resume(bench: Bench) -> dict:
     must(apart < 0.01, f"the losses differ from a plain Trainer's by {apart:.1%}")
     saved = {"save_strategy": "steps", "save_steps": 2, "max_steps": 4, "every": 2, "prompts": 4}
     whole = bench.trainer("tiny", "polychromic", output_dir=str(bench.folder / "whole"), **saved)
+    whole.args.save_total_limit = 2  # a study keeps the last alone
     whole.train()
     again = bench.trainer("tiny", "polychromic", output_dir=str(bench.folder / "again"), **saved)
     again.train(resume_from_checkpoint=str(bench.folder / "whole/checkpoint-2"))
