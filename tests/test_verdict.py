@@ -83,7 +83,7 @@ def test_a_harm_is_said():
         assert domain["harmed"]
         assert not domain["noninferior"]
         assert domain["high"] < 0
-        assert "is significantly worse" in domain["sentence"]
+        assert "is significantly worse in Pass@1" in domain["sentence"]
         assert "is below LoRA's" in domain["sentence"]
 
 

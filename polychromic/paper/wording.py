@@ -11,6 +11,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from polychromic import labels
 from polychromic.paper.table_formats import with_interval
+from polychromic.statistics import readings
 
 JUDGES = {"reference-similarity": "reference-similarity (cosine to the accepted answers; no model was asked)"}
 
@@ -40,7 +41,7 @@ def outcome(verdict: Mapping[str, Any]) -> tuple[str, str]:
     if verdict["supported"]:
         return "supported", "good"
     if verdict.get("harmed"):
-        return "significantly worse", "bad"
+        return readings.worse(verdict), "bad"
     if verdict["superior"] and not verdict.get("assessable", True):
         return "cost not assessable", "open"
     return "not shown", "open"

@@ -19,12 +19,20 @@ CHOSEN = {
 }
 
 
+def worse(found: Mapping[str, Any]) -> str:
+    """In what a harmed arm is worse than the standard control: "significantly worse in Pass@1"; the pooled verdict and
+    a lower Pass@k are "significantly worse".
+    """
+    lost = [labels.metric(m) for m, loss in found.get("losses", {}).items() if loss["high"] < 0 and not loss["kept"]]
+    return "significantly worse" + (f" in {' and '.join(lost)}" if lost else "")
+
+
 def opening(found: Mapping[str, Any], arm: str) -> str:
     """The outcome in a few words."""
     if found["supported"]:
         return "the claim is supported"
     if found["harmed"]:
-        return f"not supported, and {labels.arm(arm)} is significantly worse"
+        return f"not supported, and {labels.arm(arm)} is {worse(found)}"
     if found["no_room"]:
         return f"not assessable, as the domain is at its {found['no_room']} under both arms"
     if not found["assessable"]:
