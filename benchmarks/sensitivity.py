@@ -74,6 +74,7 @@ def main() -> None:
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("results/demo/sensitivity.csv"))
     options = parser.parse_args()
+    options.out.parent.mkdir(parents=True, exist_ok=True)
     rows = []
     for wrong_share in WRONG_SHARES:
         for skew in SKEWS:
