@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import tempfile
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -49,13 +50,11 @@ def measure(page: Path, width: int, script: str = "") -> dict[str, Any]:
     probed.write_text(html.replace("<head>", "<head>" + PROBE % script, 1), encoding="utf-8")
     frame.write_text(FRAME % (probed.name, width), encoding="utf-8")
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--dump-dom"]
-    options += [
-        f"--user-data-dir={page.parent / 'browser'}",
-        "--virtual-time-budget=5000",
-        "--window-size=1400,1000",
-    ]
-    command = [browser(), *options, frame.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    options += ["--virtual-time-budget=5000", "--window-size=1400,1000"]
+    # Not beside the page: its lock files cannot be copied, and a shared study's folder is copied.
+    with tempfile.TemporaryDirectory(prefix="browser-", ignore_cleanup_errors=True) as profile:
+        command = [browser(), *options, f"--user-data-dir={profile}", frame.as_uri()]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     found = re.search(r'data-seen="([^"]*)"', done.stdout)
     assert found, f"the page did not finish loading: {done.stderr[-500:]}"
     return json.loads(unescape(found[1]))
