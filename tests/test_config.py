@@ -234,8 +234,8 @@ def test_the_demo_scores_a_step_at_once(overlay):
         for domain in study.domains:
             if study.arms[arm].kind == "train":
                 objective = study.objective_of(arm, domain)
-                assert (objective.max_new_tokens, objective.score_batch_size) == (56, 64)
-                assert objective.prompts * objective.samples <= 64
+                assert (objective.max_new_tokens, objective.score_tokens) == (56, 8000)
+                assert objective.prompts * objective.samples * 56 < 8000 - 4 * 256
 
 
 def test_a_domain_fills_in_its_own_diversity():

@@ -171,34 +171,35 @@ def test_scoring_that_runs_out_of_memory_begins_again(trained, monkeypatch, capl
         passes.clear()
 
     monkeypatch.setattr(term.DiversityTerm, "_backward", recorded)
-    trained("room", max_steps=2, score_batch_size=1)
+    trained("room", max_steps=2, score_tokens=20)
     with_room = norms[0]  # of the audit, where every sample has a credit
     monkeypatch.setattr(term, "completion_log_probs", short)
     passes.clear()
     count = len(norms)
-    trained("short", max_steps=2, score_batch_size=1)
+    trained("short", max_steps=2, score_tokens=20)
     assert "scoring: out of memory" in caplog.text
     assert norms[count] == pytest.approx(with_room, rel=1e-3)
 
 
-def test_score_batch_size_does_not_matter(trained):
-    one, many = trained("one", score_batch_size=1, max_steps=2), trained("many", max_steps=2)
+def test_how_many_tokens_are_scored_at_once_does_not_matter(trained):
+    one, many = trained("one", score_tokens=1, max_steps=2), trained("many", max_steps=2)
     assert one.state.log_history[1]["grad_ratio"] == pytest.approx(many.state.log_history[1]["grad_ratio"], rel=1e-3)
 
 
-def test_no_backward_pass_has_more_samples_than_asked_for(trained, monkeypatch):
-    """Not even where a prompt has more."""
+def test_no_backward_pass_has_more_tokens_than_asked_for(trained, monkeypatch):
+    """Not even where a prompt's samples have more together."""
     from polychromic.method import term as module
 
     real, passes = module.completion_log_probs, []
 
     def counting(model, prompts, completions, **settings):
-        passes.append(sum(map(len, completions)))
+        samples = [tokens for part in completions for tokens in part]
+        passes.append(len(prompts) * max(map(len, prompts)) + len(samples) * max(map(len, samples)))
         return real(model, prompts, completions, **settings)
 
     monkeypatch.setattr(module, "completion_log_probs", counting)
-    trained(score_batch_size=2, max_steps=2)
-    assert max(passes) == 2
+    trained(score_tokens=24, max_steps=2)
+    assert 18 < max(passes) <= 24
 
 
 def test_gradient_checkpointing_trains_the_same(trained, tiny_model_dir):

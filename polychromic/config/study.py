@@ -145,10 +145,9 @@ class Objective(Settings):
     top_p: float = Field(ObjectiveSettings.top_p, gt=0, le=1)
     max_new_tokens: int = Field(ObjectiveSettings.max_new_tokens, ge=1)
     """Longest sample of a diversity step; behind a gate at least the domain's own, as a cut one counts for nothing."""
-    score_batch_size: int = Field(ObjectiveSettings.score_batch_size, ge=1)
-    """Samples in one backward pass of the term, at most."""
     score_tokens: int = Field(ObjectiveSettings.score_tokens, ge=1)
-    """Tokens of such a pass, at most, prompts and padding included; less saves memory. Halved where it does not fit."""
+    """Tokens in one backward pass of the term, prompts and padding included. Fewer save memory; halved where it does not
+    fit."""
 
 
 class Training(Settings):

@@ -17,7 +17,6 @@ LOWEST = {
     "every": 1,
     "prompts": 1,
     "max_new_tokens": 1,
-    "score_batch_size": 1,
     "score_tokens": 1,
     "dco_samples": 1,
     "focal_gamma": 0,

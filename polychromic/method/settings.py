@@ -27,8 +27,7 @@ class ObjectiveSettings:
     temperature: float = _setting(0.9, "Temperature of the training samples.")
     top_p: float = _setting(1.0, "Nucleus of the training samples.")
     max_new_tokens: int = _setting(100, "Longest training sample, in tokens.")
-    score_batch_size: int = _setting(64, "Samples scored in one backward pass, at most.")
     score_tokens: int = _setting(
-        2000, "Tokens of such a pass, at most, prompts and padding included; halved where memory is too small."
+        2000, "Tokens scored in one backward pass, prompts and padding included; halved where memory is too small."
     )
     gate_likelihood: float = _setting(0.0, "Share of samples, the least likely a token, that do not pass a gate.")

@@ -247,15 +247,15 @@ class DiversityTerm:
         )
 
     def _chunks(self, indices, groups, credits) -> Iterator[list[tuple[int, list[list[int]], list[float]]]]:
-        """(row, distinct completions, their summed credits) a prompt, in lists of at most score_batch_size samples and
-        score_tokens tokens. A prompt that does not fit as a whole stands in several, with a part each.
+        """(row, distinct completions, their summed credits) a prompt, in lists of at most score_tokens tokens.
+        A prompt that does not fit as a whole stands in several, with a part each.
         """
 
         def fits(chunk) -> bool:
             samples = [tokens for _, completions, _ in chunk for tokens in completions]
             width = max(len(self._prompt(i)) for i, _, _ in chunk)
             padded = len(chunk) * width + len(samples) * max(map(len, samples))
-            return len(samples) <= self.args.score_batch_size and padded <= self.score_budget.tokens
+            return padded <= self.score_budget.tokens
 
         chunk: list[tuple[int, list[list[int]], list[float]]] = []
         for i, group, credit in zip(indices, groups, credits, strict=True):
