@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,7 +13,6 @@ from polychromic.errors import StudyError
 from polychromic.method.diversity import make_measure
 from polychromic.method.models import load_base
 from polychromic.method.rows import Collator, encode_rows
-from polychromic.method.term import DiversityTerm
 from polychromic.method.trainer import PolychromicConfig, PolychromicTrainer
 
 ROWS = [{"prompt": f"what is the answer to {i}?", "completion": f"{i * 7 % 10}{'ab' * (i % 3)}"} for i in range(24)]
@@ -231,34 +229,6 @@ def test_every_step_is_logged(trained, tmp_path):
     assert wanted <= set(lines[1])
     assert all(line["loss"] == line["quality"] for line in lines)  # comparable from step to step
     assert "diversity" not in lines[0]
-
-
-def test_the_term_may_start_late_and_let_unlikely_samples_not_count(tiny_model_dir, tiny_tokenizer, tmp_path):
-    trainer = PolychromicTrainer(
-        lora(tiny_model_dir),
-        arguments(tmp_path, start=0.5, gate_likelihood=0.5, samples=8),
-        ROWS,
-        tiny_tokenizer,
-        measure=make_measure("answer", verifier=FirstLetter(), gate=True),
-    )
-    assert trainer.diversity_steps() == 2
-    trainer.train()
-    lines = [line for line in trainer.state.log_history if "diversity" in line]
-    assert [line["step"] for line in lines] == [4, 6]
-    assert trainer.term.likely.threshold < 0
-    assert all(line["valid"] < 0.9 for line in lines)
-
-
-def test_a_run_resumed_before_the_term_starts_has_its_audit_to_come():
-    terms = [
-        DiversityTerm(SimpleNamespace(gate_likelihood=0.5, score_tokens=1), None, None, [], None, 1.0) for _ in range(2)
-    ]
-    terms[1].audited = True
-    terms[1].restore(json.loads(json.dumps(terms[0].state())))
-    assert not terms[1].audited
-    terms[0].likely.update([-2.0])
-    terms[1].restore(json.loads(json.dumps(terms[0].state())))
-    assert terms[1].likely.threshold == -2.0
 
 
 def test_the_audit_stops_a_run_whose_term_has_no_gradient(trained, tiny_model_dir, monkeypatch):

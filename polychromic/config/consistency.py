@@ -69,8 +69,6 @@ def _arms(study: Study) -> Iterator[str]:
                     f"arm {name!r} asks for agreement with the rows' own answers in domain {domain!r}, whose verifier "
                     "does not give it: set gate_agreement: 0 and quality_weighted: false there"
                 )
-            if objective.gate_likelihood > 0 and not objective.gate:
-                yield f"arm {name!r} has gate_likelihood but no gate in domain {domain!r}: set gate: true"
 
 
 def _plan(study: Study) -> Iterator[str]:
