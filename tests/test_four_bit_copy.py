@@ -7,10 +7,13 @@ import threading
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
+from project import REPOSITORY
 
+from polychromic.config.loading import load_study
 from polychromic.method import four_bit_copy, models
 from polychromic.method.four_bit_copy import copies, load_four_bit
 from polychromic.method.models import load_base
+from polychromic.workflow.check import check_model
 
 IDS = torch.tensor([[5, 6, 7, 8]])
 
@@ -48,6 +51,14 @@ def test_a_copy_gives_the_very_model(wide_model_dir, quantised):
     assert models_[0].generation_config.to_dict() == models_[2].generation_config.to_dict()
     assert models_[2].name_or_path == models_[0].name_or_path == str(wide_model_dir)
     assert {p.dtype for p in models_[0].parameters()} == {p.dtype for p in models_[2].parameters()}
+
+
+def test_the_check_says_what_the_copies_take(wide_model_dir, quantised):
+    load(wide_model_dir)
+    study = load_study(REPOSITORY / "config.yaml")
+    model = study.model.model_copy(update={"name": str(wide_model_dir)})
+    line = check_model(study.model_copy(update={"model": model}))
+    assert f"{four_bit_copy.size() / 1e9:.1f} GB of 4-bit copies are in {copies()}" in line
 
 
 def test_gradients_through_a_copy_are_the_same(wide_model_dir, quantised):

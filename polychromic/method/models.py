@@ -95,24 +95,26 @@ def load_adapter(base, adapter_dir: str | Path, *, trainable: bool = False):
     trained.
 
     Raises:
-        StudyError: no adapter in the folder, or one whose modules or shapes do not match the base.
+        StudyError: no adapter in the folder, a damaged one, or one whose modules or shapes do not match the base.
     """
     from peft import PeftConfig, PeftModel
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
     weights = Path(adapter_dir) / "adapter_model.safetensors"
     if not weights.is_file():
         raise StudyError(f"{adapter_dir} holds no adapter (adapter_model.safetensors is missing). Train it first.")
     remedy = "Load the base model that it was trained on (base_model_name_or_path in adapter_config.json)."
     try:
-        model = PeftModel.from_pretrained(
-            base, adapter_dir, config=PeftConfig.from_pretrained(adapter_dir), is_trainable=trainable
-        )
+        config = PeftConfig.from_pretrained(adapter_dir)
+        with safe_open(weights, framework="pt") as file:
+            stored = set(file.keys())
+    except (ValueError, TypeError, KeyError, SafetensorError) as error:
+        raise StudyError(f"the adapter {adapter_dir} is damaged ({error}). Delete it and train it again.") from error
+    try:
+        model = PeftModel.from_pretrained(base, adapter_dir, config=config, is_trainable=trainable)
     except (ValueError, RuntimeError) as error:
         raise StudyError(f"the adapter {adapter_dir} does not match its base: {error}. {remedy}") from error
     # PEFT only warns about keys that it could not place.
-    with safe_open(weights, framework="pt") as file:
-        stored = set(file.keys())
     from peft import get_peft_model_state_dict
 
     expected = set(get_peft_model_state_dict(model))
