@@ -18,8 +18,8 @@ demo: .venv/ready
 	$(BIN)/python -m polychromic summary results/demo
 
 demo-replications: .venv/ready
-	$(DEMO) $(OVERLAY) profiles/demo/base-2.yaml -- all
-	$(DEMO) $(OVERLAY) profiles/demo/base-3.yaml -- all
+	$(DEMO) $(OVERLAY) profiles/demo/base-2.yaml -- results/demo-base-2/statistics/verdict.json
+	$(DEMO) $(OVERLAY) profiles/demo/base-3.yaml -- results/demo-base-3/statistics/verdict.json
 	$(DEMO) -- all
 
 demo-null: .venv/ready
