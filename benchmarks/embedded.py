@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from polychromic.config.study import Objective
-from polychromic.method.diversity import GATE, Measure, make_measure
+from polychromic.method.diversity import Measure, make_measure
 from polychromic.method.finetune import training_rows
 from polychromic.records import read_records
 from polychromic.verifiers import make_verifier
@@ -42,5 +42,4 @@ def diversity_measure(params: dict[str, Any], encode) -> Measure | None:
     if not objective["weight"]:
         return None
     verifier = make_verifier(**params["verifier"], encode=encode)
-    gate = {name: objective[name] for name in GATE}
-    return make_measure(objective["diversity"], encode=encode, verifier=verifier, **gate)
+    return make_measure(objective["diversity"], encode=encode, verifier=verifier, gate=objective["gate"])

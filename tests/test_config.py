@@ -93,8 +93,6 @@ def test_overlays_of_the_demo_are_valid(overlay):
         (changed("arms", "polychromic", "objective", {"weight": -0.1}), ["objective.weight", "-0.1"]),
         (changed("arms", "polychromic", "objective", {"weight": 0.3, "diversity": "behaviour"}),
          ["polychromic", "behaviour", "social"]),
-        (changed("domains", "qa", "verifier", {"kind": "judge"}) | {"objective": {"quality_weighted": True}},
-         ["'polychromic' asks for agreement", "'qa'", "quality_weighted: false"]),
         (changed("domains", "qa", "split", {"train": 0.9, "val": 0.2}), ["split", "add up"]),
         (changed("domains", "qa", "verifier", {"kind": "answers"}), ["domains.qa.verifier", "'answer'"]),
         (changed("domains", "qa", "verifier", {"kind": "judge"}),

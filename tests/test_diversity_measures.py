@@ -22,10 +22,6 @@ class Letters:
     def well_formed(self, texts, record):
         return [not text.startswith("!") and "?" not in text for text in texts]
 
-    def agreement(self, texts, record):
-        """The digit that a text ends in, in tenths."""
-        return [int(text[-1]) / 10 for text in texts]
-
 
 def encode(texts):
     """Two directions: texts with an "x" against the others."""
@@ -131,29 +127,6 @@ def test_what_is_missing_is_named():
         make_measure("semantic")
     with pytest.raises(StudyError, match=r'"behaviour" needs a verifier .*"code"'):
         make_measure("behaviour", verifier=object())
-    for asked in ({"gate_agreement": 0.5}, {"quality_weighted": True}):
-        with pytest.raises(StudyError, match="agrees with the row's own"):
-            make_measure("distinct_n", verifier=object(), **asked)
-
-
-@pytest.mark.parametrize("form", list(DIVERSITY))
-@pytest.mark.parametrize("gate", [True, False])
-def test_a_gate_may_ask_for_agreement_with_the_rows_own_answers(form, gate):
-    texts = ["a x 9", "b y 6", "c z 5", "d w 1"]
-    measure = make_measure(form, encode=encode, verifier=Letters(), gate=gate, gate_agreement=0.6)
-    value = one(measure, texts)
-    assert value.valid == [True, True, False, False]
-    assert value.diversity == pytest.approx(one(measure, texts[:2]).diversity / 6)
-
-
-@pytest.mark.parametrize("form", list(DIVERSITY))
-def test_distances_may_be_weighted_by_quality(form):
-    plain = make_measure(form, encode=encode, verifier=Letters())
-    weighted = make_measure(form, encode=encode, verifier=Letters(), quality_weighted=True)
-    texts = ["a x 5", "b y 4"]
-    assert one(weighted, texts).diversity == pytest.approx(0.5 * 0.4 * one(plain, texts).diversity)
-    assert one(weighted, [*texts, "! z 9"]).valid == [True, True, False]  # the gate holds as before
-    assert one(weighted, ["a x 5", "b y 0"]).diversity == 0
 
 
 TEXTS = ["a x 1", "b y 2", "! z 3"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -99,30 +99,6 @@ def test_stdio_cases():
     assert run(
         "import sys\nprint(sum(map(int, sys.stdin)))", [{"input": big, "output": str(sum(range(100_000)))}]
     ).passed
-
-
-def test_agreement_of_a_program_is_the_share_of_probes_on_which_it_returns_what_the_target_does():
-    verifier = make_verifier("code")
-    texts = [
-        SUM.target,
-        "def total(xs):\n    return 3",
-        "def total(xs):\n    return len(xs)",
-        "def total(xs): return x",
-    ]
-    assert verifier.agreement(texts, SUM) == [1.0, 0.5, 0.5, 0.0]
-    with pytest.raises(StudyError, match="'sum': its target does not run"):
-        verifier.agreement(texts, replace(SUM, target="def total(xs): return x"))
-
-
-def test_agreement_is_told_probe_by_probe_whatever_the_values_hold():
-    record = Record("r", "", "def f(s): return s", tests={"kind": "asserts", "code": "", "probes": [["a|b\nc"], ["d"]]})
-    assert make_verifier("code").agreement(["def f(s): return 'd'", "def f(s): return s * 2"], record) == [0.5, 0.0]
-
-
-def test_agreement_of_a_script_is_told_case_by_case():
-    cases = [{"input": "3\n", "output": "9"}, {"input": "2\n", "output": "4"}]
-    record = Record("r", "", "print(int(input()) ** 2)", tests={"kind": "stdio", "cases": cases})
-    assert make_verifier("code").agreement(["print(int(input()) * 2)", "print(9)"], record) == [0.5, 0.5]
 
 
 def test_behaviours_group_programs_by_what_they_return():

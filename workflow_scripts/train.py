@@ -20,7 +20,7 @@ def train(p):
     from _model import load_base_model
 
     from polychromic.files import appearing
-    from polychromic.method.diversity import DIVERSITY, GATE, make_measure
+    from polychromic.method.diversity import DIVERSITY, make_measure
     from polychromic.method.finetune import finetune, lora_settings, trainer_settings, training_rows
     from polychromic.method.model_card import write_model_card
     from polychromic.method.run_record import write_run_record
@@ -48,7 +48,7 @@ def train(p):
 
             encode = load_encoder(snakemake, p["encoder"]).encode
         verifier = make_verifier(**p["verifier"], encode=encode)
-        measure = make_measure(o["diversity"], encode=encode, verifier=verifier, **{name: o[name] for name in GATE})
+        measure = make_measure(o["diversity"], encode=encode, verifier=verifier, gate=o["gate"])
 
     # Under the key of these very settings: a checkpoint of other settings is never resumed from.
     checkpoints = Path(snakemake.params.checkpoints) / p["key"][:16]

@@ -61,14 +61,6 @@ def _arms(study: Study) -> Iterator[str]:
                     f"arm {name!r} asks D = {objective.diversity} in domain {domain!r}, whose verifier does not give "
                     f"{needs}: choose another D there, such as semantic"
                 )
-            if objective.weight == 0:
-                continue
-            agreement = objective.gate_agreement > 0 or objective.quality_weighted
-            if agreement and "agreement" not in verifier.gives:
-                yield (
-                    f"arm {name!r} asks for agreement with the rows' own answers in domain {domain!r}, whose verifier "
-                    "does not give it: set gate_agreement: 0 and quality_weighted: false there"
-                )
 
 
 def _plan(study: Study) -> Iterator[str]:

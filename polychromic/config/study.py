@@ -124,11 +124,6 @@ class Objective(Settings):
     diversity: Literal["domain"] | DiversityForm = "domain"
     """`domain` takes each domain's own D and gate; a form by name is used in every domain alike."""
     gate: bool = True
-    gate_agreement: Share = 0.0
-    """A sample counts only if it agrees this far with the training row's own answers: for programs, the share of probe
-    inputs on which it returns what the target does; for short answers, token F1; for text, the cosine."""
-    quality_weighted: bool = False
-    """Multiply the distance of two samples by the agreement (as above) of both."""
     weight: float = Field(0.0, ge=0)
     """lambda, 0 unless an arm sets it. Tried from 0.1 to 0.5: both terms are on the same scale."""
     samples: int = Field(ObjectiveSettings.samples, ge=2)

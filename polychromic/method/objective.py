@@ -18,10 +18,10 @@ from polychromic.errors import StudyError
 
 
 def gate_distances(distances: torch.Tensor, gates: torch.Tensor) -> torch.Tensor:
-    """g_i * g_j * d(i, j): only pairs of two valid samples count, each as much as its two gates say.
+    """g_i * g_j * d(i, j): only pairs of two valid samples count.
 
     Args:
-        distances: [..., N, N]; gates: [..., N] in [0, 1]; 0 for a sample that is not valid.
+        distances: [..., N, N]; gates: [..., N], 1 for a valid sample, else 0.
     """
     gates = gates.to(distances.dtype)
     return distances * gates.unsqueeze(-1) * gates.unsqueeze(-2)

@@ -39,8 +39,7 @@ class Outcome:
 class Verifier(Protocol):
     """A verifier is registered as a class, whose docstring begins with its line in the docs, and made from its
     settings and what it needs. One that sorts answers into classes also has `labels(texts, record)`, the class of
-    each or None: programs that behave alike, equal answers. One that can tell how right an answer is has
-    `agreement(texts, record)`, in [0, 1]: how far each agrees with the record's own answers.
+    each or None: programs that behave alike, equal answers.
     """
 
     Settings: ClassVar[type[Any]]
@@ -48,8 +47,8 @@ class Verifier(Protocol):
     needs: ClassVar[tuple[str, ...]]
     """Of "encoder" (made with `encode`), "calibration" (`threshold`) and "judge" (`grades`)."""
     gives: ClassVar[tuple[str, ...]]
-    """What metrics and diversity measures may need of a verifier: "labels", classes of answers, and "agreement", by
-    methods of these names; "answers", short ones; "behaviour", that of programs which are run."""
+    """What metrics and diversity measures may need of a verifier: "labels", classes of answers; "answers", short
+    ones; "behaviour", that of programs which are run."""
     hide_target: ClassVar[bool]
     """Whether calibration takes a target from the accepted answers while it is judged, because a verifier that is
     shown it has nothing to decide.

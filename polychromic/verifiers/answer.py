@@ -32,7 +32,7 @@ class AnswerVerifier:
 
     Settings: ClassVar = AnswerSettings
     needs: ClassVar = ()
-    gives: ClassVar = ("labels", "answers", "agreement")
+    gives: ClassVar = ("labels", "answers")
     hide_target: ClassVar = False
 
     settings: AnswerSettings
@@ -49,10 +49,6 @@ class AnswerVerifier:
     def labels(self, texts: Sequence[str], record: Record) -> list[str | None]:
         """The normalised answers; None where there is none."""
         return [normalize_answer(text) or None for text in texts]
-
-    def agreement(self, texts: Sequence[str], record: Record) -> list[float]:
-        """Token F1 with the accepted answer that is nearest."""
-        return [token_f1(text, record.references) for text in texts]
 
     def verify(self, texts: Sequence[str], record: Record, finishes: Sequence[str] | None = None) -> list[Outcome]:
         """Status "passed", "failed" or "empty"; score is the F1; label is the normalised answer."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import functools
-import json
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -243,7 +242,7 @@ class CodeVerifier:
 
     Settings: ClassVar = CodeSettings
     needs: ClassVar = ()
-    gives: ClassVar = ("labels", "behaviour", "agreement")
+    gives: ClassVar = ("labels", "behaviour")
     hide_target: ClassVar = False
 
     settings: CodeSettings
@@ -257,26 +256,6 @@ class CodeVerifier:
         run.
         """
         return self._behaviours([_extract(text, record).program for text in texts], record)
-
-    def agreement(self, texts: Sequence[str], record: Record) -> list[float]:
-        """The share of the record's probes on which each text returns what the record's target does; 0 where it does
-        not run.
-
-        Raises:
-            StudyError: the target does not run on the probes.
-        """
-        own, *labels = self.labels([record.target, *texts], record)
-        if own is None:
-            raise StudyError(
-                f"record {record.id!r}: its target does not run on its probe inputs, so no program agrees with it. "
-                "Remove the row (the filter `canonical_passes`), or set gate_agreement: 0 and quality_weighted: false."
-            )
-        stdio = (record.tests or {}).get("kind") == "stdio"
-        expected, *found = [_by_probe(label, stdio) for label in (own, *labels)]
-        return [
-            sum(a == b for a, b in zip(expected, values, strict=True)) / len(expected) if values else 0.0
-            for values in found
-        ]
 
     def _behaviours(self, programs: Sequence[str | None], record: Record) -> list[str | None]:
         limits = self.settings.timeout, self.settings.execution
@@ -312,13 +291,6 @@ class CodeVerifier:
             judged[found.program] if found.program else Outcome(False, "extraction", 0.0, None, found.problem)
             for found in extractions
         ]
-
-
-def _by_probe(behaviour: str | None, stdio: bool) -> list[str]:
-    """A program's behaviour on each probe; none where it does not run."""
-    if behaviour is None:
-        return []
-    return json.loads(behaviour) if stdio else behaviour.split("\n")
 
 
 def _with_helpers(record: Record) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class SimilarityVerifier:
 
     Settings: ClassVar = SimilaritySettings
     needs: ClassVar = ("encoder", "calibration")
-    gives: ClassVar = ("agreement",)
+    gives: ClassVar = ()
     hide_target: ClassVar = False
 
     settings: SimilaritySettings
@@ -62,10 +62,6 @@ class SimilarityVerifier:
             outcome(fault, score, self.threshold)
             for fault, score in zip(self._problems(texts, record, finishes), nearest, strict=True)
         ]
-
-    def agreement(self, texts: Sequence[str], record: Record) -> list[float]:
-        """How close each text comes to an accepted answer."""
-        return self.similarity(texts, record)
 
     def similarity(self, texts: Sequence[str], record: Record) -> list[float]:
         """Each text's cosine with the reference that is nearest to it, clipped at 0."""

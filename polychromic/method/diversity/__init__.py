@@ -2,14 +2,13 @@
 
 A gate g_i in {0, 1} says which samples are valid (ended, well-formed, on task): only pairs of valid samples count, so
 that broken text does not pass for variety. For a pairwise mean that is g_i g_j d(i, j); for a set measure (self-BLEU,
-distinct-n), D of the valid samples times the share of pairs that are valid. A sample's weight, in [0, 1], is its gate
-or, where distances are weighted by quality, its gate times its agreement with the row's own answers.
+distinct-n), D of the valid samples times the share of pairs that are valid.
 
 A choice is a class with a `label`, what it `needs` ("encoder", or "labels" or "behaviour" of the verifier, or None) and
 the methods below. Its module imports torch when called, not before: a study is planned from the declarations alone.
 
     __init__(self, *, encode, verifier, n)
-    __call__(self, groups, records, weights) -> one GroupDiversity a group
+    __call__(self, groups, records, valid) -> one GroupDiversity a group; valid: the gates of each group's samples
 """
 
 from __future__ import annotations
@@ -61,20 +60,8 @@ groups: texts of each prompt's samples; records: each prompt's record (None wher
 whether each sample drew its end token.
 """
 
-GATE = ("gate", "gate_agreement", "quality_weighted")
-"""Settings of an objective that `make_measure` takes."""
 
-
-def make_measure(
-    form: str,
-    *,
-    encode=None,
-    verifier=None,
-    gate: bool = True,
-    gate_agreement: float = 0.0,
-    quality_weighted: bool = False,
-    n: int = 2,
-) -> Measure:
+def make_measure(form: str, *, encode=None, verifier=None, gate: bool = True, n: int = 2) -> Measure:
     """The diversity measure of this form.
 
     Args:
@@ -86,11 +73,6 @@ def make_measure(
             for a gate, `.well_formed(texts, record)`. Without one, a gate asks only that a sample ended and is not
             empty.
         gate: whether only valid samples count.
-        gate_agreement: a sample counts only if it agrees that far with the row's own answers, in [0, 1]: for programs
-            the share of probe inputs on which it returns what the target does, for short answers token F1, for open
-            text the cosine with the nearest reference. It asks for `verifier.agreement`.
-        quality_weighted: multiply the distance of two samples by the agreement of both (as DARLING multiplies, Li et
-            al. 2025, arXiv 2509.02534), which asks for it too.
         n: for "distinct_n".
 
     Raises:
@@ -106,18 +88,7 @@ def make_measure(
             f'diversity "{form}" needs a verifier that tells {form}s apart: use it in a domain whose verifier does '
             '("code" for behaviour, "answer" for answer), or take another form, such as "semantic".'
         )
-    if (gate_agreement > 0 or quality_weighted) and not hasattr(verifier, "agreement"):
-        raise StudyError(
-            "gate_agreement and quality_weighted need a verifier that tells how far an answer agrees with the row's "
-            'own: take "code", "answer" or "similarity", or leave them out.'
-        )
-    return gated(
-        choice(encode=encode, verifier=verifier, n=n),
-        verifier=verifier,
-        gate=gate,
-        gate_agreement=gate_agreement,
-        quality_weighted=quality_weighted,
-    )
+    return gated(choice(encode=encode, verifier=verifier, n=n), verifier=verifier, gate=gate)
 
 
 def own_measure(function: Callable, *, verifier=None, gate: bool = True) -> Measure:

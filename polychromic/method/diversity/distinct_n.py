@@ -18,10 +18,10 @@ class DistinctN:
     def __init__(self, *, encode, verifier, n):
         self.n = n
 
-    def __call__(self, groups, records, weights) -> list[GroupDiversity]:
+    def __call__(self, groups, records, valid) -> list[GroupDiversity]:
         from polychromic.method.diversity.groups import of_set
 
-        return [of_set(self._value, texts, g) for texts, g in zip(groups, weights, strict=True)]
+        return [of_set(self._value, texts, g) for texts, g in zip(groups, valid, strict=True)]
 
     def _value(self, texts: list[str]) -> float:
         value = distinct_n(texts, self.n)

@@ -18,29 +18,20 @@ from polychromic.method.objective import (
 )
 
 
-def gated(
-    choice: Callable, *, verifier, gate: bool, gate_agreement: float = 0.0, quality_weighted: bool = False
-) -> Measure:
-    """The measure that gives a choice of D the weight of each sample."""
+def gated(choice: Callable, *, verifier, gate: bool) -> Measure:
+    """The measure that tells a choice of D which samples are valid."""
 
     def measure(groups, records, finished) -> list[GroupDiversity]:
-        weights = [_weights(*group) for group in zip(groups, records, finished, strict=True)]
-        return choice(groups, records, weights)
+        valid = [_valid(*group) for group in zip(groups, records, finished, strict=True)]
+        return choice(groups, records, valid)
 
-    def _weights(texts: Sequence[str], record, finished: Sequence[bool]) -> list[float]:
-        weights = [1.0] * len(texts)
-        if gate:
-            well_formed = [bool(text.strip()) for text in texts]
-            if verifier is not None:
-                well_formed = on_unique(lambda unique: verifier.well_formed(unique, record), texts)
-            weights = [float(ok and ended) for ok, ended in zip(well_formed, finished, strict=True)]
-        if gate_agreement > 0 or quality_weighted:
-            agreed = on_unique(lambda unique: verifier.agreement(unique, record), texts)
-            weights = [
-                weight * (float(share) if quality_weighted else 1.0) if share >= gate_agreement else 0.0
-                for weight, share in zip(weights, agreed, strict=True)
-            ]
-        return weights
+    def _valid(texts: Sequence[str], record, finished: Sequence[bool]) -> list[bool]:
+        if not gate:
+            return [True] * len(texts)
+        well_formed = [bool(text.strip()) for text in texts]
+        if verifier is not None:
+            well_formed = on_unique(lambda unique: verifier.well_formed(unique, record), texts)
+        return [bool(ok and ended) for ok, ended in zip(well_formed, finished, strict=True)]
 
     measure.label = choice.label
     return measure
@@ -53,22 +44,22 @@ def on_unique(function: Callable[[list[str]], Sequence], texts: Sequence[str]) -
     return [by_text[text] for text in texts]
 
 
-def of_distances(distances: torch.Tensor, weights: Sequence[float]) -> GroupDiversity:
-    """D = the mean over all pairs of the distance times both weights; distances: [N, N], symmetric."""
-    kept = gate_distances(distances, torch.tensor(weights))
+def of_distances(distances: torch.Tensor, valid: Sequence[bool]) -> GroupDiversity:
+    """D = the mean over all pairs of the distance, 0 if one of the two is not valid; distances: [N, N], symmetric."""
+    kept = gate_distances(distances, torch.tensor(valid))
     return GroupDiversity(
-        float(pairwise_diversity(kept)), pairwise_credits(kept), _valid(weights), float(square_of_four(kept))
+        float(pairwise_diversity(kept)), pairwise_credits(kept), list(valid), float(square_of_four(kept))
     )
 
 
-def of_set(value: Callable[[list[str]], float], texts: Sequence[str], weights: Sequence[float]) -> GroupDiversity:
-    """D = value(valid texts) times the mean over all pairs of the product of weights; credits by leave-one-out."""
+def of_set(value: Callable[[list[str]], float], texts: Sequence[str], valid: Sequence[bool]) -> GroupDiversity:
+    """D = value(valid texts) times the share of pairs that are valid; credits by leave-one-out."""
 
     def measure(indices: Sequence[int]) -> float:
-        kept = [i for i in indices if weights[i] > 0]
+        kept = [i for i in indices if valid[i]]
         if len(kept) < 2:
             return 0.0
-        pairs = sum(weights[i] for i in kept) ** 2 - sum(weights[i] ** 2 for i in kept)
+        pairs = len(kept) * (len(kept) - 1)
         return value([texts[i] for i in kept]) * pairs / (len(indices) * (len(indices) - 1))
 
     n = len(texts)
@@ -78,11 +69,7 @@ def of_set(value: Callable[[list[str]], float], texts: Sequence[str], weights: S
         for four in fours
     ]
     square = sum(squares) / len(squares) if squares else None
-    return GroupDiversity(measure(range(n)), leave_one_out_credits(measure, n), _valid(weights), square)
-
-
-def _valid(weights: Sequence[float]) -> list[bool]:
-    return [weight > 0 for weight in weights]
+    return GroupDiversity(measure(range(n)), leave_one_out_credits(measure, n), list(valid), square)
 
 
 class Own:
@@ -94,22 +81,22 @@ class Own:
         parameters = inspect.signature(function).parameters.values()
         self.takes_record = sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters) > 1
 
-    def __call__(self, groups, records, weights) -> list[GroupDiversity]:
-        return [self._group(*group) for group in zip(groups, records, weights, strict=True)]
+    def __call__(self, groups, records, valid) -> list[GroupDiversity]:
+        return [self._group(*group) for group in zip(groups, records, valid, strict=True)]
 
-    def _group(self, texts: Sequence[str], record, weights: Sequence[float]) -> GroupDiversity:
+    def _group(self, texts: Sequence[str], record, valid: Sequence[bool]) -> GroupDiversity:
         def call(some: Sequence[str]):
             return self.function(list(some), record) if self.takes_record else self.function(list(some))
 
         found = torch.as_tensor(call(texts), dtype=torch.float64)
         if found.dim() == 0:
-            return of_set(lambda some: float(call(some)), texts, weights)
+            return of_set(lambda some: float(call(some)), texts, valid)
         if found.shape != (len(texts), len(texts)):
             raise StudyError(
                 f"your measure gives {tuple(found.shape)} for {len(texts)} texts: return one number, or distances "
                 f"of shape ({len(texts)}, {len(texts)})."
             )
-        return of_distances(found, weights)
+        return of_distances(found, valid)
 
 
 def checked(values, rows: Sequence[int], groups: Sequence[Sequence[str]]) -> list[GroupDiversity]:

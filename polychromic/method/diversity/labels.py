@@ -13,10 +13,10 @@ class Labels:
     def __init__(self, *, encode, verifier, n):
         self.verifier = verifier
 
-    def __call__(self, groups, records, weights) -> list[GroupDiversity]:
-        return [self._group(*group) for group in zip(groups, records, weights, strict=True)]
+    def __call__(self, groups, records, valid) -> list[GroupDiversity]:
+        return [self._group(*group) for group in zip(groups, records, valid, strict=True)]
 
-    def _group(self, texts, record, weights) -> GroupDiversity:
+    def _group(self, texts, record, valid) -> GroupDiversity:
         import torch
 
         from polychromic.method.diversity.groups import of_distances, on_unique
@@ -24,7 +24,7 @@ class Labels:
         labels = on_unique(lambda unique: self.verifier.labels(unique, record), texts)
         codes = {label: code for code, label in enumerate(dict.fromkeys(labels))}
         code = torch.tensor([codes[label] for label in labels])
-        return of_distances((code[:, None] != code[None, :]).double(), weights)
+        return of_distances((code[:, None] != code[None, :]).double(), valid)
 
 
 @DIVERSITY.register("behaviour")

@@ -16,7 +16,7 @@ class SelfBleu:
     def __init__(self, *, encode, verifier, n):
         pass
 
-    def __call__(self, groups, records, weights) -> list[GroupDiversity]:
+    def __call__(self, groups, records, valid) -> list[GroupDiversity]:
         from polychromic.method.diversity.groups import of_set
 
-        return [of_set(lambda some: 1 - self_bleu(some), texts, g) for texts, g in zip(groups, weights, strict=True)]
+        return [of_set(lambda some: 1 - self_bleu(some), texts, g) for texts, g in zip(groups, valid, strict=True)]

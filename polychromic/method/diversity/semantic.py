@@ -15,13 +15,12 @@ class Semantic:
     def __init__(self, *, encode, verifier, n):
         self.encode = encode
 
-    def __call__(self, groups, records, weights) -> list[GroupDiversity]:
+    def __call__(self, groups, records, valid) -> list[GroupDiversity]:
         import torch
 
         from polychromic.method.diversity.groups import of_distances
 
-        flat = torch.tensor([weight for group in weights for weight in group])
-        counts = flat > 0  # the distances of others are multiplied by 0
+        counts = torch.tensor([ok for group in valid for ok in group])  # the distances of others are multiplied by 0
         texts = [text for group in groups for text in group]
         kept = torch.as_tensor(
             self.encode([texts[i] for i in counts.nonzero().flatten().tolist()]), dtype=torch.float64
@@ -29,4 +28,4 @@ class Semantic:
         vectors = kept.new_zeros((len(texts), kept.shape[-1]))
         vectors[counts] = kept
         per_group = vectors.split([len(group) for group in groups])
-        return [of_distances(1 - v @ v.T, g) for v, g in zip(per_group, weights, strict=True)]
+        return [of_distances(1 - v @ v.T, g) for v, g in zip(per_group, valid, strict=True)]
