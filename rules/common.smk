@@ -5,6 +5,9 @@ import os
 import sys
 from pathlib import Path
 
+from snakemake.logging import LogEvent, get_event, logger
+from snakemake.settings.enums import Quietness
+
 from polychromic.config.loading import merge, parse_study, read_files
 from polychromic.errors import StudyError, what_to_do
 from polychromic.workflow import fork_server, graph, progress
@@ -14,6 +17,14 @@ from polychromic.workflow.side_by_side import MEMORY_MB, own_model_on_cpu, side_
 from polychromic.workflow.stage import decisions_file, results_folder
 from polychromic.workflow.staleness import Stamps, refresh_stamps
 from polychromic.workflow.stages import STAGES
+
+# The profiles' `quiet: [host, reason]`: of Snakemake itself the console shows what went wrong, its log file everything.
+# Not `quiet: all`, which hides errors too, on the console and in the file.
+if Quietness.HOST in workflow.output_settings.quiet and not workflow.output_settings.dryrun:
+    for handler in logger.handlers:
+        if handler.name == "DefaultStreamHandler":
+            handler.setLevel("WARNING")
+            handler.addFilter(lambda record: get_event(record) != LogEvent.JOB_ERROR)
 
 # Snakemake's graph of jobs is millions of long-lived objects. Raising the GC thresholds saves a quarter of the planning.
 gc.set_threshold(1_000_000)
