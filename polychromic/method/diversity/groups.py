@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from itertools import compress
 
 import torch
 
@@ -24,6 +25,9 @@ def gated(
     """The measure that gives a choice of D the weight of each sample."""
 
     def measure(groups, records, finished) -> list[GroupDiversity]:
+        if gate and verifier is not None and getattr(choice, "needs", None) == "encoder":
+            # In one batch: the gate, prompt by prompt, and D then find them with the encoder.
+            choice.encode([text for pair in zip(groups, finished, strict=True) for text in compress(*pair)])
         weights = [_weights(*group) for group in zip(groups, records, finished, strict=True)]
         return choice(groups, records, weights)
 
