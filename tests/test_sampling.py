@@ -88,6 +88,18 @@ def test_passes_of_like_length_pay_for_themselves(lengths, cost):
     assert len(together) <= 1
 
 
+def test_a_model_may_call_its_cache_by_its_newer_name(tiny_model, tiny_tokenizer, prompts, seeds, monkeypatch):
+    expected = sample_groups(tiny_model, tiny_tokenizer, prompts, seeds, **SETTINGS)
+
+    class Newer(type(tiny_model)):
+        def forward(self, input_ids=None, attention_mask=None, position_ids=None, cache=None, **kwargs):
+            return super().forward(input_ids, attention_mask, position_ids, cache, **kwargs)
+
+    monkeypatch.setattr(tiny_model, "__class__", Newer)
+    assert sample_groups(tiny_model, tiny_tokenizer, prompts, seeds, **SETTINGS) == expected
+    completion_log_probs(tiny_model, prompts, tokens_of(expected), temperature=0.9)
+
+
 def test_first_tokens_follow_the_model(tiny_model, tiny_tokenizer):
     prompt = tiny_tokenizer("the")["input_ids"]
     drawn = sample_groups(tiny_model, tiny_tokenizer, [prompt], [list(range(4000))], temperature=0.5, max_new_tokens=1)[

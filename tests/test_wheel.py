@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -113,6 +114,25 @@ def test_a_missing_extra_is_named(site, tmp_path):
 def test_an_extra_brings_all_that_it_is_for(built, tmp_path, extra, code):
     done = alone(installed(built, tmp_path, extra), code, tmp_path)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_command_of_the_study_names_its_extra(site, tmp_path):
+    code = (
+        "import runpy, sys\nsys.argv = ['polychromic', 'check']\nrunpy.run_module('polychromic', run_name='__main__')"
+    )
+    done = alone(site, code, tmp_path)
+    assert done.returncode == 2
+    assert "polychromic[study]" in done.stderr.splitlines()[-1]
+
+
+def test_the_extras_bring_all_that_is_installed_here_but_the_tools():
+    tools = {"ruff", "snakefmt", "pytest", "pytest-xdist", "hypothesis", "jsonschema"}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"].values()
+    asked = {normal(Requirement(text).name) for texts in (project["dependencies"], *extras) for text in texts}
+    lines = (ROOT / "requirements.in").read_text(encoding="utf-8").splitlines()
+    direct = {normal(Requirement(line).name) for line in lines if line and not line.startswith("#")}
+    assert direct - tools - asked == set()
 
 
 def test_the_example_trains_with_its_own_measure(tiny_model_dir, tmp_path):
