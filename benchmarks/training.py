@@ -1,7 +1,7 @@
 """What the diversity term costs: an arm's training against standard LoRA's, same rows, same steps.
 
     python -m benchmarks.training [--study results/demo] [--arm polychromic] [--domains social code creative qa]
-                                  [--every 2 4] [--repeats 3]
+                                  [--every 2 4] [--rows 320] [--repeats 3]
 
 Both arms of a finished embedded study are trained again, with the settings that the study gave them, and the arm once
 for each m of `--every`, if given; they take turns, and the fastest of `--repeats` counts. Seconds are wall time of the
@@ -78,6 +78,7 @@ def main() -> None:
     parser.add_argument(
         "--every", type=int, nargs="+", help="optimiser steps for each diversity step (the study's own)"
     )
+    parser.add_argument("--rows", type=int, help="of each domain, at most (all)")
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -88,7 +89,7 @@ def main() -> None:
     for domain in options.domains:
         lora_params = settings(options.study, "train", domain, "lora")
         params = settings(options.study, "train", domain, options.arm)
-        rows = rows_of(options.study, domain, params)
+        rows = rows_of(options.study, domain, params)[: options.rows]
         runs = {0: lora_params}
         for every in options.every or [params["objective"]["every"]]:
             runs[every] = params | {"objective": params["objective"] | {"every": every}}
