@@ -4,6 +4,7 @@ in the repository.
 
 from __future__ import annotations
 
+import gc
 import os
 
 import pytest
@@ -13,6 +14,16 @@ pytest_plugins = ("judge_server",)
 
 # The files that take longest, first: two workers then end at about the same time.
 LONG = ("test_slurm.py", "test_study.py", "test_nothing_lost.py", "test_snakemake_reruns.py", "test_judge_verifier.py")
+
+
+# What the libraries make when they are imported stays. Without this each full collection looks at all of it for
+# 0.3 s, and `Trainer.train` asks for one every time.
+gc.disable()
+
+
+def pytest_collection_finish():
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items):
