@@ -24,7 +24,11 @@ from benchmarks.kills import ROOT, SNAKEMAKE, start
 
 PR_SET_CHILD_SUBREAPER = 36
 FORKS = "            fork_server.start()\n"
-ONE_DOMAIN = "study: forks\ndomains: {social: null, creative: null, qa: null}\n"
+ONE_DOMAIN = """
+study: forks
+world: {raw_rows: 300, broad_rows: 1000, hidden: 32, layers: 1, vocabulary: 300}
+domains: {social: null, creative: null, qa: null}
+"""
 
 
 def cpu_of_children() -> float:

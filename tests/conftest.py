@@ -17,7 +17,16 @@ pytest_plugins = ("judge_server",)
 os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
 
 # The files that take longest, first: two workers then end at about the same time.
-LONG = ("test_slurm.py", "test_study.py", "test_nothing_lost.py", "test_snakemake_reruns.py", "test_judge_verifier.py")
+LONG = (
+    "test_slurm.py",
+    "test_study.py",
+    "test_nothing_lost.py",
+    "test_snakemake_reruns.py",
+    "test_architectures.py",
+    "test_what_reruns.py",
+    "test_judge_verifier.py",
+    "test_report.py",
+)
 
 
 # What the libraries make when they are imported stays. Without this each full collection looks at all of it for
