@@ -1,9 +1,9 @@
-"""What the fork server of short jobs saves: a small study with it and without it, in turn.
+"""What the fork server of short jobs saves: the tests' tiny study with it and without it, in turn.
 
-    python -m benchmarks.fork_server --folder /tmp/forks [--pairs 2] [--overlay profiles/demo/smoke.yaml one.yaml]
+    python -m benchmarks.fork_server --folder /tmp/forks [--pairs 3] [--target generations]
 
-Each run begins with an empty results folder. CPU time is that of Snakemake and all that it started. The last line is
-one JSON object.
+The model has random weights; each run begins with an empty results folder. CPU time is that of Snakemake and all that
+it started, the fork server too. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -14,25 +14,21 @@ import json
 import os
 import resource
 import shutil
-import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
 from statistics import median
 
-from benchmarks.kills import ROOT, SNAKEMAKE, start
+from benchmarks.gpu_models import random_base
+from benchmarks.kills import ROOT, start
+from tests.project import command, copy_project
 
 PR_SET_CHILD_SUBREAPER = 36
 FORKS = "            fork_server.start()\n"
-ONE_DOMAIN = """
-study: forks
-world: {raw_rows: 300, broad_rows: 1000, hidden: 32, layers: 1, vocabulary: 300}
-domains: {social: null, creative: null, qa: null}
-"""
 
 
 def cpu_of_children() -> float:
-    """Seconds of all ended descendants; those that outlive Snakemake are waited for."""
+    """Seconds of all descendants, once all have ended."""
     with suppress(ChildProcessError):
         while True:
             os.wait()
@@ -40,15 +36,14 @@ def cpu_of_children() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def timed(project: Path, command: list[str], forks: bool) -> dict[str, float]:
-    """Wall and CPU seconds of the whole study."""
+def timed(project: Path, snakemake: list[str], forks: bool) -> dict[str, float]:
+    """Wall and CPU seconds of one run."""
     shutil.rmtree(project / "results", ignore_errors=True)
-    rules = project / "rules/common.smk"
     text = (ROOT / "rules/common.smk").read_text()
     assert FORKS in text, "rules/common.smk does not start the fork server in this line any more"
-    rules.write_text(text if forks else text.replace(FORKS, "            pass\n"))
+    (project / "rules/common.smk").write_text(text if forks else text.replace(FORKS, "            pass\n"))
     began, before = time.monotonic(), cpu_of_children()
-    if start(project, command).wait() != 0:
+    if start(project, snakemake).wait() != 0:
         raise SystemExit(f"the study failed: see {project}/snakemake.log")
     return {"wall_s": time.monotonic() - began, "cpu_s": cpu_of_children() - before}
 
@@ -56,20 +51,20 @@ def timed(project: Path, command: list[str], forks: bool) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True, help="an empty folder to work in")
-    parser.add_argument("--pairs", type=int, default=2)
-    parser.add_argument("--overlay", nargs="+", default=["profiles/demo/smoke.yaml", "one.yaml"])
+    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--target", default="generations")
     given = parser.parse_args()
+    # Jobs are the fork server's children, which ends before Snakemake has waited for it: they become this process's.
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
-    project = given.folder / "project"
-    subprocess.run(["git", "clone", "--quiet", "--local", str(ROOT), str(project)], check=True)
-    (project / "one.yaml").write_text(ONE_DOMAIN)
-    command = [SNAKEMAKE, "--profile", "profiles/demo", "--cores", str(os.cpu_count()), "--configfile"]
-    command += ["profiles/demo/study.yaml", *given.overlay, "--", "all"]
+    folder = given.folder.resolve()
+    random_base(folder / "base", "tiny", "cpu")
+    project = copy_project(folder / "project", folder / "base")
+    snakemake = command(given.target, options=("--cores", str(os.cpu_count())))
     runs = {"with": [], "without": []}
     for pair in range(given.pairs):
         for name in (*runs,) if pair % 2 == 0 else (*reversed(runs),):
-            runs[name].append(timed(project, command, forks=name == "with"))
-            print(f"{name:8} {runs[name][-1]['wall_s']:6.0f} s wall {runs[name][-1]['cpu_s']:6.0f} s CPU", flush=True)
+            runs[name].append(timed(project, snakemake, forks=name == "with"))
+            print(f"{name:8} {runs[name][-1]['wall_s']:6.1f} s wall {runs[name][-1]['cpu_s']:6.1f} s CPU", flush=True)
     kinds = ("wall_s", "cpu_s")
     found = {name: {kind: round(median(run[kind] for run in own), 1) for kind in kinds} for name, own in runs.items()}
     saved = {kind: round(1 - found["with"][kind] / found["without"][kind], 3) for kind in kinds}
