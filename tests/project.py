@@ -86,6 +86,13 @@ def copy_project(folder: Path, model: Path | str = "models/none") -> Path:
     return folder
 
 
+def copy_curated(curated: Path, folder: Path, model: Path | str = "models/none") -> Path:
+    """A copy of the fixture `curated`, whose tiny study has its data, with a study of `model`."""
+    shutil.copytree(curated, folder, symlinks=True)
+    (folder / "tiny.yaml").write_text(TINY.format(model=model))
+    return folder
+
+
 def command(
     *targets: str, profile: str | None = "profiles/demo", overlays: tuple[str, ...] = (), options=()
 ) -> list[str]:

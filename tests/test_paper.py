@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -59,11 +60,8 @@ def test_limitations_are_what_the_files_show(toy_study, tmp_path):
     assert r"counted as truncated: Question answering, LoRA 40.0\% of 100." in text
 
 
-def test_a_plan_that_changed_is_not_called_fixed(toy_study, tmp_path):
-    assert (
-        "by a plan that was fixed before training"
-        in (article.write_paper(toy_study, tmp_path / "held") / "main.tex").read_text()
-    )
+def test_a_plan_that_changed_is_not_called_fixed(written, toy_study, tmp_path):
+    assert "by a plan that was fixed before training" in (written / "main.tex").read_text()
     copied = shutil.copytree(toy_study, tmp_path / "toy", ignore=shutil.ignore_patterns("paper"))
     power = copied / "statistics" / "power.json"
     power.write_text(json.dumps(json.loads(power.read_text()) | {"plan_sha256": "0" * 64}))
@@ -110,7 +108,7 @@ def test_no_number_is_lost_in_the_subtitle_of_a_claim_that_does_not_hold(written
     assert "General Training Objective" not in (written / "main.tex").read_text()
 
 
-def test_disclosures_are_included_word_for_word(toy_study, tmp_path):
+def test_disclosures_are_included_word_for_word(written, toy_study, tmp_path):
     said = "# Tried\n\nTwenty settings & 3 worlds; 50 % were given up.\n\n- λ = 1: collapsed\n- N = 2\n"
     file = tmp_path / "said.md"
     file.write_text(said)
@@ -118,7 +116,7 @@ def test_disclosures_are_included_word_for_word(toy_study, tmp_path):
     assert r"Twenty settings \& 3 worlds; 50 \% were given up." in text
     assert r"\item $\lambda$ = 1: collapsed" in text
     assert text.count(r"\begin{itemize}") == text.count(r"\end{itemize}")
-    assert "No disclosures were written" in (article.write_paper(toy_study, tmp_path / "none") / "main.tex").read_text()
+    assert "No disclosures were written" in (written / "main.tex").read_text()
 
 
 def test_references_show_their_arxiv_numbers(written):
@@ -161,7 +159,9 @@ def test_a_switch_hides_the_authors(written, tmp_path):
     copied = shutil.copytree(written, tmp_path / "paper")
     main = copied / "main.tex"
     main.write_text(main.read_text().replace(r"\usepackage{polychromic}", r"\usepackage[anonymous]{polychromic}"))
-    assert article.build_pdf(copied)
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-draftmode", "main.tex"]
+    done = subprocess.run(command, cwd=copied, capture_output=True, text=True)  # once: no reference depends on it
+    assert done.returncode == 0, done.stdout[-2000:]
 
 
 @pytest.mark.skipif(not shutil.which("latexmk"), reason="no LaTeX here")

@@ -14,14 +14,9 @@ from polychromic.paper import table_formats, wording
 from polychromic.paper.checklist import checklist
 from polychromic.paper.figures import FIGURES
 from polychromic.paper.latex import latex
-from polychromic.paper.results import Results, is_ablation, read_results
+from polychromic.paper.results import Results, is_ablation
 from polychromic.paper.tables import TABLES
 from polychromic.paper.tables.main import best_arm
-
-
-@pytest.fixture(scope="module")
-def results(toy_study) -> Results:
-    return read_results(toy_study)
 
 
 def test_main_csv_has_the_agreed_header_and_every_cell(results, tmp_path):
