@@ -82,7 +82,7 @@ def test_that_fine_tuning_cost_pass_at_k_is_said_in_abstract_and_results(toy_stu
     written = article.write_paper(copied)
     text = (written / "main.tex").read_text()
     abstract, rest = text.split(r"\end{abstract}")
-    assert r"In \NumUntrainedAbove{} an untrained arm is above LoRA: fine-tuning itself has cost Pass@10" in abstract
+    assert r"In \NumUntrainedAbove{} of the domains an untrained arm is above LoRA: fine-tuning itself" in abstract
     assert r"\newcommand{\NumUntrainedAbove}{1}" in (written / "numbers.tex").read_text()
     assert (
         "Fine-tuning itself cost Pass@10 in 1 of 4 domains, where untrained arms are above LoRA (Code: Zero-shot)"
