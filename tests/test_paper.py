@@ -115,8 +115,8 @@ def test_disclosures_are_included_word_for_word(toy_study, tmp_path):
     file = tmp_path / "said.md"
     file.write_text(said)
     text = (article.write_paper(toy_study, tmp_path / "paper", disclosures=file) / "main.tex").read_text()
-    assert r"Twenty settings \& 3 worlds; 50 \% were given up." in text
-    assert r"\item $\lambda$ = 1: collapsed" in text
+    assert r"Twenty settings \& 3 worlds; 50~\% were given up." in text
+    assert r"\item $\lambda$~=~1: collapsed" in text
     assert text.count(r"\begin{itemize}") == text.count(r"\end{itemize}")
     assert "No disclosures were written" in (article.write_paper(toy_study, tmp_path / "none") / "main.tex").read_text()
 

@@ -67,7 +67,7 @@ def test_a_null_is_a_null():
         assert not domain["superior"]
         assert not domain["supported"]
         assert not domain["harmed"]
-        assert "no difference from the tuned control" in domain["sentence"]
+        assert "no difference is shown between" in domain["sentence"]
 
 
 @pytest.mark.parametrize(("skill", "where"), [((-7.0, 0.1), "floor"), ((7.0, 0.1), "ceiling")])

@@ -23,7 +23,7 @@ TEXTS = (
     "Claim",
     "Domain",
     "Sources",
-    "Steps",
+    "Rejected most",
 )
 """Columns of words, set to the left in LaTeX."""
 INTERVAL = (
