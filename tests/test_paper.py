@@ -99,6 +99,17 @@ def test_every_float_is_referenced_and_every_reference_has_a_float(written):
     assert labelled == referred
 
 
+def test_a_table_longer_than_a_page_is_continued(toy_study, tmp_path, monkeypatch):
+    monkeypatch.setattr(article.table_formats.parts, "__defaults__", (6,))
+    written = article.write_paper(toy_study, tmp_path / "paper")
+    text = (written / "main.tex").read_text()
+    assert r"\ContinuedFloat\caption{(continued)}" in text
+    parts = re.findall(r"\\input\{(tables/main[-\d]*)\}", text)
+    assert parts[:2] == ["tables/main", "tables/main-2"]
+    assert all((written / f"{part}.tex").is_file() for part in parts)
+    assert text.count(r"\label{tab:main}") == 1
+
+
 def test_claims_come_before_results_and_the_tuned_control_first_in_the_abstract(written):
     text = (written / "main.tex").read_text()
     marks = [r"\begin{abstract}", r"\GainPooled", r"\NumSupported", r"\paragraph{Claims.}", r"\label{sec:results}"]

@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from polychromic import labels
 from polychromic.errors import StudyError
@@ -226,3 +228,28 @@ def test_what_is_missing_is_said(results):
 
 def test_latex_escapes_what_pdflatex_would_choke_on():
     assert latex("5 % of λ_x & −.02 {a}") == r"5 \% of $\lambda$\_x \& $-$.02 \{a\}"
+
+
+@given(
+    sizes=st.lists(st.integers(1, 9), min_size=1, max_size=8),
+    rows=st.integers(3, 12),
+    best=st.sets(st.integers(0, 7), max_size=3),
+)
+def test_a_long_table_is_divided_at_its_groups_and_loses_nothing(sizes, rows, best):
+    groups = [f"group {number}" for number, size in enumerate(sizes) for _ in range(size)]
+    cells = pd.DataFrame({"Arm": [str(at) for at in range(len(groups))]})
+    bold = {(row, "Arm") for row in best if row < len(groups)}
+    parts = table_formats.parts(table_formats.Table(cells, cells, groups, "c", bold), rows)
+    assert pd.concat([part.cells for part in parts])["Arm"].tolist() == cells["Arm"].tolist()
+    assert [group for part in parts for group in part.groups] == groups
+    assert {(int(part.cells["Arm"].iloc[row]), name) for part in parts for row, name in part.best} == bold
+    assert all(len(part.groups) <= rows for part in parts)
+    for group in set(groups):
+        shared = [part for part in parts if group in part.groups]
+        assert len(shared) == 1 or groups.count(group) > rows, "a group that fits is not cut"
+
+
+def test_a_long_name_of_a_column_of_numbers_takes_two_lines():
+    cells = pd.DataFrame({"Arm": ["a"], "Semantic diversity": [".1"], "Pass@1": [".2"]})
+    text = table_formats.latex(table_formats.Table(cells, cells, [""], "c"))
+    assert r"Arm & \lines{Semantic}{diversity} & Pass@1 \\" in text

@@ -168,7 +168,7 @@ def judge_arm(
     Returns columns seed, prompt_id, winner, first, second, length_arm, length_control, parse_failures, judge (its
     name): `first` is the verdict of the order in which the arm comes first, `second` that of the other, each
     "arm", "control", "tie" or missing where the reply cannot be read; `winner` is missing where either is.
-    Lengths are in words. Equal answers are a tie that nobody is asked about.
+    Lengths are in words. Equal answers are a tie without asking.
 
     Raises:
         StudyError: the two frames do not hold the same seeds and prompts at this temperature.

@@ -149,7 +149,7 @@ def checks(value: dict[str, Any], control: str) -> list[tuple[str, str]]:
     """What the rule asks of a domain, as ("yes", "no" or "open", a few words)."""
     found = [
         ("yes" if value["over_control"]["low"] > 0 else "no", f"better than {labels.arm(control)}"),
-        ("yes" if value["superior"] else "no", f"better than the tuned control ({labels.arm(value['tuned_control'])})"),
+        ("yes" if value["superior"] else "no", f"better than the tuned control, {labels.arm(value['tuned_control'])}"),
     ]
     for metric, loss in value["losses"].items():
         name = labels.metric(metric)

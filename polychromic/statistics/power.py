@@ -1,6 +1,6 @@
 """What a study of a given size can see, simulated before training with the very rule that will decide.
 
-Both halves of the claim are asked: which gain in best-temperature Pass@k would be found, in a domain and pooled, and
+Both halves of the claim are covered: which gain in best-temperature Pass@k would be found, in a domain and pooled, and
 how often an arm that loses nothing would be shown to keep within the margin.
 """
 

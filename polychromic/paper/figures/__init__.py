@@ -4,7 +4,7 @@
         if drawing := draw(results):
             save(drawing, folder / name)
 
-To add one write a function in a module of its own and add a line to `FIGURES`. It returns None where the study did not
+To add one write a function in its own module and add a line to `FIGURES`. It returns None where the study did not
 run what it shows (no judge, no ablation arms) and raises StudyError where a file that every study has is missing.
 """
 
