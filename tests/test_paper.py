@@ -20,6 +20,7 @@ def written(toy_study) -> Path:
 
 def test_the_folder_is_complete(written):
     text = (written / "main.tex").read_text()
+    assert "[U+" not in text, "a sign of our own that LaTeX cannot show"
     for name in re.findall(r"\\input\{([^}]*)\}", text):
         assert (written / f"{name}.tex").is_file(), name
     for name in re.findall(r"\\includegraphics\[[^]]*\]\{([^}]*)\}", text):

@@ -192,8 +192,8 @@ class PolychromicTrainer(Trainer):
         return encode_rows(rows, self.tokenizer, self.max_length)[0]
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-        """The quality term in training, else cross-entropy; the head runs on the targets only, unless logits are asked
-        for (`predict`, `compute_metrics`)."""
+        """The quality term in training, else cross-entropy; the head runs on the targets only, unless logits are
+        requested (`predict`, `compute_metrics`)."""
         if self._wants_logits:
             outputs = model(**inputs)
             return (outputs.loss, outputs) if return_outputs else outputs.loss

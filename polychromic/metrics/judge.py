@@ -214,7 +214,7 @@ def judge_arm(
 
 
 def _picked(samples: pd.DataFrame, seed: int, temperature: float) -> dict[tuple[int, str], str]:
-    """{(training seed, prompt id): the text of the sample that stands for it}."""
+    """{(training seed, prompt id): the text of the sample chosen for it}."""
     at = samples[samples["temperature"] == temperature].sort_values("sample")
     return {
         (train_seed, prompt): texts.iloc[derive_seed(seed, "judge", train_seed, prompt) % len(texts)]

@@ -16,7 +16,7 @@ _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$", "λ": r"$\lambda$",
-    "α": r"$\alpha$", "●": r"$\bullet$", "✓": r"$\checkmark$",
+    "α": r"$\alpha$", "●": r"$\bullet$", "✓": r"$\checkmark$", "✗": r"$\times$",
     "\u00a0": "~",
     "Δ": r"$\Delta$", "×": r"$\times$", "−": r"$-$", "–": "--", "≥": r"$\ge$", "≤": r"$\le$", "±": r"$\pm$",
     "→": r"$\to$", "’": "'", "“": "``", "”": "''", "…": r"\dots{}", "·": r"$\cdot$",
