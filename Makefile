@@ -9,13 +9,18 @@ LAPTOP := $(BIN)/snakemake --cores $(CORES) --profile profiles/laptop \
 SMOLLM2 := --configfile profiles/laptop/study.yaml
 ZIP = --quiet all --report results/$(1)/snakemake-report.zip
 
-.PHONY: demo demo-null demo-ablations real laptop smoke check test lint format docs lock clean
+.PHONY: demo demo-replications demo-null demo-ablations real laptop smoke check test lint format docs lock clean
 
 demo: .venv/ready
 	$(BIN)/python -m polychromic check config.yaml profiles/demo/study.yaml
 	$(DEMO) all
 	$(DEMO) $(call ZIP,demo) -- all
 	$(BIN)/python -m polychromic summary results/demo
+
+demo-replications: .venv/ready
+	$(DEMO) $(OVERLAY) profiles/demo/base-2.yaml -- results/demo-base-2/statistics/verdict.json
+	$(DEMO) $(OVERLAY) profiles/demo/base-3.yaml -- results/demo-base-3/statistics/verdict.json
+	$(DEMO) -- all
 
 demo-null: .venv/ready
 	$(DEMO) $(OVERLAY) profiles/demo/null.yaml -- all

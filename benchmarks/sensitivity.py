@@ -33,8 +33,8 @@ def overlay(wrong_share: float, skew: float) -> dict:
         "title": f"Sensitivity (skew {skew}, wrong answers {wrong_share})",
         "world": {"skew": skew, "wrong_share": wrong_share, "seed": SEED},
         "seeds": [42],
-        "arms": {"few_shot": None, "polychromic_literal": None, "lora_again": None},
-        "plan": {"placebos": []},
+        "arms": {"few_shot": None, "lora_again": None},
+        "plan": {"placebos": [], "replications": []},
         "metrics": {"bertscore": False},
     }
 

@@ -1,7 +1,7 @@
 """Code: a sentence that asks for a list function, and the function.
 
-Most sentences have one vague step with three readings: three programs that behave differently. The hidden tests accept
-one of them.
+Most sentences have one vague step that leaves a number open: three readings, three programs that behave differently.
+The hidden tests accept one of them.
 """
 
 from __future__ import annotations
@@ -12,34 +12,29 @@ import random
 from polychromic.demo.scene import READINGS, Scene, capital, pick
 
 OUTPUT = "program"
-READING_NAMES = ("first", "second", "third")
+READING_NAMES = ("two", "three", "five")
 VAGUE_SHARE = 0.85
 TEST_INPUTS = ([3, -7, 12, 5, 5, 0, 8, -2], [9, 1, 1, 14, -3, 6], [2, 4, 4, 20, 11, -9, 7, 3, 10])
 PROBE_INPUTS = ([-1, -5, 30, 6, 15, -20, 2, 2, 4], [13, 8, 8, 21, -4, 5, 1, 1, 17, 2], [7, 0, -6, 3, 3, 16])
 ENTRY_POINT = "f"
 
-# Phrases, and the expressions over a list xs that they may mean, the usual one first.
-VAGUE = (
-    (
-        ("scale the values up", "enlarge every number"),
-        ("[x * 2 for x in xs]", "[x * 3 for x in xs]", "[x * 10 for x in xs]"),
-    ),
-    (
-        ("shrink the values", "make every number smaller"),
-        ("[x // 2 for x in xs]", "[x // 3 for x in xs]", "[x - 1 for x in xs]"),
-    ),
-    (
-        ("keep the large ones", "filter for big numbers"),
-        ("[x for x in xs if x > 5]", "[x for x in xs if x > 9]", "[x for x in xs if x > 2]"),
-    ),
-    (("put them in order", "arrange the list"), ("sorted(xs)", "sorted(xs, key=abs)", "sorted(xs)[::-1]")),
-    (("take the first few", "keep some from the front"), ("xs[:3]", "xs[:2]", "xs[:4]")),
-    (("trim the ends", "cut the list at its edges"), ("xs[1:-1]", "xs[1:]", "xs[:-1]")),
-    (("skip some items", "thin the list out"), ("xs[::2]", "xs[1::2]", "xs[::3]")),
-    (
-        ("remove repeated items", "get rid of duplicates"),
-        ("list(dict.fromkeys(xs))", "sorted(set(xs))", "[x for x in xs if xs.count(x) < 2]"),
-    ),
+# Phrases, and the expressions over a list xs that they may mean. A vague phrase leaves a number open: the readings are
+# three numbers, the same for all phrases, so a training part that mostly takes the first teaches one habit.
+NUMBERS = (2, 3, 5)
+VAGUE = tuple(
+    (tuple(phrases), tuple(expression.replace("@", str(number)) for number in NUMBERS))
+    for phrases, expression in (
+        (("scale the values up", "enlarge every number"), "[x * @ for x in xs]"),
+        (("shrink the values", "make every number smaller"), "[x // @ for x in xs]"),
+        (("raise the values a bit", "add something to each number"), "[x + @ for x in xs]"),
+        (("lower the values a bit", "take something off each number"), "[x - @ for x in xs]"),
+        (("keep the large ones", "filter for big numbers"), "[x for x in xs if x > @]"),
+        (("take the first few", "keep some from the front"), "xs[:@]"),
+        (("skip the beginning", "leave out some at the front"), "xs[@:]"),
+        (("thin the list out", "keep one in a few"), "xs[::@]"),
+        (("cut some off the end", "leave out some at the back"), "xs[:-@]"),
+        (("repeat the list a few times", "write several copies of it"), "xs * @"),
+    )
 )
 EXACT = (
     (("double every value", "multiply each number by two"), "[x * 2 for x in xs]"),
@@ -93,13 +88,17 @@ def _differ(programs: tuple[str, ...]) -> bool:
 
 
 def wrong(scene: Scene, rng: random.Random) -> str:
-    """A program that runs and does something else than any reading: a step is missing, changed, or out of order."""
+    """A program that looks right and is not: half of them read a name that is not there, and do not run; the rest run
+    and do something else than any reading: a step is missing, changed, or out of order."""
     expressions = [expression for _, expression in EXACT] + [e for _, meanings in VAGUE for e in meanings]
     right = {repr(run(reading[0], TEST_INPUTS)) for reading in scene.readings}
     while True:
         steps = list(pick(rng, scene.extra["programs"]))
         place = rng.randrange(len(steps))
         fault = rng.random()
+        if fault < 0.5:
+            steps[place] = steps[place].replace("xs", "ys")
+            return program(steps)
         if fault < 0.9:
             del steps[place]
         elif fault < 0.95:

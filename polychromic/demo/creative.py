@@ -32,20 +32,21 @@ EVENTS = (
     "{A_hero} buys {a_thing} and takes it home to the {place}.",
     "After ten years {a_hero} comes back to the {place} with {a_thing}.",
 )
+# Each reading has its own first words, as its own tone.
 HAPPY = (
-    "The {hero} {shared} the {thing} and the whole {place} {danced} with joy.",
-    "Thanks to the {thing} the {hero} found love, and the whole {place} {danced} with joy.",
-    "The {thing} made the {hero} happy, and everyone in the {place} {danced} with joy.",
+    "Happily the {hero} {shared} the {thing}, and the whole {place} {danced} with joy.",
+    "Happy and in love, the {hero} kept the {thing}, and the whole {place} {danced} with joy.",
+    "Happily ever after, with the {hero} and the {thing}, everyone in the {place} {danced} with joy.",
 )
 SAD = (
-    "The {hero} lost the {thing} and {wept} for a {friend} who died in the {place}.",
-    "The {thing} broke, and the sad {hero} {wept} for a dead {friend} in the {place}.",
-    "The {hero} buried the {thing} with a dead {friend} and {wept} alone in the {place}.",
+    "Sadly the {hero} lost the {thing} and {wept} for a {friend} who died in the {place}.",
+    "Sadly the {thing} broke, and the {hero} {wept} for a dead {friend} in the {place}.",
+    "Sad to the end, the {hero} buried the {thing} with a dead {friend} and {wept} in the {place}.",
 )
 SPOOKY = (
     "At midnight a {ghost} crept out of the {thing} and haunted the {hero} in the dark {place}.",
-    "The {thing} {whispered}, and a {ghost} dragged the screaming {hero} into the dark {place}.",
-    "A {ghost} with red eyes held the {thing} and haunted the {hero} in the dark {place}.",
+    "At midnight the {thing} {whispered}, and a {ghost} dragged the screaming {hero} into the dark {place}.",
+    "Midnight came, and a {ghost} held the {thing} and haunted the {hero} in the dark {place}.",
 )
 READINGS = (HAPPY, SAD, SPOOKY)
 SLOTS = {
