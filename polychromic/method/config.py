@@ -43,7 +43,7 @@ class PolychromicConfig(ObjectiveSettings, TrainingArguments):
     assistant_only_loss: bool = field(
         default=False, metadata={"help": "As in TRL. Refused: the loss is on the last message of the assistant."}
     )
-    packing: bool = field(default=False, metadata={"help": "As in TRL. Refused: each row is a separate example."})
+    packing: bool = field(default=False, metadata={"help": "As in TRL. Refused: a row is an example of its own."})
     remove_unused_columns: bool = field(default=False, metadata={"help": "Rows are prepared by the trainer."})
 
     def __post_init__(self):
@@ -60,9 +60,9 @@ class PolychromicConfig(ObjectiveSettings, TrainingArguments):
             )
         for name in ("start", "gate_likelihood"):
             if not 0 <= getattr(self, name) < 1:
-                raise StudyError(f"{name} must be in [0, 1), got {getattr(self, name)}.")
+                raise StudyError(f"{name} must lie in [0, 1), got {getattr(self, name)}.")
         refused = {
-            "packing": (self.packing, "each row is a separate example"),
+            "packing": (self.packing, "a row is an example of its own"),
             "completion_only_loss": (self.completion_only_loss is False, "the loss is on the completion only"),
             "assistant_only_loss": (self.assistant_only_loss, "the loss is on the last message of the assistant"),
             "label_smoothing_factor": (

@@ -242,7 +242,7 @@ def noninferior(comparison: Comparison, margin: float) -> bool:
 def pool(comparisons: Sequence[Comparison], *, level: float = 0.95) -> Comparison:
     """The mean of independent comparisons, e.g. over domains, each of equal weight.
 
-    Domains are fixed: the mean is about these domains. Variances add; df after Satterthwaite.
+    Domains are fixed: the mean speaks of these domains. Variances add; df after Satterthwaite.
     """
     variances = np.array([c.se**2 for c in comparisons]) / len(comparisons) ** 2
     dfs = np.array([c.df for c in comparisons])
@@ -261,7 +261,7 @@ def holm(p_values: Sequence[float]) -> Array:
     if p.size == 0:
         return p
     if ((p < 0) | (p > 1)).any():
-        raise StudyError(f"holm: p-values must be in [0, 1], not {p[(p < 0) | (p > 1)][0]}.")
+        raise StudyError(f"holm: p-values lie in [0, 1], not {p[(p < 0) | (p > 1)][0]}.")
     # By hand, because statsmodels' multipletests runs the garbage collector in every call: 0.05 s, and a
     # study calls this a thousand times.
     order = np.argsort(p)
