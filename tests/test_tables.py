@@ -7,8 +7,6 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from polychromic import labels
 from polychromic.errors import StudyError
@@ -203,9 +201,9 @@ def test_ablations_change_one_setting_and_what_changes_more_stands_last(results)
     table = TABLES["ablations"](results)
     settings = [s for s, group in zip(table.cells["Setting"], table.groups, strict=True) if group == "Code"]
     levels = ["λ = 0.1", "λ = 0.3", "λ = 0.5", "N = 2", "N = 3", "rank = 8", "rank = 16"]
-    assert settings == [*levels, "LoRA, r8"]
+    assert settings == [*levels, "LoRA (r8)"]
     rows = results.against_control().set_index(["domain", "arm", "metric"])["difference"]
-    for setting, arm in (("rank = 8", "polychromic_r8"), ("rank = 16", "polychromic"), ("LoRA, r8", "lora_r8")):
+    for setting, arm in (("rank = 8", "polychromic_r8"), ("rank = 16", "polychromic"), ("LoRA (r8)", "lora_r8")):
         cell = table.cells["Δ Pass@10"][settings.index(setting) + table.groups.index("Code")]
         value = rows["code", arm, "pass_at_10"]
         assert cell.startswith(table_formats.number(value, sign=True)), setting
@@ -227,18 +225,14 @@ def test_what_is_missing_is_said(results):
 
 
 def test_latex_escapes_what_pdflatex_would_choke_on():
-    assert latex("5 % of λ_x & −.02 {a}") == r"5 \% of $\lambda$\_x \& $-$.02 \{a\}"
+    assert latex("5 % of λ_x & −.02 {a}") == r"5~\% of $\lambda$\_x \& $-$.02 \{a\}"
 
 
-@given(
-    sizes=st.lists(st.integers(1, 9), min_size=1, max_size=8),
-    rows=st.integers(3, 12),
-    best=st.sets(st.integers(0, 7), max_size=3),
-)
-def test_a_long_table_is_divided_at_its_groups_and_loses_nothing(sizes, rows, best):
+@pytest.mark.parametrize(("sizes", "rows"), [([8] * 5, 24), ([3, 20, 1], 6), ([30], 24), ([1] * 9, 4), ([5], 5)])
+def test_a_long_table_is_divided_at_its_groups_and_loses_nothing(sizes, rows):
     groups = [f"group {number}" for number, size in enumerate(sizes) for _ in range(size)]
     cells = pd.DataFrame({"Arm": [str(at) for at in range(len(groups))]})
-    bold = {(row, "Arm") for row in best if row < len(groups)}
+    bold = {(row, "Arm") for row in range(0, len(groups), 3)}
     parts = table_formats.parts(table_formats.Table(cells, cells, groups, "c", bold), rows)
     assert pd.concat([part.cells for part in parts])["Arm"].tolist() == cells["Arm"].tolist()
     assert [group for part in parts for group in part.groups] == groups
