@@ -25,7 +25,7 @@ TEXTS = (
     "Sources",
     "Rejected most",
 )
-"""Columns of words, set to the left in LaTeX."""
+"""Columns of words."""
 INTERVAL = (
     r"\providecommand{\interval}[2]{\begin{tabular}[t]{@{}r@{}}#1\\[-2pt]{\fontsize{6}{7}\selectfont #2}\end{tabular}}"
 )
@@ -52,6 +52,11 @@ class Table:
     caption: str
     best: set[tuple[int, str]] = field(default_factory=set)
     by: str = "Domain"
+
+    @staticmethod
+    def is_text(column: str) -> bool:
+        """Whether a column holds words, which are set to the left."""
+        return column in TEXTS
 
 
 def save(table: Table, base: str | Path) -> list[Path]:
@@ -106,8 +111,8 @@ def markdown(table: Table) -> str:
 def latex(table: Table) -> str:
     """The table as a booktabs tabular (no float: the paper places it); an interval is set below its number."""
     columns = list(table.cells.columns)
-    align = "l" + "".join("l" if column in TEXTS else "r" for column in columns[1:])
-    head = " & ".join(escaped(column) if column in TEXTS else _head(column) for column in columns)
+    align = "l" + "".join("l" if table.is_text(column) else "r" for column in columns[1:])
+    head = " & ".join(escaped(column) if table.is_text(column) else _head(column) for column in columns)
     lines = [
         INTERVAL,
         LINES,
