@@ -144,12 +144,12 @@ def locked_model(lock: str | Path, name: str, asked: str | None = None) -> Path:
             f"`hf download {name} --revision {revision}` where there is a network."
         ) from error
     files = sorted(path for pattern in MODEL_FILES for path in folder.rglob(pattern))
-    sums = _digests_once(files, Path(lock).parent / ".hashed" / f"{platform.node()}.json")
+    sums = digests_once(files, Path(lock).parent / ".hashed" / f"{platform.node()}.json")
     hold_to_checksums(lock, name, "model", {str(path.relative_to(folder)): sum_ for path, sum_ in sums.items()})
     return folder
 
 
-def _digests_once(files: Sequence[Path], memo: Path) -> dict[Path, str]:
+def digests_once(files: Sequence[Path], memo: Path) -> dict[Path, str]:
     """SHA-256 of each file, read once a machine: `memo` keeps it with the size and modification time of the file.
 
     Without it every job of a study would read the weights of an 8B model, 16 GB, to hash them.

@@ -11,6 +11,7 @@ from test_sources import read
 from polychromic.data.curation import curate
 from polychromic.data.filters import make_filter
 from polychromic.data.review import Decision, apply_decisions
+from polychromic.errors import StudyError
 from polychromic.method.prompts import render
 from polychromic.records import chat_text
 
@@ -47,6 +48,11 @@ def test_a_chat_of_messages_or_of_sharegpt(tmp_path):
 def test_a_chat_that_cannot_be_used_says_why(tmp_path, row, reason):
     [bad] = read(tmp_path, [row], format="chat")
     assert reason in bad.reason
+
+
+def test_who_reads_a_chat_as_a_table_is_told_of_chats(tmp_path):
+    with pytest.raises(StudyError, match="format: chat"):
+        read(tmp_path, [{"messages": [USER, ANSWER]}], format="table", fields={"prompt": "q", "target": "a"})
 
 
 def test_filters_and_edits_change_the_turns_with_the_prompt(tmp_path):

@@ -93,8 +93,6 @@ def test_overlays_of_the_demo_are_valid(overlay):
         (changed("arms", "polychromic", "objective", {"weight": -0.1}), ["objective.weight", "-0.1"]),
         (changed("arms", "polychromic", "objective", {"weight": 0.3, "diversity": "behaviour"}),
          ["polychromic", "behaviour", "social"]),
-        (changed("arms", "polychromic_literal", "objective", {"weight": 0.3, "gate": False, "diversity": "semantic",
-         "gate_likelihood": 0.2}), ["polychromic_literal", "gate_likelihood", "gate: true"]),
         (changed("domains", "qa", "verifier", {"kind": "judge"}) | {"objective": {"quality_weighted": True}},
          ["'polychromic' asks for agreement", "'qa'", "quality_weighted: false"]),
         (changed("domains", "qa", "split", {"train": 0.9, "val": 0.2}), ["split", "add up"]),
@@ -102,7 +100,8 @@ def test_overlays_of_the_demo_are_valid(overlay):
         (changed("domains", "qa", "verifier", {"kind": "judge"}),
          ["domains.qa.verifier is a judge", "judge.provider is offline", "set judge.provider"]),
         (changed("domains", "qa", "sources", []), ["domains.qa.sources"]),
-        (changed("domains", "qa", "sources", [{"format": "sqad", "path": "x"}]), ["sources", "squad"]),
+        (changed("domains", "qa", "sources", [{"format": "sqad", "path": "x"}]),
+         ["domains.qa.sources.0.format", "Did you mean 'squad'?", "1 problem"]),
         (changed("model", "name", "embedded"), ["embedded", "world"]),
         (changed("study", "../elsewhere"), ["study", "pattern"]),
         (changed("arms", "averaged", {"kind": "derived", "method": "wise_ft", "source": "loar"}),
@@ -111,7 +110,11 @@ def test_overlays_of_the_demo_are_valid(overlay):
          ["averaged", "'zero_shot'", "Known: lora"]),
         (changed("metrics", "k", [1, 5, 5, 10]), ["metrics.k", "repeats 5", "once"]),
         (changed("sampling", "test_prompts", 1), ["sampling.test_prompts", "2"]),
-        (changed("seeds", [True]), ["seeds", "True"]),
+        (changed("seeds", [True]), ["seeds.0", "True", "1 problem"]),
+        (changed("plan", "primary", "zero_shot"), ["plan.primary is 'zero_shot'", "kind train"]),
+        (changed("plan", "control", "scaled"), ["plan.control is 'scaled'", "kind train"]),
+        (changed("plan", "control", "polychromic_literal"), ["plan.control", "diversity term", "weight 0"]),
+        (changed("arms", "averaged", {"source": "lora"}), ["arms.averaged: kind is missing", "Add it"]),
         (changed("arms", "polychromic", "objective", {"weight": 0.0}),
          ["plan.primary", "'polychromic'", "arms.polychromic.objective.weight"]),
         (changed("sampling", "frontier", [0.7, 1.0]), ["sampling.frontier", "0.7", "sampling.temperature"]),
@@ -183,9 +186,9 @@ def test_yaml_mistakes_are_named(tmp_path):
     file = tmp_path / "study.yaml"
     for text, expected in [
         ("a: 1\na: 2\n", "stands twice"),
-        ("a: [1\n", "not valid YAML"),
+        ("a: [1\n", r"study\.yaml, line 2: not valid YAML"),
         ("- a\n", "found list"),
-        ("a: 1\n\tb: 2\n", "line 2"),
+        ("a: 1\n\tb: 2\n", r"study\.yaml, line 2: not valid YAML"),
         ("a: 2024-13-01\n", "not valid YAML: month"),
         ("[" * 5000, "nested too deeply"),
         ("a: 1\nb: caf\xe9\n", "line 2: not UTF-8"),
@@ -234,8 +237,8 @@ def test_the_demo_scores_a_step_at_once(overlay):
         for domain in study.domains:
             if study.arms[arm].kind == "train":
                 objective = study.objective_of(arm, domain)
-                assert (objective.max_new_tokens, objective.score_batch_size) == (56, 64)
-                assert objective.prompts * objective.samples <= 64
+                assert (objective.max_new_tokens, objective.score_tokens) == (56, 8000)
+                assert objective.prompts * objective.samples * 56 < 8000 - 4 * 256
 
 
 def test_a_domain_fills_in_its_own_diversity():

@@ -28,7 +28,7 @@ def test_the_published_settings_keep_their_promise(study):
     """polychromic takes at most 1.5 times as long as LoRA on an A100, fits into 24 GB, and the old settings did not."""
     assert estimate(study, QWEN3_8B, CARDS["A100"]).ratio <= 1.5
     assert estimate(study, QWEN3_8B, CARDS["4090"]).memory <= 24
-    before = with_objective(study, every=5, prompts=16, score_batch_size=4)
+    before = with_objective(study, every=5, prompts=16, score_tokens=400)
     assert estimate(before, QWEN3_8B, CARDS["A100"]).ratio > 1.9
 
 

@@ -29,7 +29,7 @@ def rows_of(path):
 
 def test_the_seed_decides_every_byte(tmp_path):
     def written(name, seed):
-        write_broad(tmp_path / name / "broad", seed, 50)
+        write_broad(tmp_path / name / "broad", seed, 50, 0.85)
         paths = [*write_raw(tmp_path / name, 0.9, seed, 60), tmp_path / name / "broad"]
         return [path.read_bytes() for path in paths]
 
@@ -189,7 +189,7 @@ def tiny_base(tmp_path_factory):
     from polychromic.demo.base import train_base
 
     folder = tmp_path_factory.mktemp("base")
-    write_broad(folder / "broad.jsonl", 0, 300)
+    write_broad(folder / "broad.jsonl", 0, 300, 0.85)
     settings = {"hidden": 32, "layers": 1, "vocabulary": 400}
     summary = train_base(folder / "broad.jsonl", folder / "model", 0, **settings)
     train_base(folder / "broad.jsonl", folder / "again", 0, **settings)
@@ -228,6 +228,6 @@ def test_prompt_and_answer_meet_at_a_token_boundary(tiny_base):
 def test_a_corpus_of_less_than_a_batch_is_refused(tmp_path):
     from polychromic.demo.base import train_base
 
-    write_broad(tmp_path / "broad.jsonl", 0, 3)
+    write_broad(tmp_path / "broad.jsonl", 0, 3, 0.85)
     with pytest.raises(StudyError, match="broad_rows"):
         train_base(tmp_path / "broad.jsonl", tmp_path / "model", hidden=32, layers=1, vocabulary=300)

@@ -61,9 +61,6 @@ def test_values_are_shown_on_hover(results, tmp_path):
 def test_what_was_not_run_is_not_drawn(results):
     main_arms = {arm: own for arm, own in results.verdict["settings"].items() if not is_ablation(arm)}
     assert FIGURES["ablations"](replace(results, verdict=results.verdict | {"settings": main_arms})) is None
-    assert FIGURES["judge"](replace(results, judge=pd.DataFrame())) is None
-    no_model = results.judge.assign(judge="reference-similarity")
-    assert FIGURES["judge"](replace(results, judge=no_model)) is None, "a similarity is no judge"
     assert FIGURES["sensitivity"](replace(results, sensitivity=pd.DataFrame())) is None
     without_curves = {domain: {"kind": "answer"} for domain in results.domains()}
     assert FIGURES["calibration"](replace(results, calibrations=without_curves)) is None, "two numbers are a table"

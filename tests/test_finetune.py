@@ -209,7 +209,7 @@ def test_every_setting_of_an_objective_reaches_the_trainer(tmp_path):
         if key not in elsewhere:
             changed = "gem" if key == "quality" else value / 2 if key == "top_p" else value + (0.5 if value == 0 else 1)
             assert settings(training, {**objective, key: changed}) != plain, key
-    assert settings(training, {**objective, "score_batch_size": 3})["score_batch_size"] == 3
+    assert settings(training, {**objective, "score_tokens": 3})["score_tokens"] == 3
 
 
 @pytest.mark.parametrize("precision", ["bf16", "nf4"])

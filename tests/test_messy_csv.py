@@ -17,6 +17,7 @@ from polychromic.data.rows import MAX_ROW_BYTES
 from polychromic.data.sources import make_source
 from polychromic.data.sources.base import read_source
 from polychromic.data.splitting import Split, split
+from polychromic.errors import StudyError
 
 # What a cell may hold besides its text, and whether the row is bad for it. In Latin-1, as bytes.
 MESS = {
@@ -88,3 +89,19 @@ def test_no_torn_row_gets_into_a_part(tmp_path, seed):
     assert len({tuple(end) for end in ends}) == len(ends) == len(rows) - len(good), "each bad row once, with its lines"
     assert len(good) > 200
     assert len(ends) > 30
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "told"),
+    [
+        (b"", b'900;"an answer that is;never closed;c\r\n901;a;b;c\r\n', r"x\.csv, line \d+: a quote .* never closed"),
+        (b"id;answer;answer\r\n", b"", r"x\.csv, line 1: the columns \['answer'\] occur twice"),
+    ],
+)
+def test_what_could_tear_all_rows_stops_the_run(tmp_path, start, end, told):
+    data, _ = messy(random.Random(0), 40)
+    (tmp_path / "x.csv").write_bytes(start + data.removeprefix(b"\xef\xbb\xbf") + end)
+    fields = {"id": "id", "prompt": "a question, in words; or more", "target": "answer"}
+    source = make_source({"format": "table", "path": "x.csv", "fields": fields, "max_bad_share": 1})
+    with pytest.raises(StudyError, match=told):
+        list(read_source(source, tmp_path))

@@ -55,6 +55,15 @@ def test_adapter_that_does_not_match_is_refused(adapted, tiny_model_dir, tmp_pat
         load_adapter(base, folder)
 
 
+@pytest.mark.parametrize("name", ["adapter_config.json", "adapter_model.safetensors"])
+def test_a_damaged_adapter_is_no_adapter_of_another_base(adapted, tiny_model, tmp_path, name):
+    adapted.save_pretrained(tmp_path / "adapter")
+    file = tmp_path / "adapter" / name
+    file.write_bytes(file.read_bytes()[:40])
+    with pytest.raises(StudyError, match="is damaged .* train it again"):
+        load_adapter(tiny_model, tmp_path / "adapter")
+
+
 def test_adapter_of_another_size_is_refused(tiny_model, tiny_model_dir, tmp_path):
     from transformers import Qwen3ForCausalLM
 

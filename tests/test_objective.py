@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from polychromic.errors import StudyError
 from polychromic.method.objective import (
     CreditScale,
-    LikelihoodGate,
     gate_distances,
     leave_one_out_credits,
     pairwise_credits,
@@ -53,16 +52,13 @@ policies = {"seed": st.integers(0, 10_000), "spread": st.floats(0, 3), "n": st.i
 
 
 @settings(max_examples=15, deadline=None)
-@given(**policies, gate=st.sampled_from(["none", "valid", "quality", "likelihood"]))
+@given(**policies, gate=st.sampled_from(["none", "valid", "quality"]))
 def test_pairwise_credits_are_unbiased(seed, spread, n, gate):
     logits, distances, valid = random_policy(seed, spread)
-    likely = LikelihoodGate(0.25)
-    likely.update([-2.0, -1.5, -1.0, -0.5])
     gates = {
         "none": torch.ones(VOCABULARY),
         "valid": valid,
         "quality": torch.linspace(0, 1, VOCABULARY),
-        "likelihood": torch.tensor([float(likely.passes(value)) for value in logits.log_softmax(-1).tolist()]),
     }[gate]
 
     def matrix(group):
@@ -191,18 +187,3 @@ def test_the_scale_lags():
     assert scale.value == pytest.approx(10**0.5)
     scale.update(-100.0)
     assert scale.value == 1e-3
-
-
-def test_the_likelihood_gate_lags():
-    gate = LikelihoodGate(0.5, decay=0.5)
-    assert gate.passes(-99.0)
-    gate.update([-3.0, -2.0, -1.0])
-    assert [gate.passes(value) for value in (-2.1, -2.0)] == [False, True]
-    gate.update([-1.0, 0.0, 1.0])
-    assert gate.threshold == -1.0
-
-
-def test_a_likelihood_gate_of_zero_lets_every_sample_pass():
-    gate = LikelihoodGate(0.0)
-    gate.update([-3.0, -2.0])
-    assert gate.passes(-99.0)

@@ -11,6 +11,8 @@ import pytest
 from polychromic import labels
 from polychromic.errors import StudyError
 from polychromic.paper import table_formats, wording
+from polychromic.paper.checklist import checklist
+from polychromic.paper.figures import FIGURES
 from polychromic.paper.latex import latex
 from polychromic.paper.results import Results, is_ablation, read_results
 from polychromic.paper.tables import TABLES
@@ -77,7 +79,18 @@ def test_placebos_and_peers_are_tabulated_and_replication_only_where_it_was_run(
     assert set(table.data["n"]) == {3}
 
 
+@pytest.mark.parametrize("judge", ["reference-similarity", None])
+def test_without_a_model_that_judged_one_line_says_so(results, judge):
+    judged = results.judge.assign(judge=judge) if judge else pd.DataFrame()
+    found = replace(results, judge=judged)
+    assert TABLES["judge"](found) is None
+    assert FIGURES["judge"](found) is None
+    assert dict(checklist(found))["Did a model judge?"].startswith("No")
+
+
 def test_the_judge_table_counts_and_controls_for_length(results):
+    results = replace(results, judge=results.judge.assign(judge="a-model"))
+    assert dict(checklist(results))["Did a model judge?"] == "Yes: a-model."
     table = TABLES["judge"](results)
     rows = table.data.set_index(["domain", "arm", "metric"])["value"]
     judged = results.judge.query("domain == 'qa' and arm == 'polychromic'")
@@ -90,7 +103,6 @@ def test_the_judge_table_counts_and_controls_for_length(results):
     all_unread = TABLES["judge"](replace(results, judge=unread)).cells
     assert (all_unread["Comparisons"] == "0").all()
     assert (all_unread["Unread replies"] == "100.0%").all()
-    assert TABLES["judge"](replace(results, judge=pd.DataFrame())) is None
 
 
 def test_numbers_of_the_csv_are_those_of_the_summary(results):

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,7 +13,6 @@ from polychromic.errors import StudyError
 from polychromic.method.diversity import make_measure
 from polychromic.method.models import load_base
 from polychromic.method.rows import Collator, encode_rows
-from polychromic.method.term import DiversityTerm
 from polychromic.method.trainer import PolychromicConfig, PolychromicTrainer
 
 ROWS = [{"prompt": f"what is the answer to {i}?", "completion": f"{i * 7 % 10}{'ab' * (i % 3)}"} for i in range(24)]
@@ -171,34 +169,35 @@ def test_scoring_that_runs_out_of_memory_begins_again(trained, monkeypatch, capl
         passes.clear()
 
     monkeypatch.setattr(term.DiversityTerm, "_backward", recorded)
-    trained("room", max_steps=2, score_batch_size=1)
+    trained("room", max_steps=2, score_tokens=20)
     with_room = norms[0]  # of the audit, where every sample has a credit
     monkeypatch.setattr(term, "completion_log_probs", short)
     passes.clear()
     count = len(norms)
-    trained("short", max_steps=2, score_batch_size=1)
+    trained("short", max_steps=2, score_tokens=20)
     assert "scoring: out of memory" in caplog.text
     assert norms[count] == pytest.approx(with_room, rel=1e-3)
 
 
-def test_score_batch_size_does_not_matter(trained):
-    one, many = trained("one", score_batch_size=1, max_steps=2), trained("many", max_steps=2)
+def test_how_many_tokens_are_scored_at_once_does_not_matter(trained):
+    one, many = trained("one", score_tokens=1, max_steps=2), trained("many", max_steps=2)
     assert one.state.log_history[1]["grad_ratio"] == pytest.approx(many.state.log_history[1]["grad_ratio"], rel=1e-3)
 
 
-def test_no_backward_pass_has_more_samples_than_asked_for(trained, monkeypatch):
-    """Not even where a prompt has more."""
+def test_no_backward_pass_has_more_tokens_than_asked_for(trained, monkeypatch):
+    """Not even where a prompt's samples have more together."""
     from polychromic.method import term as module
 
     real, passes = module.completion_log_probs, []
 
     def counting(model, prompts, completions, **settings):
-        passes.append(sum(map(len, completions)))
+        samples = [tokens for part in completions for tokens in part]
+        passes.append(len(prompts) * max(map(len, prompts)) + len(samples) * max(map(len, samples)))
         return real(model, prompts, completions, **settings)
 
     monkeypatch.setattr(module, "completion_log_probs", counting)
-    trained(score_batch_size=2, max_steps=2)
-    assert max(passes) == 2
+    trained(score_tokens=24, max_steps=2)
+    assert 18 < max(passes) <= 24
 
 
 def test_gradient_checkpointing_trains_the_same(trained, tiny_model_dir):
@@ -230,34 +229,6 @@ def test_every_step_is_logged(trained, tmp_path):
     assert wanted <= set(lines[1])
     assert all(line["loss"] == line["quality"] for line in lines)  # comparable from step to step
     assert "diversity" not in lines[0]
-
-
-def test_the_term_may_start_late_and_let_unlikely_samples_not_count(tiny_model_dir, tiny_tokenizer, tmp_path):
-    trainer = PolychromicTrainer(
-        lora(tiny_model_dir),
-        arguments(tmp_path, start=0.5, gate_likelihood=0.5, samples=8),
-        ROWS,
-        tiny_tokenizer,
-        measure=make_measure("answer", verifier=FirstLetter(), gate=True),
-    )
-    assert trainer.diversity_steps() == 2
-    trainer.train()
-    lines = [line for line in trainer.state.log_history if "diversity" in line]
-    assert [line["step"] for line in lines] == [4, 6]
-    assert trainer.term.likely.threshold < 0
-    assert all(line["valid"] < 0.9 for line in lines)
-
-
-def test_a_run_resumed_before_the_term_starts_has_its_audit_to_come():
-    terms = [
-        DiversityTerm(SimpleNamespace(gate_likelihood=0.5, score_tokens=1), None, None, [], None, 1.0) for _ in range(2)
-    ]
-    terms[1].audited = True
-    terms[1].restore(json.loads(json.dumps(terms[0].state())))
-    assert not terms[1].audited
-    terms[0].likely.update([-2.0])
-    terms[1].restore(json.loads(json.dumps(terms[0].state())))
-    assert terms[1].likely.threshold == -2.0
 
 
 def test_the_audit_stops_a_run_whose_term_has_no_gradient(trained, tiny_model_dir, monkeypatch):

@@ -208,7 +208,7 @@ def test_a_bad_row_is_named_at_construction(make, row, message):
 
 
 def test_a_run_without_a_diversity_step_is_refused(make):
-    with pytest.raises(StudyError, match="every = 3 and start = 0.0 the 2 steps"):
+    with pytest.raises(StudyError, match="every = 3 the 2 steps"):
         make(every=3)
     make(every=3, weight=0.0)
 

@@ -69,8 +69,6 @@ def _arms(study: Study) -> Iterator[str]:
                     f"arm {name!r} asks for agreement with the rows' own answers in domain {domain!r}, whose verifier "
                     "does not give it: set gate_agreement: 0 and quality_weighted: false there"
                 )
-            if objective.gate_likelihood > 0 and not objective.gate:
-                yield f"arm {name!r} has gate_likelihood but no gate in domain {domain!r}: set gate: true"
 
 
 def _plan(study: Study) -> Iterator[str]:
@@ -81,12 +79,16 @@ def _plan(study: Study) -> Iterator[str]:
         arm = getattr(plan, role)
         if arm not in study.arms:
             yield f"plan.{role} is {arm!r}, which is not an arm{nearest(arm, study.arms)}"
-    primary = study.arms.get(plan.primary)
+        elif not isinstance(study.arms[arm], TrainArm):
+            yield f"plan.{role} is {arm!r}, which is not trained: name an arm of kind train"
+    primary, control = study.arms.get(plan.primary), study.arms.get(plan.control)
     if isinstance(primary, TrainArm) and not _weight(study, primary):
         yield (
             f"plan.primary is {plan.primary!r}, which has no diversity term: set "
             f"arms.{plan.primary}.objective.weight above 0"
         )
+    if isinstance(control, TrainArm) and _weight(study, control):
+        yield f"plan.control is {plan.control!r}, which has a diversity term: name an arm of objective.weight 0"
     for key in ("controls", "placebos"):
         for name in getattr(plan, key):
             arm = study.arms.get(name)

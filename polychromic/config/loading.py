@@ -69,6 +69,9 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         line = Path(path).read_bytes()[: error.start].count(b"\n") + 1
         raise StudyError(f"{path}, line {line}: not UTF-8. Save the file as UTF-8.") from error
+    except yaml.MarkedYAMLError as error:
+        at = error.problem_mark or error.context_mark
+        raise StudyError(f"{path}, line {at.line + 1}: not valid YAML ({error.problem}). Correct it.") from error
     except (yaml.YAMLError, ValueError) as error:  # a ValueError: such as the date 2024-13-01
         raise StudyError(f"{path}: not valid YAML: {error}") from error
     except RecursionError as error:
@@ -121,7 +124,7 @@ def parse_study(settings: dict[str, Any], origin: str = "config") -> Study:
         found = list(problems(study))
     except ValidationError as error:
         schema = cache(Study.model_json_schema)  # slow to make, and only for unknown keys
-        found = [_explain(problem, settings, schema) for problem in error.errors(include_url=False)]
+        found = [_explain(problem, settings, schema) for problem in _first_hand(error.errors(include_url=False))]
     if found:
         raise StudyError(f"{origin}: {len(found)} problem(s)\n  - " + "\n  - ".join(found))
     return study
@@ -132,6 +135,17 @@ def _without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
     return [_without_nulls(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+
+
+def _first_hand(problems: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without those that follow from another: a list with a bad item is told to be too short too."""
+    places = [problem["loc"] for problem in problems]
+    return [
+        problem
+        for problem, place in zip(problems, places, strict=True)
+        if problem["type"] != "too_short"
+        or not any(other[: len(place)] == place and other != place for other in places)
+    ]
 
 
 def _explain(problem: dict[str, Any], settings: dict[str, Any], schema: Callable[[], dict[str, Any]]) -> str:
@@ -155,6 +169,12 @@ def _explain(problem: dict[str, Any], settings: dict[str, Any], schema: Callable
         return f"{where}: unknown key{nearest(keys[-1], known)}"
     if problem["type"] == "missing":
         return f"{where}: missing. Add it"
+    if problem["type"] == "union_tag_not_found":
+        return f"{where}: {problem['ctx']['discriminator'].strip(chr(39))} is missing. Add it"
+    if problem["type"] == "union_tag_invalid":
+        key, tag = problem["ctx"]["discriminator"].strip("'"), problem["ctx"]["tag"]
+        known = re.findall(r"'([^']*)'", problem["ctx"]["expected_tags"])
+        return f"{where}.{key}: {tag!r} is unknown{nearest(tag, known)}"
     message = re.sub(r"^Value error, ", "", problem["msg"])
     shown = repr(problem["input"])
     at = f" (is {shown})" if len(shown) < 80 and problem["type"] != "value_error" else ""

@@ -127,8 +127,6 @@ class Objective(Settings):
     gate_agreement: Share = 0.0
     """A sample counts only if it agrees this far with the training row's own answers: for programs, the share of probe
     inputs on which it returns what the target does; for short answers, token F1; for text, the cosine."""
-    gate_likelihood: float = Field(ObjectiveSettings.gate_likelihood, ge=0, lt=1)
-    """Behind a gate: the share of samples, the least likely a token under the model itself, that do not count."""
     quality_weighted: bool = False
     """Multiply the distance of two samples by the agreement (as above) of both."""
     weight: float = Field(0.0, ge=0)
@@ -137,18 +135,15 @@ class Objective(Settings):
     """N completions a prompt."""
     every: int = Field(ObjectiveSettings.every, ge=1)
     """A diversity step every m-th step, with weight m."""
-    start: float = Field(ObjectiveSettings.start, ge=0, lt=1)
-    """Share of the steps before the term starts. 0: it is there from the beginning."""
     prompts: int = Field(ObjectiveSettings.prompts, ge=1)
     """Prompts in a diversity step."""
     temperature: float = Field(ObjectiveSettings.temperature, gt=0)
     top_p: float = Field(ObjectiveSettings.top_p, gt=0, le=1)
     max_new_tokens: int = Field(ObjectiveSettings.max_new_tokens, ge=1)
     """Longest sample of a diversity step; behind a gate at least the domain's own, as a cut one counts for nothing."""
-    score_batch_size: int = Field(ObjectiveSettings.score_batch_size, ge=1)
-    """Samples in one backward pass of the term, at most."""
     score_tokens: int = Field(ObjectiveSettings.score_tokens, ge=1)
-    """Tokens of such a pass, at most, prompts and padding included; less saves memory. Halved where it does not fit."""
+    """Tokens in one backward pass of the term, prompts and padding included. Fewer save memory; halved where too
+    many."""
 
 
 class Training(Settings):

@@ -112,6 +112,8 @@ def listed(row: Any, key: str) -> list[dict[str, Any]]:
     return value
 
 
+CHAT_COLUMNS = ("messages", "conversations", "conversation")
+"""Columns that hold the turns of a chat."""
 MISSING: Any = object()
 
 

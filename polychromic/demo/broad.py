@@ -104,7 +104,7 @@ def documents(rows: int, seed: int, wrong_share: float) -> Iterator[Document]:
         yield _document(domain, rng, wrong_share)
 
 
-def write_broad(path: str | Path, seed: int = 0, rows: int = 50_000, wrong_share: float = 0.85) -> int:
+def write_broad(path: str | Path, seed: int, rows: int, wrong_share: float) -> int:
     """Write the broad corpus as JSON lines {"prompt", "text"}. Returns the number of documents.
 
     wrong_share: of the answers to the study's zero-shot prompts; after few-shot prompts three quarters of it.

@@ -17,7 +17,6 @@ LOWEST = {
     "every": 1,
     "prompts": 1,
     "max_new_tokens": 1,
-    "score_batch_size": 1,
     "score_tokens": 1,
     "dco_samples": 1,
     "focal_gamma": 0,
@@ -58,9 +57,6 @@ class PolychromicConfig(ObjectiveSettings, TrainingArguments):
                 "temperature and quality_beta must be > 0 and top_p in (0, 1], got "
                 f"{self.temperature}, {self.quality_beta} and {self.top_p}."
             )
-        for name in ("start", "gate_likelihood"):
-            if not 0 <= getattr(self, name) < 1:
-                raise StudyError(f"{name} must lie in [0, 1), got {getattr(self, name)}.")
         refused = {
             "packing": (self.packing, "a row is an example of its own"),
             "completion_only_loss": (self.completion_only_loss is False, "the loss is on the completion only"),

@@ -10,6 +10,14 @@ import torch
 from polychromic.cards import check_capability
 from polychromic.errors import StudyError
 
+FOUR_BIT = {
+    "load_in_4bit": True,
+    "bnb_4bit_quant_type": "nf4",
+    "bnb_4bit_use_double_quant": True,
+    "bnb_4bit_compute_dtype": "bfloat16",
+}
+"""Of precision nf4 (Dettmers et al. 2023)."""
+
 
 def load_base(
     name_or_path: str | Path,
@@ -18,6 +26,7 @@ def load_base(
     precision: str = "fp32",
     attention: str = "sdpa",
     device: str = "auto",
+    copy: str | Path | None = None,
 ):
     """Load a causal LM and its tokenizer.
 
@@ -27,6 +36,7 @@ def load_base(
             on a GPU, unless `device` says "cpu").
         attention: transformers' `attn_implementation`; "eager" trains fastest at toy sizes on a CPU.
         device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", ...
+        copy: a folder with this model in 4 bits, for the weights (`four_bit_copy`); nf4 only.
 
     Returns:
         (model in eval mode, tokenizer with end and pad token).
@@ -40,8 +50,7 @@ def load_base(
     if precision not in ("fp32", "bf16", "nf4"):
         raise StudyError(f"precision {precision!r} is unknown: use fp32, bf16 or nf4.")
     if device == "auto":
-        own = os.environ.get("LOCAL_RANK", "0")  # one of several processes of a job has its own card
-        device = f"cuda:{own}" if torch.cuda.is_available() else "cpu"
+        device = own_device()
         if device == "cpu" and precision == "nf4":
             raise StudyError(
                 "precision nf4 and no graphics card that PyTorch can use: on a CPU it would take a hundred times as "
@@ -53,19 +62,18 @@ def load_base(
         "dtype": torch.float32 if precision == "fp32" else torch.bfloat16,
         "attn_implementation": attention,
     }
-    if precision == "nf4":
+    if precision == "nf4" and copy is None:
         from transformers import BitsAndBytesConfig
 
-        settings["quantization_config"] = BitsAndBytesConfig(
-            load_in_4bit=True,
-            bnb_4bit_quant_type="nf4",
-            bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=torch.bfloat16,
-        )
+        settings["quantization_config"] = BitsAndBytesConfig(**FOUR_BIT)
     try:
         tokenizer = AutoTokenizer.from_pretrained(name_or_path, revision=revision)
         model = AutoModelForCausalLM.from_pretrained(
-            name_or_path, revision=revision, device_map={"": device}, use_safetensors=True, **settings
+            copy or name_or_path,
+            revision=None if copy else revision,
+            device_map={"": device},
+            use_safetensors=True,
+            **settings,
         )
     except (OSError, ValueError) as error:
         raise StudyError(
@@ -73,7 +81,13 @@ def load_base(
             "with a model in it, or a hub id that this machine can reach."
         ) from error
     check_tokenizer(tokenizer, str(name_or_path))
+    model.name_or_path = model.config._name_or_path = str(name_or_path)  # an adapter's config repeats it
     return model.eval(), tokenizer
+
+
+def own_device() -> str:
+    """The card of this process, one of several that a job may have; the CPU where PyTorch can use no card."""
+    return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
 
 
 def load_adapter(base, adapter_dir: str | Path, *, trainable: bool = False):
@@ -81,24 +95,26 @@ def load_adapter(base, adapter_dir: str | Path, *, trainable: bool = False):
     trained.
 
     Raises:
-        StudyError: no adapter in the folder, or one whose modules or shapes do not match the base.
+        StudyError: no adapter in the folder, a damaged one, or one whose modules or shapes do not match the base.
     """
     from peft import PeftConfig, PeftModel
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
     weights = Path(adapter_dir) / "adapter_model.safetensors"
     if not weights.is_file():
         raise StudyError(f"{adapter_dir} holds no adapter (adapter_model.safetensors is missing). Train it first.")
     remedy = "Load the base model that it was trained on (base_model_name_or_path in adapter_config.json)."
     try:
-        model = PeftModel.from_pretrained(
-            base, adapter_dir, config=PeftConfig.from_pretrained(adapter_dir), is_trainable=trainable
-        )
+        config = PeftConfig.from_pretrained(adapter_dir)
+        with safe_open(weights, framework="pt") as file:
+            stored = set(file.keys())
+    except (ValueError, TypeError, KeyError, SafetensorError) as error:
+        raise StudyError(f"the adapter {adapter_dir} is damaged ({error}). Delete it and train it again.") from error
+    try:
+        model = PeftModel.from_pretrained(base, adapter_dir, config=config, is_trainable=trainable)
     except (ValueError, RuntimeError) as error:
         raise StudyError(f"the adapter {adapter_dir} does not match its base: {error}. {remedy}") from error
     # PEFT only warns about keys that it could not place.
-    with safe_open(weights, framework="pt") as file:
-        stored = set(file.keys())
     from peft import get_peft_model_state_dict
 
     expected = set(get_peft_model_state_dict(model))

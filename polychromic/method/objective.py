@@ -128,32 +128,6 @@ class CreditScale:
         self.mean_square = self.decay * old + (1 - self.decay) * mean_square
 
 
-class LikelihoodGate:
-    """Which samples are likely enough under the policy that drew them, by their mean log pi a token.
-
-    The threshold is a quantile of the samples of earlier diversity steps: an exponential moving average, one step
-    behind as the credit scale is, so that a sample's gate depends on that sample alone.
-
-    Args:
-        share: of the samples that are too unlikely; 0: none is.
-    """
-
-    def __init__(self, share: float, decay: float = 0.9):
-        self.share, self.decay = share, decay
-        self.threshold: float | None = None
-
-    def passes(self, log_prob: float) -> bool:
-        """log_prob: nats a token."""
-        return self.threshold is None or log_prob >= self.threshold
-
-    def update(self, log_probs: Sequence[float]) -> None:
-        """Take in the samples of a step, for the steps after it."""
-        if self.share > 0:
-            found = float(torch.tensor(log_probs, dtype=torch.float64).quantile(self.share))
-            old = found if self.threshold is None else self.threshold
-            self.threshold = self.decay * old + (1 - self.decay) * found
-
-
 def _group_size(distances: torch.Tensor) -> int:
     n = distances.shape[-1]
     if n < 2 or distances.shape[-2] != n:

@@ -22,13 +22,10 @@ class ObjectiveSettings:
     weight: float = _setting(0.3, "lambda; 0 is standard LoRA. Try 0.1 to 0.5.")
     samples: int = _setting(4, "N: samples a prompt at a diversity step, at least 2.")
     every: int = _setting(5, "m: a diversity step every m optimiser steps, with weight m.")
-    start: float = _setting(0.0, "Share of the steps before the term starts; 0: it is there from the beginning.")
     prompts: int = _setting(16, "Prompts of a diversity step, over all processes.")
     temperature: float = _setting(0.9, "Temperature of the training samples.")
     top_p: float = _setting(1.0, "Nucleus of the training samples.")
     max_new_tokens: int = _setting(100, "Longest training sample, in tokens.")
-    score_batch_size: int = _setting(64, "Samples scored in one backward pass, at most.")
     score_tokens: int = _setting(
-        2000, "Tokens of such a pass, at most, prompts and padding included; halved where memory is too small."
+        2000, "Tokens scored in one backward pass, prompts and padding included; halved where memory is too small."
     )
-    gate_likelihood: float = _setting(0.0, "Share of samples, the least likely a token, that do not pass a gate.")

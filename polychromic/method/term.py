@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from accelerate.utils import gather_object
 
 from polychromic.errors import StudyError
 from polychromic.memory import Budget
@@ -18,7 +17,7 @@ from polychromic.method.diversity import GroupDiversity, Measure
 from polychromic.method.diversity.groups import checked
 from polychromic.method.gradients import SeparateGradients
 from polychromic.method.log_probs import completion_log_probs
-from polychromic.method.objective import CreditScale, LikelihoodGate, surrogate
+from polychromic.method.objective import CreditScale, surrogate
 from polychromic.method.sampling import TOKENS, Completion, sample_groups
 from polychromic.method.train_log import Watch
 from polychromic.seeds import derive_seed
@@ -46,7 +45,7 @@ class DiversityTerm:
         self.args, self.accelerator, self.tokenizer = args, accelerator, tokenizer
         self.rows, self.measure, self.length = rows, measure, length
         self.sample_budget, self.score_budget = Budget(TOKENS), Budget(args.score_tokens)
-        self.scale, self.likely = CreditScale(), LikelihoodGate(args.gate_likelihood)
+        self.scale = CreditScale()
         self.watch = Watch()
         self.seconds = Seconds()
         self.warnings: list[str] = []
@@ -67,7 +66,6 @@ class DiversityTerm:
             self._backward(model, indices, groups, credits, self.args.weight * self.args.every)
         statistics = self._statistics(groups, values)
         self.scale.update(statistics.pop("mean_square"))
-        self.likely.update(self._log_probs(groups))
         if "ratio" in gradients:
             statistics["grad_ratio"] = gradients["ratio"]
         self.warnings += self.watch.see(step, statistics["entropy"], statistics["length"], statistics["credit_spread"])
@@ -77,7 +75,7 @@ class DiversityTerm:
         """Before the first step: the base is the same after a rollout, log pi agrees in three ways, and with credits
         of one the surrogate has a gradient.
 
-        The samples are thrown away, but they give the likelihood gate and the credit scale their first values.
+        The samples are thrown away, but they give the credit scale its first value.
 
         Raises:
             StudyError: saying which of these fails.
@@ -107,7 +105,6 @@ class DiversityTerm:
                 f"gradient audit: the diversity term's gradient is {norm} with credits of one. Check that "
                 "the adapter's parameters require gradients and that the model is finite."
             )
-        self.likely.update(self._log_probs(groups))
         self.scale.update(self._statistics(groups, self._diversity(indices, groups))["mean_square"])
         self.audited = True
 
@@ -116,7 +113,6 @@ class DiversityTerm:
         return {
             "audited": self.audited,
             "mean_square": self.scale.mean_square,
-            "likelihood": self.likely.threshold,
             "watch": vars(self.watch),
             "seconds": vars(self.seconds),
             "sampled_tokens": self.sampled_tokens,
@@ -126,7 +122,7 @@ class DiversityTerm:
     def restore(self, state: dict) -> None:
         """Go on from what `state` gave."""
         self.audited = state["audited"]
-        self.scale.mean_square, self.likely.threshold = state["mean_square"], state["likelihood"]
+        self.scale.mean_square = state["mean_square"]
         self.sampled_tokens = state["sampled_tokens"]
         self.warnings = state["warnings"]
         vars(self.watch).update(state["watch"])
@@ -178,17 +174,10 @@ class DiversityTerm:
         values = self.measure(
             texts,
             [self.rows[i]["record"] for i in indices],
-            [
-                [sample.finish == "stop" and self.likely.passes(_per_token(sample)) for sample in group]
-                for group in groups
-            ],
+            [[sample.finish == "stop" for sample in group] for group in groups],
         )
         self.seconds.measure += now(self.args.device) - began
         return checked(values, [self.rows[i]["row"] for i in indices], texts)
-
-    def _log_probs(self, groups: list[list[Completion]]) -> list[float]:
-        """Mean log pi a token of each sample of all processes."""
-        return gather_object([_per_token(sample) for group in groups for sample in group])
 
     def _backward(self, model, indices, groups, credits, weight: float) -> None:
         """Put the surrogate's gradient in place of what is there; samples of a prompt that are the same tokens share a
@@ -247,15 +236,15 @@ class DiversityTerm:
         )
 
     def _chunks(self, indices, groups, credits) -> Iterator[list[tuple[int, list[list[int]], list[float]]]]:
-        """(row, distinct completions, their summed credits) a prompt, in lists of at most score_batch_size samples and
-        score_tokens tokens. A prompt that does not fit as a whole is in several, with a part each.
+        """(row, distinct completions, their summed credits) a prompt, in lists of at most score_tokens tokens.
+        A prompt that does not fit as a whole is in several, with a part each.
         """
 
         def fits(chunk) -> bool:
             samples = [tokens for _, completions, _ in chunk for tokens in completions]
             width = max(len(self._prompt(i)) for i, _, _ in chunk)
             padded = len(chunk) * width + len(samples) * max(map(len, samples))
-            return len(samples) <= self.args.score_batch_size and padded <= self.score_budget.tokens
+            return padded <= self.score_budget.tokens
 
         chunk: list[tuple[int, list[list[int]], list[float]]] = []
         for i, group, credit in zip(indices, groups, credits, strict=True):
@@ -315,7 +304,3 @@ class DiversityTerm:
             "length": tokens / count,
             "entropy": surprisal / tokens,
         }
-
-
-def _per_token(sample: Completion) -> float:
-    return sample.log_prob / len(sample.tokens)

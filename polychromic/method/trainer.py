@@ -124,8 +124,8 @@ class PolychromicTrainer(Trainer):
         if args.weight > 0:
             if not self.diversity_steps():
                 raise StudyError(
-                    f"with every = {args.every} and start = {args.start} the {self.planned_steps()} steps of the run "
-                    "take no diversity step: lower every or start, or train longer."
+                    f"with every = {args.every} the {self.planned_steps()} steps of the run take no diversity step: "
+                    "lower every, or train longer."
                 )
             self.term = DiversityTerm(args, self.accelerator, tokenizer, rows, measure, self.target_length)
             by_length = sorted((row["input_ids"][: row["prompt_length"]] for row in rows), key=len)
@@ -156,11 +156,7 @@ class PolychromicTrainer(Trainer):
 
     def diversity_steps(self) -> int:
         """Steps of the whole run that carry the diversity term."""
-        steps, every = self.planned_steps(), self.args.every
-        return steps // every - math.floor(self.args.start * steps) // every
-
-    def _has_term(self, step: int) -> bool:
-        return self.term is not None and step > math.floor(self.args.start * self.planned_steps())
+        return self.planned_steps() // self.args.every
 
     def train(self, *args, **kwargs):
         self._began = time.perf_counter()
@@ -233,12 +229,12 @@ class PolychromicTrainer(Trainer):
 
     def training_step(self, model, inputs, num_items_in_batch=None):
         step = self.state.global_step + 1
-        if self._has_term(step) and not self.term.audited:  # at the first batch of a step: no gradient is there yet
+        if self.term is not None and not self.term.audited:  # at the first batch of a step: no gradient is there yet
             self.term.audit(model)
         loss = super().training_step(model, inputs, num_items_in_batch)
         if not self.accelerator.gradient_state.sync_gradients:
             return loss
-        if self._has_term(step) and step % self.args.every == 0:
+        if self.term is not None and step % self.args.every == 0:
             self._since_log.append(self.term.add_gradient(model, step))
         if self.accelerator.scaler is None:  # in fp16 the scaler skips a step that overflows
             check_gradients(model.named_parameters(), step)

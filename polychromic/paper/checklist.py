@@ -5,7 +5,7 @@ from __future__ import annotations
 from polychromic import labels
 from polychromic.paper.caveats import plan_hashes
 from polychromic.paper.results import Results
-from polychromic.paper.wording import machine
+from polychromic.paper.wording import judges, machine
 
 
 def checklist(results: Results) -> list[tuple[str, str]]:
@@ -33,12 +33,18 @@ def checklist(results: Results) -> list[tuple[str, str]]:
         ("Are the verifiers' error rates reported?", _yes(bool(results.calibrations))),
         ("Is the code of every training recorded?", _yes("none" not in commits and bool(commits))),
         ("Hardware?", "; ".join(sorted({machine(run["hardware"]) for run in results.runs})) + "."),
-        ("Is a judge a model?", "No judge was asked." if results.judge.empty else "See the table on the judge."),
+        ("Did a model judge?", _judged(results)),
     ]
 
 
 def _yes(value: bool) -> str:
     return "Yes." if value else "No."
+
+
+def _judged(results: Results) -> str:
+    if models := judges(results.judge):
+        return f"Yes: {', '.join(models)}."
+    return "No." if results.judge.empty else "No: answers were compared by their cosine to the accepted ones."
 
 
 def _validated(tuned: dict) -> bool:

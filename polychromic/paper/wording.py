@@ -13,7 +13,8 @@ from polychromic import labels
 from polychromic.paper.table_formats import with_interval
 from polychromic.statistics import readings
 
-JUDGES = {"reference-similarity": "reference-similarity (cosine to the accepted answers; no model was asked)"}
+SIMILARITY = "reference-similarity"
+"""What stands in the `judge` column where no model judged, but the cosine to the accepted answers."""
 
 
 def sizes(frame: pd.DataFrame) -> str:
@@ -79,9 +80,9 @@ def machine(hardware: dict) -> str:
     return f"{len(cards)} × {cards[0]}" if cards else f"{hardware['processor']}, {hardware['cores']} cores"
 
 
-def judges(names: pd.Series) -> str:
-    """Who judged: the `judge` column of the comparisons in words."""
-    return ", ".join(JUDGES.get(name, name) for name in sorted(set(names)))
+def judges(comparisons: pd.DataFrame) -> list[str]:
+    """The models that judged; none where none was asked."""
+    return [] if comparisons.empty else sorted(set(comparisons["judge"]) - {SIMILARITY})
 
 
 def rate_interval(rate: float, n: int) -> tuple[float, float]:

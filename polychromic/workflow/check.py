@@ -18,6 +18,7 @@ from polychromic.config.loading import load_study
 from polychromic.config.study import Study
 from polychromic.errors import StudyError
 from polychromic.hub_lock import hub_errors
+from polychromic.method.four_bit_copy import copies, size
 from polychromic.method.packaged_models import PACKAGED_MODELS, find
 from polychromic.metrics.judge_clients import KEYS
 from polychromic.workflow import choices, cost
@@ -103,6 +104,13 @@ def check_model(study: Study) -> str:
     Raises:
         StudyError: saying how to get it.
     """
+    found = _find_model(study)
+    if study.model.precision != "nf4":
+        return found
+    return f"{found}; {size() / 1e9:.1f} GB of 4-bit copies are in {copies()}"
+
+
+def _find_model(study: Study) -> str:
     name = study.model.name
     if name == "embedded":
         return "embedded: trained by the workflow"

@@ -230,7 +230,7 @@ def train_seconds(model: _Model, study: Study, arm: str, name: str) -> float:
     total += draws * model.decode(longest, min(samples, 256), PROMPT + longest)
     total += draws * model.passes(1, o.prompts * PROMPT, o.prompts)
     tokens = samples * length + o.prompts * PROMPT
-    passes = max(1, math.ceil(1.2 * tokens / o.score_tokens), math.ceil(samples / o.score_batch_size))
+    passes = max(1, math.ceil(1.2 * tokens / o.score_tokens))
     return total + draws * model.passes(2 * passes, 2 * tokens, 2 * samples * length)
 
 

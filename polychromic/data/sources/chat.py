@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any, Literal
 
-from polychromic.data.fields import Unusable, digest, nearest, optional, quoted
+from polychromic.data.fields import CHAT_COLUMNS, Unusable, digest, nearest, optional, quoted
 from polychromic.data.near_duplicates import normal
 from polychromic.data.sources import SOURCES
 from polychromic.data.sources.base import BaseSource
 from polychromic.records import Record, chat_text
 
-COLUMNS = ("messages", "conversations", "conversation")
 ROLES = {
     **dict.fromkeys(("user", "human", "prompter"), "user"),
     **dict.fromkeys(("assistant", "gpt", "bot", "chatgpt", "model"), "assistant"),
@@ -29,7 +28,7 @@ class Chat(BaseSource):
     format: Literal["chat"]
 
     def record(self, row: dict[str, Any]) -> Record:
-        column = next((name for name in COLUMNS if name in row), None)
+        column = next((name for name in CHAT_COLUMNS if name in row), None)
         if column is None:
             raise Unusable(f"no column 'messages' or 'conversations'{nearest('messages', row)}; found {quoted(row)}")
         turns = _turns(row[column], column)

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from polychromic.data.fields import (
+    CHAT_COLUMNS,
     MISSING,
     Unusable,
     found,
@@ -79,9 +80,13 @@ class Table(BaseSource):
         # If an object is null in every row, its columns are unknown, not misspelt.
         if missing := [column for column in unseen if column in lacking]:
             told = " or ".join(f"{name!r}{nearest(name, there)} for `{use}`" for use, name in missing)
+            remedy = (
+                "Read chats by `format: chat`"
+                if there.intersection(CHAT_COLUMNS)
+                else "Correct `fields` of this source"
+            )
             raise StudyError(
-                f"{self.path or self.hub}: no row has a column {told}. The columns are {quoted(there)}. Correct "
-                "`fields` of this source."
+                f"{self.path or self.hub}: no row has a column {told}. The columns are {quoted(there)}. {remedy}."
             )
 
     def record(self, row: dict[str, Any]) -> Record:

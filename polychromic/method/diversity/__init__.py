@@ -58,7 +58,7 @@ Measure = Callable[..., list[GroupDiversity]]
 """measure(groups, records, finished) -> one GroupDiversity a group.
 
 groups: texts of each prompt's samples; records: each prompt's record (None where the rows have none); finished:
-whether each sample drew its end token and, with `gate_likelihood`, is likely enough.
+whether each sample drew its end token.
 """
 
 GATE = ("gate", "gate_agreement", "quality_weighted")

@@ -15,9 +15,10 @@ from polychromic.paper.results import Results
 @figure("judge", section="Judge", title="the judge's preferences")
 def judge(results: Results) -> Drawing | None:
     """Share of comparisons that an arm wins, ties and loses against LoRA, and its win rate, raw and at equal
-    length. None where no judge was run, or one that is no model.
+    length. None where no model judged.
     """
-    if results.judge.empty or set(results.judge["judge"]) <= set(wording.JUDGES):
+    models = wording.judges(results.judge)
+    if not models:
         return None
     rows, control = results.judge, labels.arm(results.control)
     rates = results.summary.set_index(["metric", "domain", "arm"])
@@ -58,7 +59,7 @@ def judge(results: Results) -> Drawing | None:
     sized = raw.loc[bars]
     return Drawing(
         figure,
-        f"Judge: {wording.judges(rows['judge'])}. Preference between an arm's answer and {control}'s at "
+        f"Judge: {', '.join(models)}. Preference between an arm's answer and {control}'s at "
         f"T = {results.temperature:g}, asked in both orders; a flip counts as a tie. Diamonds: win rate with ties as "
         f"halves, {wording.intervals(sized)}; circles: the rate had both answers the same number of words (95 % "
         "intervals over prompts). "

@@ -17,8 +17,9 @@ JUDGED = ("judge_win_rate", "judge_win_rate_length_controlled")
 
 @table("judge", title="Judge")
 def judge(results: Results) -> Table | None:
-    """Preference of a judge for each arm over the control, raw and at equal length. None where none was run."""
-    if results.judge.empty:
+    """Preference of a judge for each arm over the control, raw and at equal length. None where no model judged."""
+    models = wording.judges(results.judge)
+    if not models:
         return None
     results.require("summary")
     rates = results.summary[results.summary["metric"].isin(JUDGED) & results.summary["domain"].ne("pooled")]
@@ -49,7 +50,7 @@ def judge(results: Results) -> Table | None:
         pd.DataFrame(data, columns=VALUES),
         pd.DataFrame(cells),
         groups,
-        f"Judge: {wording.judges(results.judge['judge'])}. How often an arm's answer is preferred to "
+        f"Judge: {', '.join(models)}. How often an arm's answer is preferred to "
         f"{labels.arm(results.control)}'s, ties as halves (.5 is parity), at T = {results.temperature:g}, one answer "
         "of each per prompt and training seed, in both orders. "
         "Flips: the two orders disagree, which counts as a tie. Length-controlled: the rate had both answers the same "
