@@ -21,6 +21,7 @@ def written(toy_study) -> Path:
 
 def test_the_folder_is_complete(written):
     text = (written / "main.tex").read_text()
+    assert "[U+" not in text, "a sign of our own that LaTeX cannot show"
     for name in re.findall(r"\\input\{([^}]*)\}", text):
         assert (written / f"{name}.tex").is_file(), name
     for name in re.findall(r"\\includegraphics\[[^]]*\]\{([^}]*)\}", text):
@@ -80,7 +81,7 @@ def test_that_fine_tuning_cost_pass_at_k_is_said_in_abstract_and_results(toy_stu
     written = article.write_paper(copied)
     text = (written / "main.tex").read_text()
     abstract, rest = text.split(r"\end{abstract}")
-    assert r"In \NumUntrainedAbove{} an untrained arm is above LoRA: fine-tuning itself has cost Pass@10" in abstract
+    assert r"In \NumUntrainedAbove{} of the domains an untrained arm is above LoRA: fine-tuning itself" in abstract
     assert r"\newcommand{\NumUntrainedAbove}{1}" in (written / "numbers.tex").read_text()
     assert (
         "Fine-tuning itself cost Pass@10 in 1 of 4 domains, where untrained arms are above LoRA (Code: Zero-shot)"
@@ -95,6 +96,17 @@ def test_every_float_is_referenced_and_every_reference_has_a_float(written):
     )
     referred = set(re.findall(r"\\ref\{((?:fig|tab):\w+)\}", text))
     assert labelled == referred
+
+
+def test_a_table_longer_than_a_page_is_continued(toy_study, tmp_path, monkeypatch):
+    monkeypatch.setattr(article.table_formats.parts, "__defaults__", (6,))
+    written = article.write_paper(toy_study, tmp_path / "paper")
+    text = (written / "main.tex").read_text()
+    assert r"\ContinuedFloat\caption{(continued)}" in text
+    parts = re.findall(r"\\input\{(tables/main[-\d]*)\}", text)
+    assert parts[:2] == ["tables/main", "tables/main-2"]
+    assert all((written / f"{part}.tex").is_file() for part in parts)
+    assert text.count(r"\label{tab:main}") == 1
 
 
 def test_claims_come_before_results_and_the_tuned_control_first_in_the_abstract(written):
@@ -113,8 +125,8 @@ def test_disclosures_are_included_word_for_word(written, toy_study, tmp_path):
     file = tmp_path / "said.md"
     file.write_text(said)
     text = (article.write_paper(toy_study, tmp_path / "paper", disclosures=file) / "main.tex").read_text()
-    assert r"Twenty settings \& 3 worlds; 50 \% were given up." in text
-    assert r"\item $\lambda$ = 1: collapsed" in text
+    assert r"Twenty settings \& 3 worlds; 50~\% were given up." in text
+    assert r"\item $\lambda$~=~1: collapsed" in text
     assert text.count(r"\begin{itemize}") == text.count(r"\end{itemize}")
     assert "No disclosures were written" in (written / "main.tex").read_text()
 

@@ -142,7 +142,7 @@ def test_a_card_ticks_what_the_rule_asks_the_tuned_control_too(results):
     found = results.verdict["domains"]["code"]
     ticks = checks(found, "lora")
     assert len(ticks) == 4
-    assert ticks[1] == ("yes" if found["superior"] else "no", "better than the tuned control (LoRA)")
+    assert ticks[1] == ("yes" if found["superior"] else "no", "better than the tuned control, LoRA")
     losses = {name: loss | {"kept": None} for name, loss in found["losses"].items()}
     open_ticks = checks(found | {"losses": losses}, "lora")[2:]
     assert [state for state, _ in open_ticks] == ["open", "open"]
