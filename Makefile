@@ -7,7 +7,7 @@ OVERLAY := --configfile profiles/demo/study.yaml
 LAPTOP := $(BIN)/snakemake --cores $(CORES) --profile profiles/laptop \
 	--resources mem_mb=$(shell awk '/MemAvailable/ {print int($$2 / 1000)}' /proc/meminfo)
 SMOLLM2 := --configfile profiles/laptop/study.yaml
-ZIP = --quiet all --report results/$(1)/snakemake-report.zip
+ZIP = --report results/$(1)/snakemake-report.zip
 
 .PHONY: demo demo-replications demo-null demo-ablations real laptop smoke check test lint format docs lock clean
 

@@ -78,7 +78,7 @@ class Tokenizer:
 
 
 def tiny_config(config_class, sizes: dict):
-    """A config of this class with small sizes in place of its own; each kind of layer is kept."""
+    """A config of this class with small sizes instead; each kind of layer is kept."""
     known = config_class().to_dict()
     changed = {
         name: value for name, value in sizes.items() if known.get(name) is not None or (name in UNSET and name in known)

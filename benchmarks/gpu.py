@@ -3,8 +3,8 @@
     python -m benchmarks.gpu [--shape qwen3-8b | tiny] [--only 1 4 10] [--device cuda | cpu]
 
 Weights are random, so nothing is downloaded; such a model never ends a completion, so every sample has the longest
-length: the dearest case. Without a card it fails with one message; `--device cpu --shape tiny` rehearses it, and says
-so. The last line is one JSON object with what each point measured.
+length: the most expensive case. Without a card it fails with one message; `--device cpu --shape tiny` rehearses it,
+and says so. The last line is one JSON object with what each point measured.
 """
 
 from __future__ import annotations

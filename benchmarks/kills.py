@@ -70,7 +70,7 @@ def differing(*runs: dict[str, str]) -> list[str]:
 
 
 def start(project: Path, command: list[str]) -> subprocess.Popen:
-    """Snakemake in a process group of its own."""
+    """Snakemake in a separate process group."""
     env = {**os.environ, "PYTHONPATH": str(project), "OMP_NUM_THREADS": "1"}
     log = (project / "snakemake.log").open("a")
     return subprocess.Popen(command, cwd=project, env=env, stdout=log, stderr=log, start_new_session=True)

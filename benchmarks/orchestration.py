@@ -2,7 +2,7 @@
 
     python -m benchmarks.orchestration [--folder /tmp/orchestration]
 
-Plans the published study with more and more seeds and, for comparison, as many jobs of a workflow that has nothing but
+Plans the published study with more and more seeds and, for comparison, as many jobs of a workflow that only has
 chains of five empty rules; plans a study of which everything is done; and times what each kind of job imports before it
 works. Seconds are of CPU time (user and system) and of wall time.
 """

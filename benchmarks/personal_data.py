@@ -102,7 +102,7 @@ def measure_examples(seed: int, regions: Sequence[str] = ()) -> dict[str, dict[s
 
 
 def _is_masked(change: Callable[[str], str], sentence: str, secret: str) -> bool:
-    """Whether none of its words or digits is left where it stood."""
+    """Whether none of its words or digits is left in its place."""
     masked = change(sentence.format(secret))
     rest = sentence.replace("{}", "")
     pieces = re.findall(r"[a-z]{6}", secret) or re.findall(r"\d", secret)

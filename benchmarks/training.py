@@ -1,12 +1,12 @@
 """What the diversity term costs: an arm's training against standard LoRA's, same rows, same steps.
 
     python -m benchmarks.training [--study results/demo] [--arm polychromic] [--domains social code creative qa]
-                                  [--repeats 3]
+                                  [--every 2 4] [--rows 320] [--repeats 3]
 
-Both arms of a finished embedded study are trained again, with the settings that the study gave them; they take
-turns, and the fastest of `--repeats` counts. Seconds are wall time of the training loop on one thread, audit
-included; loading is not, as both arms do it. CPU seconds are of this process and those that it waited for; on a busy
-machine their ratio is the one to read. The last line is one JSON object.
+Both arms of a finished embedded study are trained again, with the settings that the study gave them, and the arm once
+for each m of `--every`, if given; they take turns, and the fastest of `--repeats` counts. Seconds are wall time of the
+training loop on one thread, audit included; loading is not, as both arms do it. CPU seconds are of this process and
+those that it waited for; on a busy machine their ratio is the one to read. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -75,34 +75,44 @@ def main() -> None:
     parser.add_argument("--study", type=Path, default=STUDY)
     parser.add_argument("--arm", default="polychromic")
     parser.add_argument("--domains", nargs="+", default=["social", "code", "creative", "qa"])
+    parser.add_argument(
+        "--every", type=int, nargs="+", help="optimiser steps for each diversity step (the study's own)"
+    )
+    parser.add_argument("--rows", type=int, help="of each domain, at most (all)")
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
     torch.set_num_threads(1)
     base_folder(options.study)
-    report = {}
-    heads = f"{'':10}{'LoRA':>8}{options.arm:>13}{'ratio':>7}{'CPU ratio':>11}"
+    report: dict[str, list[dict]] = {}
+    heads = f"{'':10}{'every':>6}{'LoRA':>8}{options.arm:>13}{'ratio':>7}{'CPU ratio':>11}"
     lines = [heads + "".join(f"{phase:>9}" for phase in PHASES)]
     for domain in options.domains:
-        best: dict[str, Run] = {}
+        lora_params = settings(options.study, "train", domain, "lora")
+        params = settings(options.study, "train", domain, options.arm)
+        rows = rows_of(options.study, domain, params)[: options.rows]
+        runs = {0: lora_params}
+        for every in options.every or [params["objective"]["every"]]:
+            runs[every] = params | {"objective": params["objective"] | {"every": every}}
+        best: dict[int, Run] = {}
         for _ in range(options.repeats):
-            for arm in ("lora", options.arm):
-                params = settings(options.study, "train", domain, arm)
+            for every, own in runs.items():
                 with tempfile.TemporaryDirectory() as folder:
-                    rows = rows_of(options.study, domain, params)
-                    result = train(options.study, params, rows, folder)
-                if arm not in best or result.cpu < best[arm].cpu:
-                    best[arm] = result
-        lora, ours = best["lora"], best[options.arm]
-        parts = {phase: round(getattr(ours.trainer.term.seconds, phase), 2) for phase in PHASES}
-        ratio, cpu_ratio = ours.seconds / lora.seconds, ours.cpu / lora.cpu
-        lines.append(
-            f"{domain:10}{lora.seconds:8.2f}{ours.seconds:13.2f}{ratio:7.2f}{cpu_ratio:11.2f}"
-            + "".join(f"{value:9.2f}" for value in parts.values())
-        )
-        report[domain] = {
-            "lora": lora.seconds, "arm": ours.seconds, "ratio": ratio,
-            "lora_cpu": lora.cpu, "arm_cpu": ours.cpu, "cpu_ratio": cpu_ratio, **parts,
-        }  # fmt: skip
+                    result = train(options.study, own, rows, folder)
+                if every not in best or result.cpu < best[every].cpu:
+                    best[every] = result
+        lora = best.pop(0)
+        report[domain] = []
+        for every, ours in best.items():
+            parts = {phase: round(getattr(ours.trainer.term.seconds, phase), 2) for phase in PHASES}
+            ratio, cpu_ratio = ours.seconds / lora.seconds, ours.cpu / lora.cpu
+            lines.append(
+                f"{domain:10}{every:6}{lora.seconds:8.2f}{ours.seconds:13.2f}{ratio:7.2f}{cpu_ratio:11.2f}"
+                + "".join(f"{value:9.2f}" for value in parts.values())
+            )
+            report[domain].append({
+                "every": every, "lora": lora.seconds, "arm": ours.seconds, "ratio": ratio,
+                "lora_cpu": lora.cpu, "arm_cpu": ours.cpu, "cpu_ratio": cpu_ratio, **parts,
+            })  # fmt: skip
     print("\n".join(lines))
     print(json.dumps({"benchmark": "training", "arm": options.arm, "repeats": options.repeats, "domains": report}))
 

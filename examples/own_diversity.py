@@ -1,4 +1,4 @@
-"""Fine-tune for the best of k with a D of your own: how far the numbers in two answers lie apart.
+"""Fine-tune for the best of k with your own D: how far the numbers in two answers lie apart.
 
     python examples/own_diversity.py MODEL OUT [--steps 100]
 

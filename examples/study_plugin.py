@@ -7,7 +7,7 @@
         verifier: {kind: shares_words, at_least: 2}
         diversity: {form: first_word}
 
-The metric `question_share` then stands in diversity.parquet, in the tables and in the report. An edit of this file
+The metric `question_share` then appears in diversity.parquet, in the tables and in the report. An edit of this file
 makes exactly those jobs stale that use it.
 """
 

@@ -19,7 +19,12 @@ def main(arguments: list[str]) -> int:
         print(f"usage: python -m polychromic {{{','.join(COMMANDS)}}} ...", file=sys.stderr)
         return 2
     try:
-        return importlib.import_module(COMMANDS[arguments[0]]).main(arguments[1:])
+        command = importlib.import_module(COMMANDS[arguments[0]])
+    except ModuleNotFoundError as error:
+        print(f"this needs the package {error.name}: pip install 'polychromic[study]'.", file=sys.stderr)
+        return 2
+    try:
+        return command.main(arguments[1:])
     except BrokenPipeError:  # the reader has seen enough, as in `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

@@ -33,7 +33,7 @@ def _said(error: Exception) -> str:
 
 
 def resolve_on_hub(name: str, revision: str | None, kind: str) -> str:
-    """The commit hash that a hub repository's branch, tag or default branch stands at now; offline, that of the copy
+    """The commit hash that a hub repository's branch, tag or default branch is at now; offline, that of the copy
     in the local cache.
 
     Raises:
@@ -54,7 +54,7 @@ def resolve_on_hub(name: str, revision: str | None, kind: str) -> str:
         ) from error
     except hub_errors() as error:
         remedy = {
-            "model": f"run `hf download {name}` where there is a network, bring its cache here and set "
+            "model": f"run `hf download {name}` where there is a network, copy its cache here and set "
             "HF_HUB_OFFLINE=1; or use a local path",
             "dataset": "save its rows to a file where there is a network, and read that by `path` in place of `hub`",
         }

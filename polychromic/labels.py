@@ -12,11 +12,11 @@ ARMS = {
     "zero_shot": "Zero-shot",
     "few_shot": "Few-shot",
     "lora": "LoRA",
-    "lora_low_rate": "LoRA, low rate",
-    "lora_again": "LoRA, other seeds",
+    "lora_low_rate": "LoRA (low rate)",
+    "lora_again": "LoRA (other seeds)",
     "polychromic": "Polychromic",
-    "polychromic_literal": "Polychromic, literal",
-    "conservative": "Polychromic, conservative",
+    "polychromic_literal": "Polychromic (literal)",
+    "conservative": "Polychromic (conservative)",
     "gem": "GEM",
     "polychromic_gem": "Polychromic + GEM",
     "dco": "DCO",
@@ -35,9 +35,9 @@ SHORT_DOMAINS = {"social": "Social", "creative": "Creative", "qa": "QA"}
 
 
 def arm(key: str) -> str:
-    """`polychromic_literal` -> "Polychromic, literal"."""
+    """`polychromic_literal` -> "Polychromic (literal)"."""
     head, _, tail = key.rpartition("_")
-    return ARMS.get(key) or (f"{ARMS[head]}, {tail}" if head in ARMS else key.replace("_", " "))
+    return ARMS.get(key) or (f"{ARMS[head]} ({tail})" if head in ARMS else key.replace("_", " "))
 
 
 def domain(key: str) -> str:

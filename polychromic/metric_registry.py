@@ -1,6 +1,6 @@
 """The metrics of a study: where each is declared, and what it declares.
 
-To add a metric write a class in a module of its own and add one line to `BUILT_IN`; a study's own comes from a plugin:
+To add a metric write a class in its own module and add one line to `BUILT_IN`; a study's own comes from a plugin:
 
     @METRICS.register("question_share")
     class QuestionShare(DiversityMetric):
@@ -13,7 +13,7 @@ To add a metric write a class in a module of its own and add one line to `BUILT_
         def value(samples):
             return sum(text.endswith("?") for text in samples.texts) / len(samples.texts)
 
-Its column then stands in `diversity.parquet` and in every table made from it, with its label and its signature.
+Its column then appears in `diversity.parquet` and in every table made from it, with its label and its signature.
 `DiversityMetric` and `QualityMetric` (`polychromic.metrics.kinds`) say what `value` is given.
 """
 
@@ -64,7 +64,7 @@ cut to the number of words of the prompt's target; `distinct_2_passing` that of 
 
 
 class Metric:
-    """What a metric declares. The first line of its docstring stands in the docs."""
+    """What a metric declares. The first line of its docstring appears in the docs."""
 
     table: ClassVar[str]
     """The table whose column it is: a key of `BUILT_IN`."""

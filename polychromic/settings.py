@@ -18,7 +18,7 @@ class Settings(BaseModel):
 
 
 class OneOf:
-    """As an annotation: the settings of one of a registry's choices, told apart by the key `tag`.
+    """As an annotation: the settings of one of a registry's choices, distinguished by the key `tag`.
 
     The union is made when a model's schema is: rebuild the model after plugins have registered theirs.
     """

@@ -20,7 +20,8 @@ from polychromic.workflow.stages import STAGES
 
 # The profiles' `quiet: [host, reason]`: of Snakemake itself the console shows what went wrong, its log file everything.
 # Not `quiet: all`, which hides errors too, on the console and in the file.
-if Quietness.HOST in workflow.output_settings.quiet and not workflow.output_settings.dryrun:
+OUTPUT = workflow.output_settings
+if Quietness.HOST in (OUTPUT.quiet or ()) and not OUTPUT.dryrun:
     for handler in logger.handlers:
         if handler.name == "DefaultStreamHandler":
             handler.setLevel("WARNING")

@@ -55,7 +55,7 @@ rule packaged:
 
 
 rule train:
-    """A LoRA adapter. A killed run goes on from its last checkpoint, which lies outside the outputs."""
+    """A LoRA adapter. A killed run goes on from its last checkpoint, which is outside the outputs."""
     input:
         unpack(inputs("train")),
     output:

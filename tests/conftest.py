@@ -4,15 +4,39 @@ in the repository.
 
 from __future__ import annotations
 
+import gc
 import os
+from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
 pytest_plugins = ("judge_server",)
 
+# As rules/common.smk has it for jobs: nothing here compiles, and importing the compiler takes 0.7 s.
+os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
+
 # The files that take longest, first: two workers then end at about the same time.
-LONG = ("test_slurm.py", "test_study.py", "test_nothing_lost.py", "test_snakemake_reruns.py", "test_judge_verifier.py")
+LONG = (
+    "test_slurm.py",
+    "test_study.py",
+    "test_nothing_lost.py",
+    "test_snakemake_reruns.py",
+    "test_architectures.py",
+    "test_what_reruns.py",
+    "test_judge_verifier.py",
+    "test_report.py",
+)
+
+
+# What the libraries make when they are imported stays. Without this each full collection looks at all of it for
+# 0.3 s, and `Trainer.train` asks for one every time.
+gc.disable()
+
+
+def pytest_collection_finish():
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items):
@@ -83,26 +107,57 @@ def save_tiny(folder, tokenizer, head_dim):
     return folder
 
 
+def made_once(tmp_path_factory, name: str, make) -> Path:
+    """The folder `name`, which `make(folder)` fills: one worker makes it for all."""
+    root = tmp_path_factory.getbasetemp()
+    folder = (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / name
+    folder.parent.mkdir(exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            make(tmp_path_factory.mktemp("made") / folder.name).rename(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def toy_study(tmp_path_factory):
     """The results folder of a simulated study with ablations, and some of its figures. Copy it to change it."""
-    root = tmp_path_factory.getbasetemp()
-    folder = (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / "results/toy"
-    with FileLock(f"{folder.parent}.lock"):  # one worker makes it for all
-        if not folder.exists():
-            from study_fixture import make_study
 
-            from polychromic.paper.figures import FIGURES
-            from polychromic.paper.figures.style import save
-            from polychromic.paper.results import read_results
+    def make(folder: Path) -> Path:
+        from study_fixture import make_study
 
-            made = make_study(tmp_path_factory.mktemp("results") / "toy", ablations=True, prompts=12)
-            results = read_results(made)
-            for name in ("passk_curves", "forest", "calibration"):
-                save(FIGURES[name](results), made / "figures" / name)
-            folder.parent.mkdir()
-            made.rename(folder)
-    return folder
+        from polychromic.paper.figures import FIGURES
+        from polychromic.paper.figures.style import save
+        from polychromic.paper.results import read_results
+
+        made = make_study(folder, ablations=True, prompts=12)
+        results = read_results(made)
+        for name in ("passk_curves", "forest", "calibration"):
+            save(FIGURES[name](results), made / "figures" / name)
+        return made
+
+    return made_once(tmp_path_factory, "results/toy", make)
+
+
+@pytest.fixture(scope="session")
+def curated(tmp_path_factory):
+    """A project in which Snakemake has curated and split the tiny study's rows: see `project.copy_curated`."""
+    from project import copy_project, run
+
+    def make(folder: Path) -> Path:
+        project = copy_project(folder)
+        done = run(project, "data", options=("--cores", "1"))
+        assert done.returncode == 0, done.stdout[-3000:]
+        return project
+
+    return made_once(tmp_path_factory, "projects/curated", make)
+
+
+@pytest.fixture(scope="session")
+def results(toy_study):
+    """The simulated study as it is read: replace its fields, never change them."""
+    from polychromic.paper.results import read_results
+
+    return read_results(toy_study)
 
 
 @pytest.fixture

@@ -86,13 +86,24 @@ def copy_project(folder: Path, model: Path | str = "models/none") -> Path:
     return folder
 
 
+def copy_curated(curated: Path, folder: Path, model: Path | str = "models/none") -> Path:
+    """A copy of the fixture `curated`, whose tiny study has its data, with a study of `model`."""
+    shutil.copytree(curated, folder, symlinks=True)
+    (folder / "tiny.yaml").write_text(TINY.format(model=model))
+    return folder
+
+
 def command(
-    *targets: str, profile: str | None = "profiles/demo", overlays: tuple[str, ...] = (), options=()
+    *targets: str,
+    profile: str | None = "profiles/demo",
+    overlays: tuple[str, ...] = (),
+    options=(),
+    quiet: tuple[str, ...] = ("--quiet", "reason"),
 ) -> list[str]:
-    """`snakemake` on the tiny study."""
+    """`snakemake` on the tiny study; `quiet=()`: as quiet as the profile."""
     files = ["tiny.yaml", *overlays]
     snakemake = [str(Path(sys.executable).with_name("snakemake")), *(["--profile", profile] if profile else [])]
-    return [*snakemake, "--configfile", *files, *options, "--quiet", "reason", "--", *targets]
+    return [*snakemake, "--configfile", *files, *options, *quiet, "--", *targets]
 
 
 # In the environment of every run, to be found nowhere afterwards.

@@ -183,7 +183,7 @@ def test_an_overlay_of_comments_changes_nothing(tmp_path):
 def test_yaml_mistakes_are_named(tmp_path):
     file = tmp_path / "study.yaml"
     for text, expected in [
-        ("a: 1\na: 2\n", "stands twice"),
+        ("a: 1\na: 2\n", "is given twice"),
         ("a: [1\n", r"study\.yaml, line 2: not valid YAML"),
         ("- a\n", "found list"),
         ("a: 1\n\tb: 2\n", r"study\.yaml, line 2: not valid YAML"),

@@ -98,6 +98,23 @@ def test_groups_are_apart_and_texts_judged_once():
     assert verifier.asked == ["a", "b", "c"]
 
 
+def test_the_texts_of_all_prompts_are_encoded_in_one_batch_before_the_gate():
+    asked = []
+
+    class Gate:
+        def well_formed(self, texts, record):
+            return [len(asked) == 1] * len(texts)
+
+    def encode(texts):
+        asked.append(list(texts))
+        return np.eye(len(texts), 4, dtype=np.float32)
+
+    measure = make_measure("semantic", encode=encode, verifier=Gate())
+    values = measure([["a", "b"], ["c", "d"]], [None, None], [[True, True], [True, False]])
+    assert asked[0] == ["a", "b", "c"]
+    assert values[0].valid == [True, True]
+
+
 @pytest.mark.parametrize("form", list(DIVERSITY))
 def test_the_unit_of_four_samples_is_their_own_mean_squared_credit(form):
     value = one(all_forms(gate=True)[form], ["a x 1", "b y 2", "! z 3", "a y 1"])

@@ -18,9 +18,8 @@ from polychromic.paper.results import Results, is_ablation, read_results
 
 
 @pytest.fixture(scope="module")
-def results(toy_study) -> Results:
+def results(results) -> Results:
     """The simulated study, as if a model had judged it and the sensitivity benchmark had been run."""
-    found = read_results(toy_study)
     worlds = [
         {"world_skew": skew, "wrong_share": share, "domain": domain, "gain": gain, "low": gain - 0.05}
         | {"high": gain + 0.05, "lora_pass1": 0.3, "zero_shot_pass1": 0.1}
@@ -28,7 +27,7 @@ def results(toy_study) -> Results:
         for skew in (0.6, 0.9)
         for share, gain in ((0.2, 0.01), (0.85, 0.1))
     ]
-    return replace(found, judge=found.judge.assign(judge="a-model"), sensitivity=pd.DataFrame(worlds))
+    return replace(results, judge=results.judge.assign(judge="a-model"), sensitivity=pd.DataFrame(worlds))
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from judge_server import KEY
-from project import copy_project, environment, run
+from project import copy_curated, environment, run
 
 from polychromic.config.loading import load_study
 from polychromic.errors import StudyError
@@ -61,8 +61,8 @@ def fabricate_samples(project: Path, overlay: str) -> None:
         (project / graph.done_file(study, job)).write_text((project / graph.stamp_file(study, job)).read_text())
 
 
-def test_a_judge_calibrates_and_verifies(server, tmp_path):
-    project = copy_project(tmp_path / "project")
+def test_a_judge_calibrates_and_verifies(server, curated, tmp_path):
+    project = copy_curated(curated, tmp_path / "project")
     (project / "judged.yaml").write_text(JUDGED.format(url=server.url("anthropic")))
     how = {
         "overlays": ("judged.yaml",),

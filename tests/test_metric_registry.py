@@ -172,7 +172,7 @@ def test_a_table_and_a_figure_of_a_plugin_are_drawn_in_their_place(toy_study):
     def mine(results):
         return TABLES["cost"](results)
 
-    @figure("my_figure", section="Results")
+    @figure("my_figure", section="Results", title="mine")
     def drawn(results):
         return FIGURES["passk_curves"](results)
 

@@ -5,9 +5,10 @@ import json
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
+from peft.tuners.lora.layer import Linear as LoraLinear
 
 from polychromic.errors import StudyError
-from polychromic.method.lean import merged_adapter
+from polychromic.method.lean import lean, merged_adapter
 from polychromic.method.models import (
     check_tokenizer,
     encode_completion,
@@ -85,6 +86,15 @@ def test_merged_adapter_agrees_and_is_undone(adapted):
         after = adapted(ids).logits
     torch.testing.assert_close(merged, before, atol=1e-4, rtol=1e-4)
     assert torch.equal(before, after)
+
+
+def test_a_merged_layer_computes_its_product_alone(adapted, monkeypatch):
+    ids = torch.tensor([[5, 6, 7, 8]])
+    with torch.no_grad():
+        before = adapted(ids).logits
+        monkeypatch.delattr(LoraLinear, "forward")
+        with lean(adapted) as bare:
+            torch.testing.assert_close(bare(ids).logits, before, atol=1e-4, rtol=1e-4)
 
 
 def test_other_precisions_are_not_merged(adapted):

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from project import command, copy_project, run
+from project import command, copy_curated, copy_project, run
 
 from benchmarks.kills import resume, running_jobs, start
 
@@ -26,25 +26,25 @@ def checksums(adapter: Path) -> dict[str, str]:
     return {str(path.relative_to(adapter)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def trainable(folder: Path, model: Path) -> Path:
-    project = copy_project(folder, model)
+def trainable(curated: Path, folder: Path, model: Path) -> Path:
+    project = copy_curated(curated, folder, model)
     (project / "longer.yaml").write_text("training: {epochs: 4}\n")
     return project
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory, tiny_model_dir) -> dict[str, str]:
+def undisturbed(curated, tmp_path_factory, tiny_model_dir) -> dict[str, str]:
     """Checksums of the adapter of a run that nobody killed."""
-    project = trainable(tmp_path_factory.mktemp("undisturbed") / "project", tiny_model_dir)
+    project = trainable(curated, tmp_path_factory.mktemp("undisturbed") / "project", tiny_model_dir)
     done = run(project, ADAPTER, overlays=("longer.yaml",), options=("--cores", "1"))
     assert done.returncode == 0, done.stdout[-3000:]
     return checksums(project / ADAPTER)
 
 
 @pytest.mark.parametrize("victim", ["snakemake", pytest.param("job", marks=pytest.mark.slow)])
-def test_a_killed_training_goes_on_from_its_checkpoint(victim, undisturbed, tmp_path, tiny_model_dir):
+def test_a_killed_training_goes_on_from_its_checkpoint(victim, curated, undisturbed, tmp_path, tiny_model_dir):
     """kill -9 while it trains, then the documented way back: the bytes of an undisturbed run."""
-    project = trainable(tmp_path / "project", tiny_model_dir)
+    project = trainable(curated, tmp_path / "project", tiny_model_dir)
     snakemake = command(ADAPTER, overlays=("longer.yaml",), options=("--cores", "1"))
     running = start(project, snakemake)
     deadline = time.monotonic() + 300

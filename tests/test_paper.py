@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ def written(toy_study) -> Path:
 
 def test_the_folder_is_complete(written):
     text = (written / "main.tex").read_text()
+    assert "[U+" not in text, "a sign of our own that LaTeX cannot show"
     for name in re.findall(r"\\input\{([^}]*)\}", text):
         assert (written / f"{name}.tex").is_file(), name
     for name in re.findall(r"\\includegraphics\[[^]]*\]\{([^}]*)\}", text):
@@ -59,11 +61,8 @@ def test_limitations_are_what_the_files_show(toy_study, tmp_path):
     assert r"counted as truncated: Question answering, LoRA 40.0\% of 100." in text
 
 
-def test_a_plan_that_changed_is_not_called_fixed(toy_study, tmp_path):
-    assert (
-        "by a plan that was fixed before training"
-        in (article.write_paper(toy_study, tmp_path / "held") / "main.tex").read_text()
-    )
+def test_a_plan_that_changed_is_not_called_fixed(written, toy_study, tmp_path):
+    assert "by a plan that was fixed before training" in (written / "main.tex").read_text()
     copied = shutil.copytree(toy_study, tmp_path / "toy", ignore=shutil.ignore_patterns("paper"))
     power = copied / "statistics" / "power.json"
     power.write_text(json.dumps(json.loads(power.read_text()) | {"plan_sha256": "0" * 64}))
@@ -82,7 +81,7 @@ def test_that_fine_tuning_cost_pass_at_k_is_said_in_abstract_and_results(toy_stu
     written = article.write_paper(copied)
     text = (written / "main.tex").read_text()
     abstract, rest = text.split(r"\end{abstract}")
-    assert r"In \NumUntrainedAbove{} an untrained arm is above LoRA: fine-tuning itself has cost Pass@10" in abstract
+    assert r"In \NumUntrainedAbove{} of the domains an untrained arm is above LoRA: fine-tuning itself" in abstract
     assert r"\newcommand{\NumUntrainedAbove}{1}" in (written / "numbers.tex").read_text()
     assert (
         "Fine-tuning itself cost Pass@10 in 1 of 4 domains, where untrained arms are above LoRA (Code: Zero-shot)"
@@ -99,6 +98,17 @@ def test_every_float_is_referenced_and_every_reference_has_a_float(written):
     assert labelled == referred
 
 
+def test_a_table_longer_than_a_page_is_continued(toy_study, tmp_path, monkeypatch):
+    monkeypatch.setattr(article.table_formats.parts, "__defaults__", (6,))
+    written = article.write_paper(toy_study, tmp_path / "paper")
+    text = (written / "main.tex").read_text()
+    assert r"\ContinuedFloat\caption{(continued)}" in text
+    parts = re.findall(r"\\input\{(tables/main[-\d]*)\}", text)
+    assert parts[:2] == ["tables/main", "tables/main-2"]
+    assert all((written / f"{part}.tex").is_file() for part in parts)
+    assert text.count(r"\label{tab:main}") == 1
+
+
 def test_claims_come_before_results_and_the_tuned_control_first_in_the_abstract(written):
     text = (written / "main.tex").read_text()
     marks = [r"\begin{abstract}", r"\GainPooled", r"\NumSupported", r"\paragraph{Claims.}", r"\label{sec:results}"]
@@ -110,15 +120,15 @@ def test_no_number_is_lost_in_the_subtitle_of_a_claim_that_does_not_hold(written
     assert "General Training Objective" not in (written / "main.tex").read_text()
 
 
-def test_disclosures_are_included_word_for_word(toy_study, tmp_path):
+def test_disclosures_are_included_word_for_word(written, toy_study, tmp_path):
     said = "# Tried\n\nTwenty settings & 3 worlds; 50 % were given up.\n\n- λ = 1: collapsed\n- N = 2\n"
     file = tmp_path / "said.md"
     file.write_text(said)
     text = (article.write_paper(toy_study, tmp_path / "paper", disclosures=file) / "main.tex").read_text()
-    assert r"Twenty settings \& 3 worlds; 50 \% were given up." in text
-    assert r"\item $\lambda$ = 1: collapsed" in text
+    assert r"Twenty settings \& 3 worlds; 50~\% were given up." in text
+    assert r"\item $\lambda$~=~1: collapsed" in text
     assert text.count(r"\begin{itemize}") == text.count(r"\end{itemize}")
-    assert "No disclosures were written" in (article.write_paper(toy_study, tmp_path / "none") / "main.tex").read_text()
+    assert "No disclosures were written" in (written / "main.tex").read_text()
 
 
 def test_references_show_their_arxiv_numbers(written):
@@ -161,7 +171,9 @@ def test_a_switch_hides_the_authors(written, tmp_path):
     copied = shutil.copytree(written, tmp_path / "paper")
     main = copied / "main.tex"
     main.write_text(main.read_text().replace(r"\usepackage{polychromic}", r"\usepackage[anonymous]{polychromic}"))
-    assert article.build_pdf(copied)
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-draftmode", "main.tex"]
+    done = subprocess.run(command, cwd=copied, capture_output=True, text=True)  # once: no reference depends on it
+    assert done.returncode == 0, done.stdout[-2000:]
 
 
 @pytest.mark.skipif(not shutil.which("latexmk"), reason="no LaTeX here")

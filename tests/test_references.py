@@ -48,3 +48,11 @@ def test_every_arxiv_paper_that_the_library_names_has_an_entry():
             if eprint not in known:
                 missing[eprint] = module.name
     assert missing == {}, "add these to docs/references.bib and cite them in docs/method.md"
+
+
+def test_the_paper_cites_every_entry():
+    from polychromic.paper.caveats import CITED
+
+    template = (ROOT / "polychromic/paper/templates/paper.tex.j2").read_text(encoding="utf-8")
+    groups = re.findall(r"\\cite[tp]?\{([^}]*)\}", template)
+    assert {key for group in groups for key in group.split(",")} | {key for _, key in CITED.values()} == set(ENTRIES)

@@ -20,10 +20,12 @@ from polychromic.paper.report import checks, headline, inline_svg, light, render
 from polychromic.paper.results import Results, read_results
 from polychromic.paper.samples import read_samples
 
+TITLE = "A simulated study"
+
 
 @pytest.fixture(scope="module")
 def page(toy_study) -> Path:
-    return write_report(toy_study, title="A simulated study")
+    return write_report(toy_study, title=TITLE)
 
 
 def test_the_page_is_one_file_that_asks_nothing_of_the_network(page):
@@ -79,17 +81,17 @@ def test_samples_add_up_and_say_which_passed(toy_study):
         assert sum(count for _, passed, count in answers if passed) == own["passed"].sum()
 
 
-def test_text_of_a_sample_cannot_end_the_script_that_holds_it(toy_study):
+def test_text_of_a_sample_cannot_end_the_script_that_holds_it(toy_study, results):
     samples = read_samples(toy_study, ARMS, 0.7)
     samples["qa"]["prompts"][0]["prompt"] = "</script><script>alert(1)</script><!-- \ud800"
-    html = render(read_results(toy_study), samples)
+    html = render(results, samples)
     assert "alert(1)</script>" not in html
     held = re.search(r'id="data">(.*?)</script>', html, re.DOTALL)[1]
     assert json.loads(held)["qa"]["prompts"][0]["prompt"].startswith("</script>")
 
 
-def test_without_texts_and_figures_the_page_still_tells_the_verdict(toy_study):
-    html = render(replace(read_results(toy_study), folder=None), {})
+def test_without_texts_and_figures_the_page_still_tells_the_verdict(results):
+    html = render(replace(results, folder=None), {})
     assert 'id="samples"' not in html
     assert "upported over all domains" in html
 
@@ -110,8 +112,7 @@ def test_headline_counts_the_verdict():
     assert placebo_line(found) == "All 2 placebos fail, as they must."
 
 
-def test_a_placebo_that_wins_turns_the_headline_yellow(toy_study):
-    results = read_results(toy_study)
+def test_a_placebo_that_wins_turns_the_headline_yellow(results):
     placebos = [dict(placebo) for placebo in results.verdict["placebos"]]
     placebos[0]["supported"] = True
     doubtful = replace(results, verdict=results.verdict | {"placebos": placebos})
@@ -137,18 +138,17 @@ def test_verdict_tuned_control_placebos_and_front_come_first(page):
     assert places == sorted(places)
 
 
-def test_a_card_ticks_what_the_rule_asks_the_tuned_control_too(toy_study):
-    found = read_results(toy_study).verdict["domains"]["code"]
+def test_a_card_ticks_what_the_rule_asks_the_tuned_control_too(results):
+    found = results.verdict["domains"]["code"]
     ticks = checks(found, "lora")
     assert len(ticks) == 4
-    assert ticks[1] == ("yes" if found["superior"] else "no", "better than the tuned control (LoRA)")
+    assert ticks[1] == ("yes" if found["superior"] else "no", "better than the tuned control, LoRA")
     losses = {name: loss | {"kept": None} for name, loss in found["losses"].items()}
     open_ticks = checks(found | {"losses": losses}, "lora")[2:]
     assert [state for state, _ in open_ticks] == ["open", "open"]
 
 
-def test_the_audit_is_told_in_shares_of_samples(toy_study):
-    results = read_results(toy_study)
+def test_the_audit_is_told_in_shares_of_samples(results):
     audits = {key: audit | {"samples": 14_400, "empty": 36} for key, audit in results.audits.items()}
     html = render(replace(results, audits=audits, folder=None), {})
     assert "<td>14,400</td><td>" in html
@@ -199,8 +199,7 @@ def with_verdict(results: Results, **changes) -> Results:
     return replace(results, verdict=results.verdict | {"domains": domains})
 
 
-def test_that_fine_tuning_cost_pass_at_k_stands_beside_the_headline(toy_study):
-    results = read_results(toy_study)
+def test_that_fine_tuning_cost_pass_at_k_stands_beside_the_headline(results):
     cost = with_verdict(results, untrained_above=["zero_shot"])
     cost.verdict["domains"]["code"]["untrained_above"] = ["few_shot", "zero_shot"]
     text = (
@@ -213,14 +212,13 @@ def test_that_fine_tuning_cost_pass_at_k_stands_beside_the_headline(toy_study):
     assert fine_tuning_cost(with_verdict(results, untrained_above=[])) == ""
 
 
-def test_the_null_study_stands_beside_the_study(toy_study, tmp_path):
-    alone = read_results(toy_study)
-    assert null_control(alone) == (
+def test_the_null_study_stands_beside_the_study(toy_study, results, tmp_path):
+    assert null_control(results) == (
         "The small-effect world (toy-null, where little can be gained) has not been run beside this study."
     )
-    assert null_control(replace(alone, study="toy-null")) == ""
-    assert "small-effect world" in topics(replace(alone, study="toy-null"))
-    assert "small-effect world" not in topics(alone)
+    assert null_control(replace(results, study="toy-null")) == ""
+    assert "small-effect world" in topics(replace(results, study="toy-null"))
+    assert "small-effect world" not in topics(results)
     copied = shutil.copytree(toy_study, tmp_path / "toy")
     null = copied.with_name("toy-null") / "statistics" / "verdict.json"
     null.parent.mkdir(parents=True)
@@ -232,8 +230,7 @@ def test_the_null_study_stands_beside_the_study(toy_study, tmp_path):
     assert "../toy-null/statistics/verdict.json" in html, "among the files behind the page"
 
 
-def test_robustness_is_that_of_the_ablation_study_where_the_study_has_none(toy_study):
-    results = read_results(toy_study)
+def test_robustness_is_that_of_the_ablation_study_where_the_study_has_none(results):
     own = results.verdict["claims"]["robustness"]
     assert own["status"] != "not run", "this study has ablations of its own"
     claim = {"status": "supported", "sentence": "λ = 0.1: fine."}
@@ -247,8 +244,7 @@ def test_robustness_is_that_of_the_ablation_study_where_the_study_has_none(toy_s
     assert claims(replace(results, verdict=without))["robustness"]["status"] == "not run"
 
 
-def test_the_claim_on_cost_tells_time_and_money(toy_study):
-    results = read_results(toy_study)
+def test_the_claim_on_cost_tells_time_and_money(results):
     assert "One training of Polychromic took 3." in training_cost(results)
     assert "dollars" not in training_cost(results), "nothing was paid"
     paid = replace(
@@ -258,7 +254,7 @@ def test_the_claim_on_cost_tells_time_and_money(toy_study):
     assert "9.00 against 3.00 dollars" in render_costs(paid)
 
 
-def test_runs_that_differ_in_times_and_costs_alone_give_the_same_report(toy_study, tmp_path):
+def test_runs_that_differ_in_times_and_costs_alone_give_the_same_report(page, toy_study, tmp_path):
     other = shutil.copytree(toy_study, tmp_path / toy_study.name)
     for file in other.glob("*/*/seed-*/run.json"):
         run = json.loads(file.read_text())
@@ -268,7 +264,7 @@ def test_runs_that_differ_in_times_and_costs_alone_give_the_same_report(toy_stud
         file.write_text(file.read_text().replace('"seconds_sample": 0.4', '"seconds_sample": 0.9'))
     for ending in ("svg", "caption.md"):
         shutil.copyfile(other / "figures" / f"forest.{ending}", other / "figures" / f"equal_compute.{ending}")
-    pages = [write_report(folder) for folder in (toy_study, other)]
+    pages = [page, write_report(other, title=TITLE)]
     assert pages[0].read_bytes() == pages[1].read_bytes()
     costs = [page.with_name("costs.html").read_text() for page in pages]
     assert costs[0] != costs[1]
@@ -283,16 +279,15 @@ def test_times_and_costs_fit_a_phone(page):
     assert (seen["requests"], seen["blocked"], seen["errors"]) == (0, 0, [])
 
 
-def test_every_reading_of_a_domain_is_a_line_of_its_card(page, toy_study):
+def test_every_reading_of_a_domain_is_a_line_of_its_card(page, results):
     html = unescape(page.read_text())
-    for value in read_results(toy_study).verdict["domains"].values():
+    for value in results.verdict["domains"].values():
         assert len(value["readings"]) >= 5
         for reading in value["readings"]:
             assert f"<li>{reading[:1].upper() + reading[1:]}.</li>" in html
 
 
-def test_one_remark_a_kind(toy_study):
-    results = read_results(toy_study)
+def test_one_remark_a_kind(results):
     audits = {key: audit | {"samples": 100, "empty": 30} for key, audit in results.audits.items()}
     runs = [run | {"warnings": [f"step {i}: entropy has collapsed: 0.{i}"]} for i, run in enumerate(results.runs)]
     found = remarks(replace(results, audits=audits, runs=runs))
@@ -354,8 +349,7 @@ def test_a_corrupt_file_is_named_with_the_remedy(toy_study, tmp_path, file):
             read_results(copied)
 
 
-def test_remarks_find_what_limits_a_study(toy_study):
-    results = read_results(toy_study)
+def test_remarks_find_what_limits_a_study(results):
     assert {"synthetic", "power", "data"} <= topics(results)
     assert not {"headroom", "plan changed", "missing arm", "leakage"} & topics(results)
     summary = results.summary

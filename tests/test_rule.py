@@ -22,10 +22,14 @@ SKILL = {"zero_shot": (-3.0, 1.0), "lora": LORA, "lora_low": (-1.0, 2.6), "lora_
 SKILL |= {"polychromic": WIDE, "gem": (-0.8, 1.6)}
 
 
-def planned(**changes) -> dict:
-    plan = make_plan(domains=("code", "qa"), arms=ARMS)
+def planned(arms=ARMS, **changes) -> dict:
+    plan = make_plan(domains=("code", "qa"), arms=arms)
     plan["plan"] |= {"controls": ["lora", "lora_low"], "placebos": ["lora_again"], **changes}
     return plan
+
+
+def decided_with(plan: dict, skill: dict, prompts=80) -> dict:
+    return verdict(analyse(with_quality(make_tables(plan, prompts=prompts, skill=skill)), plan), plan)
 
 
 def with_quality(tables: dict) -> dict:
@@ -48,6 +52,13 @@ def tables(plan):
 @pytest.fixture(scope="module")
 def decided(plan, tables):
     return verdict(analyse(tables, plan), plan)
+
+
+@pytest.fixture(scope="module")
+def few():
+    """(plan, tables) of no more arms than a remark needs: most of the time goes into comparing arms."""
+    plan = planned(("zero_shot", "lora", "polychromic", "gem"), controls=[], placebos=[])
+    return plan, with_quality(make_tables(plan, prompts=80, skill=SKILL))
 
 
 def test_an_arm_is_read_at_its_own_best_temperature():
@@ -137,17 +148,15 @@ def test_lora_at_another_temperature_is_not_supported():
     assert not found["superior"]
 
 
-def test_the_margin_is_half_of_what_fine_tuning_gained(plan):
-    skill = SKILL | {"zero_shot": (-1.25, 2.9)}
-    found = verdict(analyse(with_quality(make_tables(plan, prompts=80, skill=skill)), plan), plan)
+def test_the_margin_is_half_of_what_fine_tuning_gained(few):
+    found = decided_with(few[0], SKILL | {"zero_shot": (-1.25, 2.9)})
     for domain in found["domains"].values():
         loss = domain["losses"]["pass_at_1"]
         assert loss["value"] is None or loss["value"] == pytest.approx(min(0.05, loss["gain"] / 2))
 
 
-def test_where_fine_tuning_gained_nothing_nothing_is_supported(plan):
-    skill = SKILL | {"zero_shot": (1.0, 1.0)}
-    found = verdict(analyse(with_quality(make_tables(plan, prompts=80, skill=skill)), plan), plan)
+def test_where_fine_tuning_gained_nothing_nothing_is_supported(few):
+    found = decided_with(few[0], SKILL | {"zero_shot": (1.0, 1.0)})
     for domain in found["domains"].values():
         assert domain["superior"]
         assert not domain["assessable"]
@@ -173,15 +182,17 @@ def test_the_last_temperature_of_the_grid_is_said(decided):
     assert any(text.startswith("LoRA's") and "Code" in text for text in warned) == (best["lora"] == 1.3)
 
 
-def test_a_family_of_one_is_noted():
-    plan = planned(controls=[], placebos=[])
-    found = verdict(analyse(with_quality(make_tables(plan, skill=SKILL)), plan), plan)
+def test_a_family_of_one_is_noted(few):
+    plan, tables = few
+    found = verdict(analyse(tables, plan), plan)
     assert any("one member, LoRA" in note and "plan.controls" in note for note in found["notes"])
     assert {placebo["kind"] for placebo in found["placebos"]} == {"temperature"}
 
 
-def test_a_domain_without_validation_prompts_is_noted(plan, tables):
-    for arm in ARMS:
+def test_a_domain_without_validation_prompts_is_noted(few):
+    plan, tables = few
+    plan = plan | {"plan": plan["plan"] | {"controls": ["lora", "gem"]}}
+    for arm in plan["arms"]:
         tables = replaced(tables, "qa", arm, "passes_val", tables["qa"][arm]["passes_val"].head(0))
     found = verdict(analyse(tables, plan), plan)
     assert found["tuned_control"]["domains"]["qa"]["chosen_on"] == "test"
@@ -189,7 +200,8 @@ def test_a_domain_without_validation_prompts_is_noted(plan, tables):
     assert any(note.startswith("Question answering: no validation prompts") for note in found["notes"])
 
 
-def test_a_study_of_one_temperature_is_noted(plan, tables):
+def test_a_study_of_one_temperature_is_noted(few):
+    plan, tables = few
     plan = plan | {"sampling": plan["sampling"] | {"frontier": []}}
     cold = {
         domain: {
@@ -207,15 +219,15 @@ def test_a_study_of_one_temperature_is_noted(plan, tables):
 
 
 def test_a_study_without_an_untrained_arm_is_noted():
-    plan = planned()
-    plan["arms"] = [arm for arm in ARMS if arm != "zero_shot"]
+    plan = planned(("lora", "polychromic"), controls=[], placebos=[])
     found = verdict(analyse(make_tables(plan, skill=SKILL), plan), plan)
     assert any("no untrained arm" in note for note in found["notes"])
     assert found["domains"]["qa"]["losses"]["pass_at_1"]["value"] == 0.05
 
 
 @pytest.mark.parametrize(("lost", "seeds", "said"), [((456,), 2, "read over 2 seeds"), ((123, 456), 1, "one is left")])
-def test_a_peer_that_failed_in_some_seeds_stays_in_the_table_and_is_named(plan, tables, lost, seeds, said):
+def test_a_peer_that_failed_in_some_seeds_stays_in_the_table_and_is_named(few, lost, seeds, said):
+    plan, tables = few
     changed = tables
     for name, frame in tables["qa"]["gem"].items():
         changed = replaced(changed, "qa", "gem", name, frame[~frame["seed"].isin(lost)])
@@ -226,14 +238,16 @@ def test_a_peer_that_failed_in_some_seeds_stays_in_the_table_and_is_named(plan, 
     assert any("no samples of seed" in note and said in note and "gem" in note.lower() for note in found["notes"])
 
 
-def test_an_arm_whose_seed_collapsed_is_named(plan, tables):
+def test_an_arm_whose_seed_collapsed_is_named(few):
+    plan, tables = few
     frame = tables["code"]["gem"]["passes"].copy()
     frame["passed"] &= frame["seed"] != 42
     found = verdict(analyse(replaced(tables, "code", "gem", "passes", frame), plan), plan)
     assert any("Code, GEM: one seed has collapsed" in text for text in found["warnings"])
 
 
-def test_more_tries_than_the_family_has_members_are_said(plan, tables):
+def test_more_tries_than_the_family_has_members_are_said(few):
+    plan, tables = few
     plan = plan | {"plan": plan["plan"] | {"tries": 9}}
     found = verdict(analyse(tables, plan), plan)
     assert any(text.startswith("9 settings of Polychromic") for text in found["warnings"])

@@ -5,8 +5,11 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from polychromic.errors import StudyError
+from polychromic.method import log_probs
 from polychromic.method.log_probs import completion_log_probs
 from polychromic.method.nucleus import nucleus
 from polychromic.method.sampling import sample_groups, uniforms
@@ -52,15 +55,17 @@ def test_log_prob_is_that_of_the_full_model(tiny_model, tiny_tokenizer, prompts,
 @pytest.mark.parametrize("top_p", [1.0, 0.7])
 def test_scoring_agrees_with_sampling(tiny_model, tiny_tokenizer, prompts, seeds, top_p):
     groups = sample_groups(tiny_model, tiny_tokenizer, prompts, seeds, top_p=top_p, **SETTINGS)
-    log_probs = completion_log_probs(
+    scored = completion_log_probs(
         tiny_model, prompts, tokens_of(groups), temperature=SETTINGS["temperature"], top_p=top_p
     )
     sampled = torch.tensor([sample.log_prob for group in groups for sample in group])
-    torch.testing.assert_close(log_probs.detach(), sampled, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(scored.detach(), sampled, atol=1e-4, rtol=1e-4)
 
 
-def test_scoring_has_the_gradient_of_a_plain_forward(tiny_model, tiny_tokenizer, prompts, seeds):
-    """The prompt's cache is shared with its gradient, not cut off."""
+@pytest.mark.parametrize("cost", [0, 10**6], ids=["many passes", "one pass"])
+def test_scoring_has_the_gradient_of_a_plain_forward(tiny_model, tiny_tokenizer, prompts, seeds, monkeypatch, cost):
+    """The prompt's cache is shared with its gradient, not cut off, by all passes."""
+    monkeypatch.setattr(log_probs, "PASS", cost)
     groups = tokens_of(sample_groups(tiny_model, tiny_tokenizer, prompts, seeds, **SETTINGS))
     completion_log_probs(tiny_model, prompts, groups, temperature=1.0).sum().backward()
     shared = {name: p.grad.clone() for name, p in tiny_model.named_parameters()}
@@ -71,6 +76,28 @@ def test_scoring_has_the_gradient_of_a_plain_forward(tiny_model, tiny_tokenizer,
             log_p.gather(-1, torch.tensor(row)[:, None]).sum().backward()
     for name, parameter in tiny_model.named_parameters():
         torch.testing.assert_close(shared[name], parameter.grad, atol=1e-3, rtol=1e-3)
+
+
+@given(st.lists(st.integers(0, 60), max_size=40), st.integers(0, 200))
+def test_passes_of_like_length_pay_for_themselves(lengths, cost):
+    split = log_probs.passes(lengths, cost)
+    assert sorted(i for some in split for i in some) == [i for i, length in enumerate(lengths) if length]
+    tokens = sum(cost + len(some) * max(lengths[i] for i in some) for some in split)
+    together = log_probs.passes(lengths, None)
+    assert tokens <= sum(cost + len(some) * max(lengths) for some in together)
+    assert len(together) <= 1
+
+
+def test_a_model_may_call_its_cache_by_its_newer_name(tiny_model, tiny_tokenizer, prompts, seeds, monkeypatch):
+    expected = sample_groups(tiny_model, tiny_tokenizer, prompts, seeds, **SETTINGS)
+
+    class Newer(type(tiny_model)):
+        def forward(self, input_ids=None, attention_mask=None, position_ids=None, cache=None, **kwargs):
+            return super().forward(input_ids, attention_mask, position_ids, cache, **kwargs)
+
+    monkeypatch.setattr(tiny_model, "__class__", Newer)
+    assert sample_groups(tiny_model, tiny_tokenizer, prompts, seeds, **SETTINGS) == expected
+    completion_log_probs(tiny_model, prompts, tokens_of(expected), temperature=0.9)
 
 
 def test_first_tokens_follow_the_model(tiny_model, tiny_tokenizer):

@@ -212,7 +212,7 @@ def test_parts_that_are_too_small_for_the_study_stop_the_split():
 
 
 def test_rows_that_are_all_of_one_part_are_told_so():
-    with pytest.raises(StudyError, match=r"All rows have a part of their own \(train 20\).*`part: evaluation`"):
+    with pytest.raises(StudyError, match=r"Every row already has a part \(train 20\).*`part: evaluation`"):
         split([record(n, part="train") for n in range(20)], LOOSE, seed=1)
 
 

@@ -30,7 +30,7 @@ def results(tmp_path):
         "tuned_control": "scaled",
         "losses": {"pass_at_1": {**kept, "value": None}},
     }
-    placebos = [{"name": "LoRA, other seeds", "supported": False}, {"name": "LoRA at T = 1", "supported": True}]
+    placebos = [{"name": "LoRA (other seeds)", "supported": False}, {"name": "LoRA at T = 1", "supported": True}]
     verdict = {
         "study": "x",
         "primary_arm": "polychromic",

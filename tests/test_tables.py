@@ -14,14 +14,9 @@ from polychromic.paper import table_formats, wording
 from polychromic.paper.checklist import checklist
 from polychromic.paper.figures import FIGURES
 from polychromic.paper.latex import latex
-from polychromic.paper.results import Results, is_ablation, read_results
+from polychromic.paper.results import Results, is_ablation
 from polychromic.paper.tables import TABLES
 from polychromic.paper.tables.main import best_arm
-
-
-@pytest.fixture(scope="module")
-def results(toy_study) -> Results:
-    return read_results(toy_study)
 
 
 def test_main_csv_has_the_agreed_header_and_every_cell(results, tmp_path):
@@ -213,9 +208,9 @@ def test_ablations_change_one_setting_and_what_changes_more_stands_last(results)
     table = TABLES["ablations"](results)
     settings = [s for s, group in zip(table.cells["Setting"], table.groups, strict=True) if group == "Code"]
     levels = ["λ = 0.1", "λ = 0.3", "λ = 0.5", "N = 2", "N = 3", "rank = 8", "rank = 16"]
-    assert settings == [*levels, "LoRA, r8"]
+    assert settings == [*levels, "LoRA (r8)"]
     rows = results.against_control().set_index(["domain", "arm", "metric"])["difference"]
-    for setting, arm in (("rank = 8", "polychromic_r8"), ("rank = 16", "polychromic"), ("LoRA, r8", "lora_r8")):
+    for setting, arm in (("rank = 8", "polychromic_r8"), ("rank = 16", "polychromic"), ("LoRA (r8)", "lora_r8")):
         cell = table.cells["Δ Pass@10"][settings.index(setting) + table.groups.index("Code")]
         value = rows["code", arm, "pass_at_10"]
         assert cell.startswith(table_formats.number(value, sign=True)), setting
@@ -237,4 +232,25 @@ def test_what_is_missing_is_said(results):
 
 
 def test_latex_escapes_what_pdflatex_would_choke_on():
-    assert latex("5 % of λ_x & −.02 {a}") == r"5 \% of $\lambda$\_x \& $-$.02 \{a\}"
+    assert latex("5 % of λ_x & −.02 {a}") == r"5~\% of $\lambda$\_x \& $-$.02 \{a\}"
+
+
+@pytest.mark.parametrize(("sizes", "rows"), [([8] * 5, 24), ([3, 20, 1], 6), ([30], 24), ([1] * 9, 4), ([5], 5)])
+def test_a_long_table_is_divided_at_its_groups_and_loses_nothing(sizes, rows):
+    groups = [f"group {number}" for number, size in enumerate(sizes) for _ in range(size)]
+    cells = pd.DataFrame({"Arm": [str(at) for at in range(len(groups))]})
+    bold = {(row, "Arm") for row in range(0, len(groups), 3)}
+    parts = table_formats.parts(table_formats.Table(cells, cells, groups, "c", bold), rows)
+    assert pd.concat([part.cells for part in parts])["Arm"].tolist() == cells["Arm"].tolist()
+    assert [group for part in parts for group in part.groups] == groups
+    assert {(int(part.cells["Arm"].iloc[row]), name) for part in parts for row, name in part.best} == bold
+    assert all(len(part.groups) <= rows for part in parts)
+    for group in set(groups):
+        shared = [part for part in parts if group in part.groups]
+        assert len(shared) == 1 or groups.count(group) > rows, "a group that fits is not cut"
+
+
+def test_a_long_name_of_a_column_of_numbers_takes_two_lines():
+    cells = pd.DataFrame({"Arm": ["a"], "Semantic diversity": [".1"], "Pass@1": [".2"]})
+    text = table_formats.latex(table_formats.Table(cells, cells, [""], "c"))
+    assert r"Arm & \lines{Semantic}{diversity} & Pass@1 \\" in text

@@ -58,7 +58,7 @@ def test_a_planted_gain_is_supported(gain):
         assert domain["low"] > 0
         assert "the claim is supported" in domain["sentence"]
     assert gain["claims"]["generality"]["status"] == "not supported"  # the literal arm is plain LoRA here
-    assert "in 2 (Code, Question answering)" in gain["claims"]["generality"]["sentence"]
+    assert "in 2 of 2 domains (Code, Question answering)" in gain["claims"]["generality"]["sentence"]
 
 
 def test_a_null_is_a_null():
@@ -67,7 +67,7 @@ def test_a_null_is_a_null():
         assert not domain["superior"]
         assert not domain["supported"]
         assert not domain["harmed"]
-        assert "no difference from the tuned control" in domain["sentence"]
+        assert "No difference is shown between" in domain["sentence"]
 
 
 @pytest.mark.parametrize(("skill", "where"), [((-7.0, 0.1), "floor"), ((7.0, 0.1), "ceiling")])

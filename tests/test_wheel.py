@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -22,12 +23,12 @@ def normal(name):
     return re.sub("[-_.]+", "-", name).lower()
 
 
-def needs(requires, seen):
-    """The distributions, by name, that pip installs for these requirements without extras."""
+def needs(requires, seen, extra=""):
+    """The distributions, by name, that pip installs for these requirements with an extra of the first."""
     for text in requires or ():
         requirement = Requirement(text)
         name = normal(requirement.name)
-        if name in seen or (requirement.marker and not requirement.marker.evaluate({"extra": ""})):
+        if name in seen or (requirement.marker and not requirement.marker.evaluate({"extra": extra})):
             continue
         seen[name] = metadata.distribution(name)
         needs(seen[name].requires, seen)
@@ -47,17 +48,21 @@ def built(tmp_path_factory):
     return source / "dist"
 
 
-@pytest.fixture(scope="module")
-def site(built, tmp_path_factory):
+def installed(built, folder, extra=""):
     """A folder in which the wheel is installed, and what it depends on: links to what is installed here."""
-    folder = tmp_path_factory.mktemp("site")
     zipfile.ZipFile(next(built.glob("*.whl"))).extractall(folder)
     (wheel,) = metadata.distributions(path=[str(folder)])
-    for found in needs(wheel.requires, {}).values():
+    for found in needs(wheel.requires, {}, extra).values():
         for top in {file.parts[0] for file in found.files} - {"..", "__pycache__"}:
             if not (folder / top).exists():
                 (folder / top).symlink_to(found.locate_file(top))
     return folder
+
+
+@pytest.fixture(scope="module")
+def site(built, tmp_path_factory):
+    """The wheel without extras."""
+    return installed(built, tmp_path_factory.mktemp("site"))
 
 
 def alone(site, code, cwd):
@@ -94,6 +99,40 @@ def test_a_missing_extra_is_named(site, tmp_path):
     code = "from polychromic.embedding import Encoder\nEncoder().encode(['a'])"
     done = alone(site, code, tmp_path)
     assert "polychromic[semantic]" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("extra", "code"),
+    [
+        ("code", "from polychromic.verifiers.code import run\nassert run('x = 1', 'assert x == 1').passed"),
+        (
+            "semantic",
+            "from polychromic.embedding import Encoder\nassert Encoder().encode(['a', 'b']).shape == (2, 384)",
+        ),
+    ],
+)
+def test_an_extra_brings_all_that_it_is_for(built, tmp_path, extra, code):
+    done = alone(installed(built, tmp_path, extra), code, tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_command_of_the_study_names_its_extra(site, tmp_path):
+    code = (
+        "import runpy, sys\nsys.argv = ['polychromic', 'check']\nrunpy.run_module('polychromic', run_name='__main__')"
+    )
+    done = alone(site, code, tmp_path)
+    assert done.returncode == 2
+    assert "polychromic[study]" in done.stderr.splitlines()[-1]
+
+
+def test_the_extras_bring_all_that_is_installed_here_but_the_tools():
+    tools = {"ruff", "snakefmt", "pytest", "pytest-xdist", "hypothesis", "jsonschema"}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"].values()
+    asked = {normal(Requirement(text).name) for texts in (project["dependencies"], *extras) for text in texts}
+    lines = (ROOT / "requirements.in").read_text(encoding="utf-8").splitlines()
+    direct = {normal(Requirement(line).name) for line in lines if line and not line.startswith("#")}
+    assert direct - tools - asked == set()
 
 
 def test_the_example_trains_with_its_own_measure(tiny_model_dir, tmp_path):

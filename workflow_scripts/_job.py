@@ -1,4 +1,4 @@
-"""What every script does around its work: settings in, log kept, errors told plainly, the done file out."""
+"""What every script does around its work: settings in, log kept, errors in plain words, the done file out."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ def read_prompts(file: str) -> list[Record]:
 
 
 def read_per_seed(files: list[str]) -> dict[int, pd.DataFrame]:
-    """{training seed: frame}, by the folder seed-<s> that each file stands in."""
+    """{training seed: frame}, by the folder seed-<s> that each file is in."""
     return {int(Path(file).parent.name.removeprefix("seed-")): read_parquet(file) for file in files}
 
 

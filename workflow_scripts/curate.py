@@ -43,7 +43,7 @@ with job(snakemake) as p:
         worst = max(funnel["steps"], key=lambda step: step["rejected"])
         raise StudyError(
             f"{few}, domains.{domain}.curation.min_rows asks for {limits['min_rows']} (most were rejected by "
-            f"{worst['filter']}: {worst['rejected']}). Read {failed / 'rejected.jsonl'}, then bring more rows, loosen "
+            f"{worst['filter']}: {worst['rejected']}). Read {failed / 'rejected.jsonl'}, then add more rows, loosen "
             "a filter, or set allow_fewer: true."
         )
     if funnel["kept"] < limits["min_rows"]:

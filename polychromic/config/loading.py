@@ -91,7 +91,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         keys = [self.construct_object(key, deep=deep) for key, _ in node.value if key.tag != merged]
         for key in keys:
             if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", node.start_mark)
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is given twice", node.start_mark)
         return super().construct_mapping(node, deep)
 
 
@@ -149,7 +149,7 @@ def _first_hand(problems: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _explain(problem: dict[str, Any], settings: dict[str, Any], schema: Callable[[], dict[str, Any]]) -> str:
-    # Discriminated unions put the tag into the location; only keys that stand in the file are of use.
+    # Discriminated unions put the tag into the location; only keys that are in the file are of use.
     keys, value = [], settings
     for part in problem["loc"]:
         if (isinstance(value, dict) and part in value) or (

@@ -108,7 +108,7 @@ class Domain(Settings):
     verifier: Verifier
     diversity: Diversity = Diversity()
     quality_metric: QualityMetric = "rouge_l"
-    """The domain's single-answer quality beside Pass@1; non-inferiority is asked of both."""
+    """The domain's single-answer quality beside Pass@1; non-inferiority is required of both."""
     max_new_tokens: int = Field(256, ge=1)
 
 
@@ -285,7 +285,7 @@ class Study(Settings):
     domains: dict[Name, Domain] = Field(min_length=1)
     arms: dict[Name, Arm] = Field(min_length=1)
     objective: Objective = Objective()
-    """What the trained arms share. An arm without a weight of its own has no diversity term."""
+    """What the trained arms share. An arm without its own weight has no diversity term."""
     training: Training = Training()
     sampling: Sampling = Sampling()
     metrics: Metrics = Metrics()
@@ -295,7 +295,7 @@ class Study(Settings):
     gpus_per_job: int = Field(0, ge=0)
     """Graphics cards of a training or generation job; 0 runs on the CPU."""
     plugins: tuple[str, ...] = ()
-    """Python files that register verifiers, diversity measures, metrics, filters or sources of the study's own."""
+    """Python files that register verifiers, diversity measures, metrics, filters or sources for this study."""
 
     def temperatures_of(self, arm: str) -> tuple[float, ...]:
         """The temperatures at which an arm is sampled. A prompt arm has no frontier: nothing was trained."""

@@ -1,7 +1,7 @@
 """Rows of a CSV file whose cells may span lines, and in which some rows may be broken.
 
 The file is read as bytes, parsed into cells, and only then decoded, cell by cell. So a byte that is not UTF-8 spoils
-the row it stands in, and neither the rows beside it nor the place where they begin.
+its row, and neither the rows beside it nor the place where they begin.
 """
 
 from __future__ import annotations
@@ -201,7 +201,7 @@ class _Table:
                 inside += len(waiting) + 1
                 if inside > LOST_ROWS:
                     raise StudyError(
-                        f"{self._name}, line {broken.first}: {broken.problem}, and where the row ends cannot be told. "
+                        f"{self._name}, line {broken.first}: {broken.problem}, and the end of the row cannot be found. "
                         "Double the quotes inside quoted cells, or save the rows as JSON lines."
                     )
                 broken = broken._replace(last=row.last)

@@ -41,7 +41,7 @@ def curate(
 
     The draw takes the first records by a seeded hash of the id, `target_size` of each of the source's own parts. Every
     row that is left out is in `rejected`, with the step that rejected it. If a filter hides personal data, everything
-    that is returned has gone through it, wherever it stands in the list. An id or a group that holds such data becomes
+    that is returned has gone through it, wherever it is in the list. An id or a group that holds such data becomes
     its `pseudonym`.
     """
     mask = next((step for step in filters if step.hides), None)

@@ -20,7 +20,7 @@ from polychromic.errors import StudyError
 
 
 def files_of(path: Path) -> list[Path]:
-    """The files that `read_rows` reads for a path: it alone, or with the stories that stand beside .wp_source."""
+    """The files that `read_rows` reads for a path: it alone, or with the stories beside .wp_source."""
     stories = path.with_name(path.name.replace(".wp_source", ".wp_target"))
     return [path, stories] if _ending(path) == ".wp_source" else [path]
 

@@ -23,4 +23,4 @@ class BadRow:
 
 
 Row = tuple[str, dict[str, Any]]
-"""Where a row stands ("tweets.csv, line 12") and its columns."""
+"""Where a row is ("tweets.csv, line 12") and its columns."""

@@ -101,11 +101,11 @@ def _remedy(records: Sequence[Record], few: Sequence[str]) -> str:
     if own[None] == 0 and own["evaluation"] == 0:
         given = ", ".join(f"{part} {count}" for part, count in sorted(own.items()))
         return (
-            f"All rows have a part of their own ({given}), so that none is divided. Add a source with `part: "
+            f"Every row already has a part ({given}), so none is divided. Add a source with `part: "
             f"{few[-1]}` or `part: evaluation`, or leave `part` out, so that the shares divide the rows."
         )
     if len({record.group for record in records}) < 10 * len(NAMES):
-        return "The groups are few, and a group never parts: choose smaller ones (`group`), or bring more rows."
+        return "The groups are few, and a group never parts: choose smaller ones (`group`), or add more rows."
     return (
         "Bring more rows, raise the shares of these parts (`split`), or ask for fewer prompts "
         "(`sampling.test_prompts`, `sampling.validation_prompts`)."

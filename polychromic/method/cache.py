@@ -36,8 +36,8 @@ def check_can_sample(model) -> None:
         problem = "has recurrent layers"
     elif kinds - ATTENTION:
         problem = f"has layers of another kind than attention ({', '.join(sorted(kinds - ATTENTION))})"
-    elif "past_key_values" not in _parameters(type(bare)):
-        problem = "does not take `past_key_values`"
+    elif not {"past_key_values", "cache"} & _parameters(type(bare)):
+        problem = "takes no cache of keys and values"
     if problem:
         raise StudyError(
             f"{type(bare).__name__} {problem}: its samples cannot share a prompt's cache. "
@@ -76,8 +76,13 @@ def next_logits(model, ids, mask, positions, cache: DynamicCache) -> torch.Tenso
 
 
 def taken(model, **inputs) -> dict:
-    """Those of the inputs that the model's `forward` takes; older architectures lack some."""
+    """Those of the inputs that the model's `forward` takes; older architectures lack some.
+
+    Transformers has called `past_key_values` `cache` since 5.24.
+    """
     names = _parameters(type(model))
+    if "cache" in names:
+        inputs["cache"] = inputs.pop("past_key_values")
     optional = {"attention_mask", "position_ids", "logits_to_keep"}
     if "kwargs" in names:  # passed on to the layers
         optional = {"logits_to_keep"}

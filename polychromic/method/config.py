@@ -42,7 +42,7 @@ class PolychromicConfig(ObjectiveSettings, TrainingArguments):
     assistant_only_loss: bool = field(
         default=False, metadata={"help": "As in TRL. Refused: the loss is on the last message of the assistant."}
     )
-    packing: bool = field(default=False, metadata={"help": "As in TRL. Refused: a row is an example of its own."})
+    packing: bool = field(default=False, metadata={"help": "As in TRL. Refused: each row is a separate example."})
     remove_unused_columns: bool = field(default=False, metadata={"help": "Rows are prepared by the trainer."})
 
     def __post_init__(self):
@@ -58,7 +58,7 @@ class PolychromicConfig(ObjectiveSettings, TrainingArguments):
                 f"{self.temperature}, {self.quality_beta} and {self.top_p}."
             )
         refused = {
-            "packing": (self.packing, "a row is an example of its own"),
+            "packing": (self.packing, "each row is a separate example"),
             "completion_only_loss": (self.completion_only_loss is False, "the loss is on the completion only"),
             "assistant_only_loss": (self.assistant_only_loss, "the loss is on the last message of the assistant"),
             "label_smoothing_factor": (

@@ -134,7 +134,7 @@ def finetune(
             run that `patience` ends before that, the adapter that is kept.
         patience: stop after so many evaluations without a better cross-entropy on `eval_rows`, and keep the
             best; the same rule whatever the quality term. None: the last step is kept.
-        on_progress: told every minute how many steps are done, and how long the rest will take.
+        on_progress: called every minute with how many steps are done, and how long the rest will take.
 
     Returns:
         The run's account, JSON-ready: steps, rows, parameters, tokens, seconds by phase, peak memory,
@@ -253,7 +253,7 @@ class _SaveEarly(TrainerCallback):
 
     def __init__(self, share: float):
         if not 0 < share < 1:
-            raise StudyError(f"early_share must lie between 0 and 1, got {share}.")
+            raise StudyError(f"early_share must be between 0 and 1, got {share}.")
         self.share = share
 
     def on_train_begin(self, args, state, control, **kwargs):

@@ -24,7 +24,7 @@ RMS_NORMS = {"Qwen3RMSNorm", "Qwen2RMSNorm", "LlamaRMSNorm", "MistralRMSNorm"}
 def lean(model) -> Iterator[torch.nn.Module]:
     """The bare model, its adapter in it, for the time of the `with` block, made for many short forward passes.
 
-    - float32 layers: LoRA merged into copies of the weights (`merged_adapter`).
+    - float32 layers: LoRA merged into copies of the weights (`merged_adapter`), and no more than the product computed.
     - 4-bit layers: computed with their weights dequantised once, as bitsandbytes itself does for large batches, bit for
       bit; from four rows on it would else dequantise them at each step, or use kernels that depend on the number of
       rows. Where a card has no room for the copy, bitsandbytes' own way.
@@ -82,6 +82,16 @@ def merged_adapter(model) -> Iterator[torch.nn.Module]:
             layer.merged_adapters.clear()
 
 
+def _is_merged(layer: torch.nn.Module) -> bool:
+    """Whether it is a plain linear layer with its adapter merged into it, and nobody's hook on it."""
+    from peft.tuners.lora import LoraLayer
+
+    if not isinstance(layer, LoraLayer) or not layer.merged or layer.disable_adapters:
+        return False
+    base = layer.get_base_layer()
+    return type(base) is torch.nn.Linear and "forward" not in vars(base)
+
+
 def _can_merge(layer: torch.nn.Module) -> bool:
     """Whether the layer holds plain LoRA or DoRA weights, not merged yet."""
     from peft.tuners.lora import LoraLayer
@@ -135,6 +145,9 @@ def _fast_forward(layer: torch.nn.Module, copies: dict[torch.nn.Module, torch.Te
     if layer in copies:
         weight, bias = copies[layer], None if layer.bias is None else layer.bias.to(copies[layer].dtype)
         return lambda x: linear(x.to(weight.dtype), weight, bias).to(x.dtype)
+    if _is_merged(layer):
+        merged = layer.get_base_layer()
+        return lambda x: linear(x, merged.weight, merged.bias)
     if type(layer).__name__ in RMS_NORMS and layer.weight.dtype == torch.bfloat16:
         return lambda x: rms_norm(x, layer.weight.shape, layer.weight.to(x.dtype), layer.variance_epsilon)
     if not (_can_merge(layer) and len(layer.active_adapters) == 1 and not layer.disable_adapters):

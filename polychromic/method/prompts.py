@@ -11,7 +11,7 @@ from polychromic.seeds import derive_seed
 
 
 def fill(template: str, **values: object) -> str:
-    """Fill `{input}`, `{output}`, `{target}`, `{number}` literally: data may hold braces of its own.
+    """Fill `{input}`, `{output}`, `{target}`, `{number}` literally: data may hold braces.
 
     Raises:
         StudyError: if the template has none of the names that it must show.
@@ -56,7 +56,7 @@ def render(
 
     Zero-shot is the template alone; with examples each is a line, then the prompt. With a tokenizer given, the
     text becomes the user turn of its chat template, thinking off. turns: of a chat, {"role", "content"}, the last being
-    the user's: with a tokenizer those before it stand before the user turn, in which the last one is the input;
+    the user's: with a tokenizer those before it come before the user turn, in which the last one is the input;
     without one, `prompt` holds them all.
 
     Raises:

@@ -104,7 +104,7 @@ def _texts(row: Mapping, number: int, tokenizer) -> tuple[str, str]:
     if not whole.startswith(start):
         raise StudyError(
             f"row {number} of the dataset: the chat template writes the prompt otherwise when an answer follows, so "
-            'the answer cannot be told apart. Give the row as texts, "prompt" and "completion".'
+            'the answer cannot be separated. Give the row as texts, "prompt" and "completion".'
         )
     return start, whole[len(start) :]
 

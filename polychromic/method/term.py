@@ -237,7 +237,7 @@ class DiversityTerm:
 
     def _chunks(self, indices, groups, credits) -> Iterator[list[tuple[int, list[list[int]], list[float]]]]:
         """(row, distinct completions, their summed credits) a prompt, in lists of at most score_tokens tokens.
-        A prompt that does not fit as a whole stands in several, with a part each.
+        A prompt that does not fit as a whole is in several, with a part each.
         """
 
         def fits(chunk) -> bool:

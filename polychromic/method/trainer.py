@@ -54,7 +54,7 @@ class PolychromicTrainer(Trainer):
             `datasets.Dataset` or an iterable of dicts, of which as many as `max_steps` takes are read into memory. Loss
             is taken on the completion and the end token. Other columns go to the measure.
         processing_class: the tokenizer; None: the model's own.
-        eval_dataset: rows likewise, or a dict of them; `eval_loss` is the cross-entropy whatever the quality term.
+        eval_dataset: such rows, or a dict of them; `eval_loss` is the cross-entropy whatever the quality term.
         measure: D, from `diversity.make_measure` or `diversity.own_measure`; needed if weight > 0.
         peft_config: an adapter to put on the model.
         data_collator: from encoded rows to `input_ids`, `attention_mask` and `labels`; None: padding on the right.
@@ -188,8 +188,8 @@ class PolychromicTrainer(Trainer):
         return encode_rows(rows, self.tokenizer, self.max_length)[0]
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-        """The quality term in training, else cross-entropy; the head runs on the targets only, unless logits are asked
-        for (`predict`, `compute_metrics`)."""
+        """The quality term in training, else cross-entropy; the head runs on the targets only, unless logits are
+        requested (`predict`, `compute_metrics`)."""
         if self._wants_logits:
             outputs = model(**inputs)
             return (outputs.loss, outputs) if return_outputs else outputs.loss
@@ -241,7 +241,7 @@ class PolychromicTrainer(Trainer):
         return loss
 
     def log(self, logs, start_time=None):
-        """`loss` is the quality term, in nats a token, at every step; D stands beside it where it was measured."""
+        """`loss` is the quality term, in nats a token, at every step; D is beside it where it was measured."""
         if "loss" in logs:
             logs["quality"] = logs["loss"]
             if self._since_log:

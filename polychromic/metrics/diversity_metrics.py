@@ -1,6 +1,6 @@
 """The built-in metrics of a prompt's samples together; the formulas are in `metrics.diversity`.
 
-They stand apart from the formulas because training uses those too, and a new metric must not make a training stale.
+They are kept apart from the formulas because training uses those too, and a new metric must not make a training stale.
 """
 
 from __future__ import annotations

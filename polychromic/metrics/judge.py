@@ -168,7 +168,7 @@ def judge_arm(
     Returns columns seed, prompt_id, winner, first, second, length_arm, length_control, parse_failures, judge (its
     name): `first` is the verdict of the order in which the arm comes first, `second` that of the other, each
     "arm", "control", "tie" or missing where the reply cannot be read; `winner` is missing where either is.
-    Lengths are in words. Equal answers are a tie that nobody is asked about.
+    Lengths are in words. Equal answers are a tie without asking.
 
     Raises:
         StudyError: the two frames do not hold the same seeds and prompts at this temperature.
@@ -214,7 +214,7 @@ def judge_arm(
 
 
 def _picked(samples: pd.DataFrame, seed: int, temperature: float) -> dict[tuple[int, str], str]:
-    """{(training seed, prompt id): the text of the sample that stands for it}."""
+    """{(training seed, prompt id): the text of the sample chosen for it}."""
     at = samples[samples["temperature"] == temperature].sort_values("sample")
     return {
         (train_seed, prompt): texts.iloc[derive_seed(seed, "judge", train_seed, prompt) % len(texts)]

@@ -88,7 +88,7 @@ class Client:
         is not asked again.
 
         Args:
-            readable: whether a reply is of use; another is asked for once.
+            readable: whether a reply is of use; another is requested once.
 
         Raises:
             StudyError: the estimate is over what is left of the budget (then nothing is sent), the budget

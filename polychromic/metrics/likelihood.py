@@ -72,7 +72,7 @@ def _fitting(rows: Sequence[tuple[Sequence[int], Sequence[int]]], tokens: int) -
 
 
 def _batch_nll(model: Any, rows: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[float]:
-    """Summed nll of each target. Padding stands on the right, where no earlier token sees it."""
+    """Summed nll of each target. Padding is on the right, where no earlier token sees it."""
     import torch
 
     from polychromic.head import logits_at

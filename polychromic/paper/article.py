@@ -28,7 +28,7 @@ from polychromic.paper.caveats import (
 from polychromic.paper.checklist import checklist
 from polychromic.paper.disclosures import disclosures_file, verbatim
 from polychromic.paper.figures import FIGURES
-from polychromic.paper.latex import environment, figure_of, latex, listed, table_of
+from polychromic.paper.latex import environment, figure_of, latex, listed, part_file, table_of
 from polychromic.paper.results import Results, read_results, settings
 from polychromic.paper.samples import read_samples
 from polychromic.paper.tables import TABLES
@@ -45,7 +45,7 @@ MEANINGS = {
 }
 """What each claim beside the deciding one asks."""
 LONGEST = 75
-"""Rows of the longest table that a page can show; longer ones are in the study's tables/ alone."""
+"""Rows of the longest table that the paper shows; longer ones are in the study's tables/ alone."""
 NO_TEX = (
     "No LaTeX was found, so no PDF was made. The folder is complete: compile main.tex elsewhere, or install one "
     "(Debian: apt-get install latexmk texlive-latex-recommended texlive-fonts-recommended)."
@@ -84,7 +84,7 @@ def write_paper(
     if not drawn:
         raise StudyError(f"{folder / 'figures'}: no figures. Run `snakemake figures` first.")
     made = {name: table for name, make in TABLES.items() if (table := make(results)) is not None}
-    made = {name: table for name, table in made.items() if len(table.cells) <= LONGEST}
+    made = {name: table_formats.parts(table) for name, table in made.items() if len(table.cells) <= LONGEST}
     captions = {name: (folder / "figures" / f"{name}.caption.md").read_text(encoding="utf-8").strip() for name in drawn}
     own = disclosures_file(results.study)
     text = article(results, made, captions, disclosures or (own if own.is_file() else None))
@@ -97,7 +97,9 @@ def write_paper(
     shutil.copyfile(STYLE, output / STYLE.name)
     (output / "numbers.tex").write_text(macros(numbers(results)), encoding="utf-8")
     for name, table in made.items():
-        (output / "tables" / f"{name}.tex").write_text(table_formats.latex(table), encoding="utf-8")
+        for number, part in enumerate(table, start=1):
+            file = output / "tables" / f"{part_file(name, number)}.tex"
+            file.write_text(table_formats.latex(part), encoding="utf-8")
     for name in drawn:
         shutil.copyfile(folder / "figures" / f"{name}.pdf", output / "figures" / f"{name}.pdf")
     (output / "references.bib").write_text(_for_bibtex(bibliography.read_text(encoding="utf-8")), encoding="utf-8")
@@ -130,9 +132,12 @@ def build_pdf(folder: str | Path) -> Path | None:
 
 
 def article(
-    results: Results, made: dict[str, table_formats.Table], captions: dict[str, str], disclosures: Path | None = None
+    results: Results,
+    made: dict[str, list[table_formats.Table]],
+    captions: dict[str, str],
+    disclosures: Path | None = None,
 ) -> str:
-    """main.tex as text. made: the tables; captions: of the drawn figures, in their order; disclosures: a text file."""
+    """main.tex as text. made: the tables in parts; captions: of the drawn figures, in order; disclosures: a file."""
     before, now = plan_hashes(results)
     body = [name for name in captions if FIGURES[name].in_body]
     temperatures = sorted(results.frontier["temperature"].unique()) if len(results.frontier) else [results.temperature]
@@ -187,25 +192,16 @@ def article(
     )
 
 
-SHOWN = {
-    "frontier": "the curves over temperature",
-    "forest": "all differences",
-    "passk_curves": "the curves over $k$",
-    "pass_counts": "how many samples of a prompt pass",
-}
-"""What the body's figures show."""
-
-
 def _named(captions: dict[str, str], body: list[str]) -> str:
     """The rest of a sentence that names every figure of the body but the schematic."""
-    parts = [f"Figure~\\ref{{fig:{name}}} {SHOWN.get(name, 'more')}" for name in body if name != "method"]
+    parts = [f"Figure~\\ref{{fig:{name}}} {latex(FIGURES[name].title)}" for name in body if name != "method"]
     return "".join(f"{', ' if part != parts[-1] or len(parts) == 1 else ' and '}{part}" for part in parts)
 
 
 def _pointers(tables: list[str], figures: list[str]) -> str:
     """A sentence that refers to every float of the last appendix."""
     named = [f"Table~\\ref{{tab:{name}}}: {latex(TABLES[name].title.lower())}" for name in tables]
-    named += [f"Figure~\\ref{{fig:{name}}}: {latex(name.replace('_', ' '))}" for name in figures]
+    named += [f"Figure~\\ref{{fig:{name}}}: {latex(FIGURES[name].title)}" for name in figures]
     return "; ".join(named) + "." if named else ""
 
 

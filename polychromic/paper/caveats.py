@@ -339,6 +339,6 @@ def _training(results: Results) -> list[Remark]:
             # The same warning of many runs differs in its numbers alone.
             warned.setdefault(re.sub(r"\d+(?:\.\d+)?(?:e[-+]?\d+)?", "#", warning), []).append(f"{where}: {warning}")
     return [
-        Remark("training", first + (f" So, with other numbers, {len(rest)} more." if rest else ""))
+        Remark("training", first + (f" The same, with other numbers, in {len(rest)} more." if rest else ""))
         for first, *rest in warned.values()
     ]

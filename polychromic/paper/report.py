@@ -149,7 +149,7 @@ def checks(value: dict[str, Any], control: str) -> list[tuple[str, str]]:
     """What the rule asks of a domain, as ("yes", "no" or "open", a few words)."""
     found = [
         ("yes" if value["over_control"]["low"] > 0 else "no", f"better than {labels.arm(control)}"),
-        ("yes" if value["superior"] else "no", f"better than the tuned control ({labels.arm(value['tuned_control'])})"),
+        ("yes" if value["superior"] else "no", f"better than the tuned control, {labels.arm(value['tuned_control'])}"),
     ]
     for metric, loss in value["losses"].items():
         name = labels.metric(metric)
@@ -171,7 +171,7 @@ def light(results: Results) -> str:
 
 
 def read_figures(folder: Path, *, of_times: bool) -> list[dict[str, str]]:
-    """The drawn figures in reading order: name, section, SVG text with ids of its own, caption.
+    """The drawn figures in reading order: name, section, title, SVG text with ids of its own, caption.
 
     of_times: whether to read those that show times and costs, or the others.
     """
@@ -185,6 +185,7 @@ def read_figures(folder: Path, *, of_times: bool) -> list[dict[str, str]]:
                 {
                     "name": name,
                     "section": draw.section,
+                    "title": draw.title,
                     "svg": inline_svg(svg.read_text(encoding="utf-8"), name),
                     "caption": caption.read_text(encoding="utf-8").strip(),
                 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -23,10 +23,17 @@ TEXTS = (
     "Claim",
     "Domain",
     "Sources",
-    "Steps",
+    "Rejected most",
 )
-"""Columns of words, set to the left in LaTeX."""
-INTERVAL = r"\providecommand{\interval}[2]{\begin{tabular}[t]{@{}r@{}}#1\\[-2.5pt]{\tiny #2}\end{tabular}}"
+"""Columns of words."""
+INTERVAL = (
+    r"\providecommand{\interval}[2]{\begin{tabular}[t]{@{}r@{}}#1\\[-2pt]{\fontsize{6}{7}\selectfont #2}\end{tabular}}"
+)
+LINES = r"\providecommand{\lines}[2]{\begin{tabular}[b]{@{}r@{}}#1\\#2\end{tabular}}"
+ONE_LINE = 9
+"""Characters of a column of numbers' longest name that is set on one line."""
+ROWS = 24
+"""Rows of a part of a table at most: what a page holds at a readable size."""
 UNDEFINED = "undefined"
 VALUES = ["domain", "metric", "arm", "value", "low", "high", "n", "signature"]
 """Columns of a CSV with a row per domain, metric and arm."""
@@ -46,6 +53,11 @@ class Table:
     best: set[tuple[int, str]] = field(default_factory=set)
     by: str = "Domain"
 
+    @staticmethod
+    def is_text(column: str) -> bool:
+        """Whether a column holds words, which are set to the left."""
+        return column in TEXTS
+
 
 def save(table: Table, base: str | Path) -> list[Path]:
     """Write `<base>.csv`, `.tex` and `.md`; returns the three paths."""
@@ -64,6 +76,25 @@ def save(table: Table, base: str | Path) -> list[Path]:
     return paths
 
 
+def parts(table: Table, rows: int = ROWS) -> list[Table]:
+    """The table in parts of at most about so many rows each, for pages; a group stays whole unless it is longer."""
+    starts = [0]
+    blocks = [at for at in range(1, len(table.groups)) if table.groups[at] != table.groups[at - 1]]
+    for begin, end in zip([0, *blocks], [*blocks, len(table.groups)], strict=True):
+        if end - starts[-1] > rows and begin > starts[-1]:
+            starts.append(begin)
+        starts += range(begin + rows, end, rows)
+    return [
+        replace(
+            table,
+            cells=table.cells.iloc[begin:end],
+            groups=table.groups[begin:end],
+            best={(row - begin, column) for row, column in table.best if begin <= row < end},
+        )
+        for begin, end in zip(starts, [*starts[1:], len(table.groups)], strict=True)
+    ]
+
+
 def markdown(table: Table) -> str:
     """The table as GitHub-flavoured Markdown with its caption below."""
     grouped = any(table.groups)
@@ -80,10 +111,11 @@ def markdown(table: Table) -> str:
 def latex(table: Table) -> str:
     """The table as a booktabs tabular (no float: the paper places it); an interval is set below its number."""
     columns = list(table.cells.columns)
-    align = "l" + "".join("l" if column in TEXTS else "r" for column in columns[1:])
-    head = " & ".join(escaped(column) for column in columns)
+    align = "l" + "".join("l" if table.is_text(column) else "r" for column in columns[1:])
+    head = " & ".join(escaped(column) if table.is_text(column) else _head(column) for column in columns)
     lines = [
         INTERVAL,
+        LINES,
         rf"\begin{{tabular}}{{@{{}}{align}@{{}}}}",
         r"\toprule",
         head + r" \\",
@@ -100,6 +132,15 @@ def latex(table: Table) -> str:
         cells = [_latex_cell(text, bold=(row_number, column) in table.best) for column, text in row.items()]
         lines.append(" & ".join(cells) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+def _head(column: str) -> str:
+    """A column's name, on two lines where it is long: broken at the space nearest to its middle."""
+    spaces = [at for at, character in enumerate(column) if character == " "]
+    if len(column) <= ONE_LINE or not spaces:
+        return escaped(column)
+    at = min(spaces, key=lambda space: abs(space - len(column) / 2))
+    return rf"\lines{{{escaped(column[:at])}}}{{{escaped(column[at + 1 :])}}}"
 
 
 def _latex_cell(text: str, *, bold: bool) -> str:

@@ -33,7 +33,7 @@ RANKS = ("u", "p_mwu")
 class Analysis:
     """The tables of `results/<study>/statistics/`, and what the rule found.
 
-    rulings: by arm, of all arms but the control. peers: a row an arm, by domain. notes: what a reader must be told
+    rulings: by arm, of all arms but the control. peers: a row an arm, by domain. notes: what a reader must know
     about the data; warnings: what weakens the verdict itself.
     """
 

@@ -39,9 +39,8 @@ def _generality(analysis: Analysis, plan: Mapping[str, Any]) -> dict[str, str]:
     total = len(plan["domains"])
     return _claim(
         len(counts[literal]) == total,
-        f"{labels.arm(literal)}, with the same settings everywhere, is supported in {len(counts[literal])} of "
-        f"{total} domains ({_listed(counts[literal])}); {labels.arm(primary)}, with each domain's own D, "
-        f"in {len(counts[primary])} ({_listed(counts[primary])}).",
+        f"{labels.arm(literal)}, with the same settings everywhere, is supported in {_count(counts[literal], total)}; "
+        f"{labels.arm(primary)}, with each domain's own D, in {_count(counts[primary], total)}.",
     )
 
 
@@ -58,11 +57,10 @@ def _cost_in_use(analysis: Analysis, plan: Mapping[str, Any]) -> dict[str, str]:
     ratios = (own / others).dropna()
     words = ""
     if len(ratios):
-        words = f"; its answers have {ratios.min():.2f} to {ratios.max():.2f} times the words"
+        words = f"; its answers have {ratios.min():.2f} to {ratios.max():.2f} times as many words"
     return _claim(
         ranks[0] <= ranks[1] and bool((ratios <= LONGER).all()),
-        f"Read on parameters and answers: {labels.arm(primary)} trains an adapter of rank {ranks[0]}, "
-        f"{labels.arm(control)} of rank {ranks[1]}{words}.",
+        f"{labels.arm(primary)}'s adapter has rank {ranks[0]}, {labels.arm(control)}'s rank {ranks[1]}{words}.",
     )
 
 
@@ -117,5 +115,8 @@ def _at_primary(frame: pd.DataFrame, plan: Mapping[str, Any]) -> pd.DataFrame:
     return frame[np.isclose(frame["temperature"], plan["sampling"]["temperature"])]
 
 
-def _listed(domains: list[str]) -> str:
-    return ", ".join(map(labels.domain, domains)) or "none"
+def _count(found: list[str], total: int) -> str:
+    """ "none of 4 domains"; "2 of 4 domains (Code, Question answering)"."""
+    if not found:
+        return f"none of {total} domains"
+    return f"{len(found)} of {total} domains ({', '.join(map(labels.domain, found))})"

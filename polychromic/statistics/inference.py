@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from polychromic.errors import StudyError
 
@@ -242,7 +242,7 @@ def noninferior(comparison: Comparison, margin: float) -> bool:
 def pool(comparisons: Sequence[Comparison], *, level: float = 0.95) -> Comparison:
     """The mean of independent comparisons, e.g. over domains, each of equal weight.
 
-    Domains are fixed: the mean speaks of these domains. Variances add; df after Satterthwaite.
+    Domains are fixed: the mean is about these domains. Variances add; df after Satterthwaite.
     """
     variances = np.array([c.se**2 for c in comparisons]) / len(comparisons) ** 2
     dfs = np.array([c.df for c in comparisons])
@@ -261,7 +261,7 @@ def holm(p_values: Sequence[float]) -> Array:
     if p.size == 0:
         return p
     if ((p < 0) | (p > 1)).any():
-        raise StudyError(f"holm: p-values lie in [0, 1], not {p[(p < 0) | (p > 1)][0]}.")
+        raise StudyError(f"holm: p-values must be in [0, 1], not {p[(p < 0) | (p > 1)][0]}.")
     # By hand, because statsmodels' multipletests runs the garbage collector in every call: 0.05 s, and a
     # study calls this a thousand times.
     order = np.argsort(p)
@@ -281,7 +281,7 @@ def t_interval(
     se = np.sqrt(variance)
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.where(variance > 0, np.abs(estimate) / se, np.where(estimate == 0, 0.0, np.inf))
-    half = stats.t.ppf((1 + level) / 2, df) * se
+    half = special.stdtrit(df, (1 + level) / 2) * se
     p = 2 * stats.t.sf(t, df)
     plain = float if np.ndim(estimate) == 0 else np.asarray
     numbers = (plain(value) for value in (estimate, estimate - half, estimate + half, p, se, df))

@@ -107,6 +107,6 @@ def censored(plan: Mapping[str, Any], peers: Mapping[str, list[dict[str, Any]]])
                 found.setdefault(row["arm"], []).append(labels.domain(domain))
     return [
         f"{labels.arm(arm)}'s best temperature for Pass@{max(plan['k'])} is the last of the grid, {last:g}, in "
-        f"{', '.join(domains)}: its best may lie beyond. Add a higher one to sampling.frontier."
+        f"{', '.join(domains)}: its best may be beyond. Add a higher one to sampling.frontier."
         for arm, domains in found.items()
     ]

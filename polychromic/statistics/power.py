@@ -1,6 +1,6 @@
 """What a study of a given size can see, simulated before training with the very rule that will decide.
 
-Both halves of the claim are asked: which gain in best-temperature Pass@k would be found, in a domain and pooled, and
+Both halves of the claim are covered: which gain in best-temperature Pass@k would be found, in a domain and pooled, and
 how often an arm that loses nothing would be shown to keep within the margin.
 """
 
@@ -19,7 +19,7 @@ from polychromic.statistics.planted import TEMPERATURES, Skill, pass_table, trai
 
 TARGET = 0.8  # the conventional power
 GAINS = (0.0, 0.03, 0.045, 0.065, 0.09, 0.12, 0.16, 0.2)
-REFERENCE = 0.065  # the gain for which the number of seeds is asked
+REFERENCE = 0.065  # the gain for which the number of seeds is computed
 SEEDS = (3, 5, 8, 12)
 REPLICATES = 200  # of the bootstrap in each simulated study
 
@@ -41,7 +41,7 @@ def power(
     """The smallest gain and margin that a study of this size sees 80 % of the time, in a domain and pooled.
 
     Args:
-        domains: Holm over this many; the gain is asked at alpha / domains, its first and strictest step, too.
+        domains: Holm over this many; the gain is tested at alpha / domains, its first and strictest step, too.
         margin: accepted loss of Pass@1, not capped; the interval behind it is the two-sided one at 1 - alpha.
         control: a planted arm; the treatment is the same with a gain in best Pass@k and none in best Pass@1.
 

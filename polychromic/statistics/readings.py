@@ -50,7 +50,7 @@ def gain(decision: Decision, metric: str, alpha: float) -> str:
     found = f"{effect(decision.gain)}, {labels.p_value(decision.p_holm)} (Holm)"
     if decision.superior or below:
         return f"{own_best} is {'above' if decision.superior else 'below'} that of {control}: {found}"
-    return f"{own_best}: no difference from {control} shown: {found}"
+    return f"no difference is shown between {own_best} and that of {control}: {found}"
 
 
 def loss(found: Loss, control: str) -> str:
@@ -63,10 +63,9 @@ def loss(found: Loss, control: str) -> str:
         )
     capped = gained is not None and found.margin.value == gained / 2
     why = f", half of what {name} gained over the best untrained arm" if capped else ""
-    margin = f"{found.margin.value:.3g}{why}"
-    if found.kept:
-        return f"best {metric} is not worse by {margin}: {effect(found.difference)} against {name}"
-    return f"best {metric}: non-inferiority not shown at {margin}: {effect(found.difference)} against {name}"
+    shown = "non-inferior" if found.kept else "non-inferiority not shown"
+    difference = f"{effect(found.difference)} against {name}"
+    return f"best {metric}: {shown} at a margin of {found.margin.value:.3g}{why}: {difference}"
 
 
 def published(row: pd.Series) -> str:
@@ -114,7 +113,8 @@ def pooled(found: Pooled, arm: str, metric: str, domains: int) -> str:
         side = "above" if found.superior else "below"
         gain = f"{name}'s best {metric} is {side} the tuned control's{over}: {effect(found.gain)}"
     else:
-        gain = f"{name}'s best {metric}: no difference from the tuned control's shown{over}: {effect(found.gain)}"
+        between = f"{name}'s best {metric} and the tuned control's"
+        gain = f"no difference is shown between {between}{over}: {effect(found.gain)}"
     text = f"{where}{gain}; {cost}."
     return text[:1].upper() + text[1:]
 

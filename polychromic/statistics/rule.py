@@ -25,7 +25,7 @@ class Margin:
     """The accepted loss of one metric. value is None where non-inferiority cannot be assessed.
 
     gain: what the control gained over the best untrained arm, at the temperatures that both were sampled at; None
-    where the study has no untrained arm, so that the plan's margin stands uncapped.
+    where the study has no untrained arm, so the plan's margin is not capped.
     """
 
     value: float | None

@@ -160,11 +160,9 @@ def headroom_warnings(where: str, pass_at_1: float, pass_at_5: float) -> list[st
     """
     warnings = []
     if pass_at_1 < FLOOR_PASS_1:
-        warnings.append(f"{where}: floor. Pass@1 is {pass_at_1:.1%}: hardly any passes, so arms cannot be told apart.")
+        warnings.append(f"{where}: floor. Pass@1 is {pass_at_1:.1%}: hardly any passes, so arms cannot be compared.")
     if pass_at_5 > CEILING_PASS_5:
-        warnings.append(
-            f"{where}: ceiling. Pass@5 is {pass_at_5:.1%}: nearly all passes, so arms cannot be told apart."
-        )
+        warnings.append(f"{where}: ceiling. Pass@5 is {pass_at_5:.1%}: nearly all passes, so arms cannot be compared.")
     return warnings
 
 

@@ -40,7 +40,7 @@ def run(
             {"input", "output"} for programs that read stdin and print, or a record's `tests`.
         entry_point: the function under test; for `check` the program's last function if not given.
         timeout: CPU seconds of the whole program, for stdin cases of each case.
-        execution: "sandbox", or "unsafe" for a process of its own under rlimits and nothing more.
+        execution: "sandbox", or "unsafe" for a separate process with rlimits alone.
 
     Raises:
         StudyError: no tests, tests that cannot be run, or no sandbox on this machine.

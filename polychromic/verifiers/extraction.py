@@ -57,7 +57,7 @@ class _Parser:
         self.left = _MAX_PARSED
 
     def error(self, program: str) -> int | None:
-        """The line of the first syntax error, 0 where there is none, None where it cannot be told."""
+        """The line of the first syntax error, 0 where there is none, None where it is unknown."""
         try:
             self.tree(program)
             return 0

@@ -43,6 +43,12 @@ def _tree(path: Path) -> ast.Module:
 
 
 @cache
+def _import_statements(text: str) -> list[ast.Import | ast.ImportFrom]:
+    """Those of a file's code, at any depth of nesting."""
+    return [node for node in ast.walk(_parsed(text)) if isinstance(node, ast.Import | ast.ImportFrom)]
+
+
+@cache
 def _code_digest(text: str) -> str:
     """SHA-256 of a file's syntax tree without its docstrings."""
 
@@ -90,11 +96,9 @@ def _imports(path: Path) -> tuple[frozenset[Path], frozenset[str]]:
     package = path.parent.relative_to(ROOT).parts if path.is_relative_to(ROOT) else ()
     local: set[Path] = set()
     foreign: set[str] = set()
-    for node in ast.walk(_tree(path)):
-        names: list[str] = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
+    for node in _import_statements(path.read_text(encoding="utf-8")):
+        names = [alias.name for alias in node.names]
+        if isinstance(node, ast.ImportFrom):
             base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
             module = ".".join(filter(None, [base, node.module or ""]))
             names = [module, *(f"{module}.{alias.name}" for alias in node.names)]

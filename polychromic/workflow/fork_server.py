@@ -5,7 +5,7 @@ imports them, once, and a script that begins with `import _fork` runs in a fork 
 waits, and ends as the fork does. Without such a process, as on a cluster, scripts import what they need.
 
 Of the study nothing is loaded before the fork, only libraries. Snakemake's benchmark files know the waiting
-process only; what a job used stands at the end of its log.
+process only; what a job used is at the end of its log.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a run shows: how far it is, and at its end which jobs failed, why, and what to do.
 
-Jobs are processes of their own, perhaps on other machines, so they meet in files under results/<study>/.running/.
+Jobs are separate processes, perhaps on other machines, so they meet in files under results/<study>/.running/.
 """
 
 from __future__ import annotations

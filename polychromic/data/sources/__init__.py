@@ -1,6 +1,6 @@
 """The formats of sources, by name: public data sets, tweet exports and anybody's own tables, as records.
 
-A source is declared in config by its `format` and where it lies (`path`, or `hub` for the Hugging Face hub).
+A source is declared in config by its `format` and where it is (`path`, or `hub` for the Hugging Face hub).
 Each format is a class whose `record` turns one row into one record, or says why it cannot.
 """
 

@@ -1,4 +1,4 @@
-"""What a source is: where its rows lie, and how one becomes a record."""
+"""What a source is: where its rows are, and how one becomes a record."""
 
 from __future__ import annotations
 

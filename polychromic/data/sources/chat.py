@@ -45,7 +45,7 @@ class Chat(BaseSource):
 
 
 def _turns(value: Any, column: str) -> list[dict[str, str]]:
-    """The turns, each {"role", "content"}; they may stand in a cell as JSON."""
+    """The turns, each {"role", "content"}; they may be in a cell as JSON."""
     if isinstance(value, str):
         try:
             value = json.loads(value)

@@ -18,7 +18,7 @@ from polychromic.verifiers.countdown import read_expression
 
 REFERENCES = 10  # solutions that a row gives, at most
 LOWEST = 10  # value of a puzzle
-TRIES = 20  # draws of numbers for each puzzle that is asked for
+TRIES = 20  # draws of numbers for each requested puzzle
 
 
 @SOURCES.register("countdown")
@@ -32,9 +32,9 @@ class Countdown(BaseSource):
     count: int = Field(3, ge=2, le=5)
     """Numbers in a puzzle."""
     largest: int = Field(30, ge=5)
-    """The numbers lie between 1 and this."""
+    """The numbers are between 1 and this."""
     highest: int = Field(100, ge=10)
-    """The value lies between 10 and this."""
+    """The value is between 10 and this."""
     solutions: int = Field(2, ge=1)
     """A puzzle has at least so many solutions that differ in more than order and brackets."""
 

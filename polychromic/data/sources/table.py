@@ -58,7 +58,7 @@ class Table(BaseSource):
 
     @cached_property
     def _columns(self) -> list[tuple[str, str]]:
-        """(use, name) of every column that is asked for."""
+        """(use, name) of every requested column."""
         alone = self.fields.model_dump(exclude={"meta"})
         return [(use, name) for use, name in alone.items() if name] + [("meta", name) for name in self.fields.meta]
 

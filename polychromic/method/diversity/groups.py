@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from itertools import compress
 
 import torch
 
@@ -22,6 +23,9 @@ def gated(choice: Callable, *, verifier, gate: bool) -> Measure:
     """The measure that tells a choice of D which samples are valid."""
 
     def measure(groups, records, finished) -> list[GroupDiversity]:
+        if gate and verifier is not None and getattr(choice, "needs", None) == "encoder":
+            # In one batch: the gate, prompt by prompt, and D then find them with the encoder.
+            choice.encode([text for pair in zip(groups, finished, strict=True) for text in compress(*pair)])
         valid = [_valid(*group) for group in zip(groups, records, finished, strict=True)]
         return choice(groups, records, valid)
 

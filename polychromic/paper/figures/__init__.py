@@ -4,7 +4,7 @@
         if drawing := draw(results):
             save(drawing, folder / name)
 
-To add one write a function in a module of its own and add a line to `FIGURES`. It returns None where the study did not
+To add one write a function in its own module and add a line to `FIGURES`. It returns None where the study did not
 run what it shows (no judge, no ablation arms) and raises StudyError where a file that every study has is missing.
 """
 
@@ -36,17 +36,20 @@ FIGURES: Registry[Callable[..., Any]] = Registry(
 """In the order in which a reader meets them."""
 
 
-def figure(name: str, *, section: str, in_body: bool = False, of_times: bool = False) -> Callable[[Callable], Callable]:
+def figure(
+    name: str, *, section: str, title: str, in_body: bool = False, of_times: bool = False
+) -> Callable[[Callable], Callable]:
     """Declare the decorated function as a figure.
 
     Args:
         section: the report's section that shows it.
+        title: what it shows, in a few words.
         in_body: whether the paper's body shows it; else its appendix does.
         of_times: whether it shows times or costs, which differ between two equal runs.
     """
 
     def declare(draw: Callable) -> Callable:
-        draw.section, draw.in_body, draw.of_times = section, in_body, of_times
+        draw.section, draw.title, draw.in_body, draw.of_times = section, title, in_body, of_times
         return FIGURES.register(name)(draw)
 
     return declare

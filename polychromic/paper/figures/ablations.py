@@ -10,7 +10,7 @@ from polychromic.paper.figures.style import Drawing
 from polychromic.paper.results import DOMAIN_ORDER, Results, ablation_grid, ordered
 
 
-@figure("ablations", section="Ablations")
+@figure("ablations", section="Ablations", title="curves over λ, N and rank")
 def ablations(results: Results) -> Drawing | None:
     """A row a factor, a column a domain; of the study itself, else of the ablation study beside it.
 

@@ -16,7 +16,7 @@ COUNTS = ("none", "up to half", "more than half", "all")
 SHADES = ("#B35806", "#FDCB82", "#B8D0E8", "#2C6DA4")
 
 
-@figure("passk_curves", section="Results", in_body=True)
+@figure("passk_curves", section="Results", title="Pass@k over k", in_body=True)
 def passk_curves(results: Results) -> Drawing:
     """Pass@k against k at the best temperature for each k, a panel a domain and a line an arm."""
     results.require("frontier", "verdict", "hypotheses")
@@ -72,7 +72,7 @@ def _published(ax: Axes, own: pd.DataFrame, ks: list[int], arm: str) -> None:
 ENDS = ("", "_low", "_high")
 
 
-@figure("pass_counts", section="Results", in_body=True)
+@figure("pass_counts", section="Results", title="how many samples of a prompt pass", in_body=True)
 def pass_counts(results: Results) -> Drawing:
     """Of how many prompts none, some or all samples pass: a bar an arm, a panel a domain."""
     results.require("passes", "verdict")

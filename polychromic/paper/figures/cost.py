@@ -18,7 +18,7 @@ SERVED = np.logspace(1, 5, 400)
 """Prompts served over the life of an adapter."""
 
 
-@figure("equal_compute", section="Cost", of_times=True)
+@figure("equal_compute", section="Cost", title="Pass@k at equal compute", of_times=True)
 def equal_compute(results: Results) -> Drawing | None:
     """Pass@k against the number of prompts served, if every arm may spend the same time on training and answers.
 

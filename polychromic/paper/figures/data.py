@@ -9,7 +9,7 @@ from polychromic.paper.results import Results
 from polychromic.paper.wording import mismatched, rate_interval
 
 
-@figure("calibration", section="Data")
+@figure("calibration", section="Data", title="the verifiers' error rates")
 def calibration(results: Results) -> Drawing | None:
     """True-pass and false-pass rates over the threshold, of verifiers that have one. None where none has."""
     results.require("calibrations")

@@ -15,7 +15,7 @@ from polychromic.paper.figures.style import Drawing
 from polychromic.paper.results import Results
 
 
-@figure("forest", section="Results", in_body=True)
+@figure("forest", section="Results", title="all differences", in_body=True)
 def forest(results: Results) -> Drawing:
     """The decision: gain in best Pass@k, change of best Pass@1 and of best quality, a row a domain and arm."""
     results.require("hypotheses", "verdict", "passes")

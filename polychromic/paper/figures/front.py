@@ -18,7 +18,7 @@ MARKS = {"good": "✓", "bad": "✗", "open": ""}
 OUTLINE = [withStroke(linewidth=1.6, foreground="white")]
 
 
-@figure("frontier", section="Results", in_body=True)
+@figure("frontier", section="Results", title="all arms over temperature", in_body=True)
 def frontier(results: Results) -> Drawing:
     """Each arm's curve over temperatures, a panel a domain; the area that the control family reaches is shaded."""
     results.require("frontier", "verdict", "hypotheses")
@@ -40,7 +40,7 @@ def frontier(results: Results) -> Drawing:
         ax.set_ylabel(labels.metric(deep))
     for ax in style.bottom(axes):
         ax.set_xlabel("Pass@1")
-    family = " or ".join(labels.arm(arm) for arm in results.verdict["tuned_control"]["family"])
+    family = ", ".join(labels.arm(arm) for arm in results.verdict["tuned_control"]["family"])
     axes[0].add_line(
         Line2D([], [], marker="*", linestyle="none", color="black", markersize=6, label="best temperature")
     )
@@ -52,7 +52,8 @@ def frontier(results: Results) -> Drawing:
         f"The front. Each line is an arm sampled at T = {temperatures}; small numbers are temperatures. Grey: what the "
         f"control family ({family}) reaches at any temperature. Stars: the best temperature of "
         f"{labels.arm(results.primary)} and of the tuned control; the arrow between them is the gain that decides, "
-        "given above each panel with its interval, ✓ where the claim is supported "
+        "given above each panel with its interval, ✓ where the claim is supported, ✗ where the arm is worse than "
+        f"{labels.arm(results.control)} "
         f"({wording.intervals(sized)}; {wording.sizes(sized)}).",
     )
 

@@ -12,7 +12,7 @@ from polychromic.paper.figures.style import Drawing
 from polychromic.paper.results import Results
 
 
-@figure("judge", section="Judge")
+@figure("judge", section="Judge", title="the judge's preferences")
 def judge(results: Results) -> Drawing | None:
     """Share of comparisons that an arm wins, ties and loses against LoRA, and its win rate, raw and at equal
     length. None where no model judged.

@@ -12,7 +12,7 @@ from polychromic.paper.results import Results, settings
 TEXT = {"ha": "center", "va": "center"}
 
 
-@figure("method", section="Method", in_body=True)
+@figure("method", section="Method", title="one training step", in_body=True)
 def method(results: Results) -> Drawing:
     """One step of training: cross-entropy on the target, and credits for the model's own samples."""
     results.require("runs")

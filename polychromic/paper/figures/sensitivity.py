@@ -11,7 +11,7 @@ from polychromic.paper.results import DOMAIN_ORDER, Results, ordered
 from polychromic.paper.table_formats import number, with_interval
 
 
-@figure("sensitivity", section="Ablations")
+@figure("sensitivity", section="Ablations", title="worlds in which the method helps")
 def sensitivity(results: Results) -> Drawing | None:
     """A map a domain: the share of wrong answers across, the skew of the readings upwards, the gain as colour.
 

@@ -12,7 +12,7 @@ from polychromic.paper.figures.style import Drawing
 from polychromic.paper.results import Results
 
 
-@figure("diversity_quality", section="Results")
+@figure("diversity_quality", section="Results", title="diversity and quality")
 def diversity_quality(results: Results) -> Drawing:
     """Semantic diversity against the domain's quality metric: a panel a domain, a point an arm."""
     results.require("summary")

@@ -18,7 +18,7 @@ SIGNALS = {
 }
 
 
-@figure("training_dynamics", section="Training")
+@figure("training_dynamics", section="Training", title="training by step")
 def training_dynamics(results: Results) -> Drawing:
     """Training curves: a column a domain, a row a signal, a line an arm with the span of its seeds."""
     results.require("train_logs", "verdict")

@@ -4,7 +4,7 @@
         if table := make(results):
             table_formats.save(table, folder / name)
 
-To add one write a function in a module of its own and add a line to `TABLES`. It returns None where the study did not
+To add one write a function in its own module and add a line to `TABLES`. It returns None where the study did not
 run what it shows. The CSV carries every number in full with its n and signature; the other formats are for reading. A
 value is set in bold only where a test supports it: it is best in its column and differs from the next by the
 Holm-adjusted test.

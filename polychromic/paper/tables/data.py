@@ -23,7 +23,7 @@ def data(results: Results) -> Table | None:
         funnel = results.funnels[domain]
         sources = ", ".join(dict.fromkeys(source["format"] for source in funnel["sources"]))
         rejected = [(step["filter"], int(step["rejected"])) for step in funnel["steps"] if step["rejected"]]
-        largest = sorted(rejected, key=lambda step: -step[1])[:3]
+        largest = sorted(rejected, key=lambda step: -step[1])[:2]
         parts = funnel.get("parts", {})
         signature = f"rows|source:{sources}|seed:{funnel.get('seed', 'none')}"
         counts = {"read": int(funnel["read"]), **{part: int(parts.get(part, 0)) for part in PARTS}}
@@ -37,7 +37,7 @@ def data(results: Results) -> Table | None:
                 "Domain": labels.domain(domain),
                 "Sources": sources,
                 "Read": f"{counts['read']:,}",
-                "Steps": ", ".join(f"{name.replace('_', ' ')} −{count:,}" for name, count in largest) or "none",
+                "Rejected most": ", ".join(f"{name.replace('_', ' ')} −{count:,}" for name, count in largest) or "none",
                 **{part.capitalize(): f"{counts[part]:,}" for part in PARTS},
                 "Leaks": f"{results.leakage.get(domain, {}).get('leaks', 0):,}",
             }
@@ -46,7 +46,7 @@ def data(results: Results) -> Table | None:
         pd.DataFrame(rows, columns=["domain", "step", "rejected", "left", "n", "signature"]),
         pd.DataFrame(cells),
         [""] * len(cells),
-        "Rows of each domain: read, the three steps that rejected most, and the parts. Leaks: near-duplicates in two "
+        "Rows of each domain: read, the two steps that rejected most, and the parts. Leaks: near-duplicates in two "
         "parts. The CSV has every step.",
     )
 
@@ -67,7 +67,7 @@ def calibration(results: Results) -> Table | None:
         ):
             low, high = rate_interval(found[key], n)
             line[name] = f"{found[key]:.1%} [{low:.1%}, {high:.1%}]" if n else "undefined"
-            line[f"of ({name.split()[0].lower()})"] = f"{n:,}"
+            line[f"n ({name.split()[0].lower()})"] = f"{n:,}"
             rows.append((domain, key, found[key], low, high, max(n, 1), f"calibration|verifier:{found['kind']}"))
         cells.append(line)
     return Table(

@@ -1,4 +1,4 @@
-"""Every pair of arms, and every test of it."""
+"""The tests at the published temperature."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from polychromic.paper.tables import table
 
 @table("pairwise", title="Pairwise tests at the published temperature")
 def pairwise(results: Results) -> Table:
-    """Comparisons with LoRA at the primary temperature; the CSV has all metrics, pairs and temperatures."""
+    """The treatments against LoRA at the primary temperature; the CSV has all arms, metrics and temperatures."""
     results.require("pairwise")
     shown = results.against_control()
     shown = shown[shown["metric"].isin(["pass_at_1", results.deepest]) & ~shown["arm"].map(is_ablation)]
+    shown = shown[shown["arm"].map(results.roles.get).isin(["primary", "peer"])]
     order = [(d, m, a) for d in results.domains() for m in (results.deepest, "pass_at_1") for a in results.arms(shown)]
     shown = shown.set_index(["domain", "metric", "arm"])
     cells, groups = [], []
@@ -44,7 +45,7 @@ def pairwise(results: Results) -> Table:
         (
             f"Differences from {labels.arm(results.control)} at T = {results.temperature:g} with 95 % "
             "intervals: the published reading, which does not decide. p (U): Mann–Whitney on prompt × seed values; "
-            "d: Cohen's. In the CSV, rows whose `reading` is exploratory were not asked by the plan. "
+            "d: Cohen's. The CSV has all arms; its rows whose `reading` is exploratory were not asked by the plan. "
             f"{wording.sizes(shown)}."
         ),
     )

@@ -41,7 +41,7 @@ def verdict(results: Results) -> Table:
         line |= {f"Δ best {labels.metric(results.deepest)}": wording.effect(found), "p (Holm)": p_cell(p)}
         for name, (_, loss), margin in zip(("Pass@1", "quality"), losses, margins, strict=False):
             line[f"Δ best {name}"] = wording.effect(loss)
-            line["Margin" if name == "Pass@1" else "Margin (q.)"] = number(margin) if margin else "none"
+            line["Margin" if name == "Pass@1" else "Margin, quality"] = number(margin) if margin else "none"
         line["Claim"] = wording.outcome(found)[0]
         cells.append(line)
         interval = [found[name] for name in ("difference", "low", "high")]
@@ -83,7 +83,7 @@ def decision(results: Results) -> Table:
                 found = losses[(losses["metric"] == "pass_at_1") == (name == "Pass@1")]
                 row = found.iloc[0] if len(found) else None
                 line[f"Δ best {name}"] = "–" if row is None else _effect(row)
-                line[f"kept ({name})"] = "–" if row is None else _kept(row)
+                line[f"{name[:1].upper()}{name[1:]} kept"] = "–" if row is None else _kept(row)
             cells.append(line)
             groups.append(labels.domain(domain))
     return Table(
@@ -93,7 +93,7 @@ def decision(results: Results) -> Table:
         f"The decision. Each arm at its own best temperature (T: of the arm / of the tuned control): its best "
         f"{labels.metric(results.deepest)} against that of the tuned control, chosen on validation prompts among the "
         f"family of {labels.arm(results.control)} without this arm; its best Pass@1 and quality metric against "
-        f"{labels.arm(results.control)}'s. kept: whether a loss of the margin is excluded. "
+        f"{labels.arm(results.control)}'s. Kept: whether a loss of the margin, in brackets, is excluded. "
         f"{wording.intervals(rows).capitalize()}; {wording.sizes(rows)}.",
     )
 

@@ -39,7 +39,7 @@ if (get("data")) {
       return option;
     }));
     get("samples-note").textContent = `All answers of each arm at T = {{ temperature }}, training seed ${seed}; equal answers `
-      + `stand once with their count, passing ones first. ` + (of > prompts.length
+      + `are shown once with their count, passing ones first. ` + (of > prompts.length
         ? `${prompts.length} of ${of} prompts, chosen by a hash of their id.` : `All ${of} prompts.`);
     show();
   }

@@ -108,7 +108,7 @@ class Split(Stage):
         return {"seed": study.data_seed, **dump(study.domains[domain], "split")}
 
     def aside(self, study, domain):
-        # Two prompts are the least that a spread can be told from; the best temperature needs those it is chosen on.
+        # A spread needs two prompts at least; the best temperature needs those it is chosen on.
         shots = max((getattr(arm, "shots", 0) for arm in study.arms.values()), default=0)
         return {"needs": {"train": max(1, shots), "test": 2, "val": study.sampling.validation_prompts}}
 
