@@ -86,7 +86,9 @@ onstart:
         sys.exit(f"Error: {error}")
     if MEMORY_REMARK and due & {"train", "generate"}:
         print(MEMORY_REMARK, file=sys.stderr)
-    progress.begin(Path(R), sum(1 for _ in workflow.dag.needrun_jobs()) - 1)
+    progress.begin(
+        Path(R), sum(job.rule.name in STAGES for job in workflow.dag.needrun_jobs())
+    )
     # With a limit on the rate of jobs, Snakemake plans again after every plan and every finished job. It has no setting
     # for no limit.
     workflow.scheduler.job_rate_limiter = None
