@@ -150,22 +150,27 @@ def locked_model(lock: str | Path, name: str, asked: str | None = None) -> Path:
 
 
 def digests_once(files: Sequence[Path], memo: Path) -> dict[Path, str]:
-    """SHA-256 of each file, read once a machine: `memo` keeps it with the size and modification time of the file.
+    """SHA-256 of each file, read once a machine: `memo` keeps it with the file's size and its times of change, of which
+    programs can set one (mtime) but not the other (ctime). A memo that is not readable is begun anew.
 
     Without it every job of a study would read the weights of an 8B model, 16 GB, to hash them.
     """
-    with _held(memo) as known:
-        stats = {path: [path.stat().st_size, path.stat().st_mtime_ns] for path in files}
-        unknown = [path for path in files if known.get(str(path), [])[:2] != stats[path]]
+    with _held(memo, fresh=True) as known:
+        found = {path: path.stat() for path in files}
+        stats = {path: [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns] for path, stat in found.items()}
+        unknown = [path for path in files if known.get(str(path), [])[:-1] != stats[path]]
         with ThreadPoolExecutor() as pool:  # hashing leaves the interpreter free: shards are read side by side
             for path, sum_ in zip(unknown, pool.map(file_digest, unknown), strict=True):
                 known[str(path)] = [*stats[path], sum_]
-        return {path: known[str(path)][2] for path in files}
+        return {path: known[str(path)][-1] for path in files}
 
 
 @contextmanager
-def _held(lock: Path) -> Iterator[dict[str, Any]]:
-    """The lock file's entries, kept from other jobs for the time of the block; written back if changed."""
+def _held(lock: Path, fresh: bool = False) -> Iterator[dict[str, Any]]:
+    """The lock file's entries, kept from other jobs for the time of the block; written back if changed.
+
+    fresh: whether a file that is not readable counts as an empty one.
+    """
     from filelock import FileLock
 
     lock.parent.mkdir(parents=True, exist_ok=True)
@@ -174,10 +179,12 @@ def _held(lock: Path) -> Iterator[dict[str, Any]]:
         try:
             entries = json.loads(before)
         except ValueError as error:
-            raise StudyError(
-                f"{lock}: not readable as JSON ({error}). Restore it from a copy of the results. Without one, "
-                "delete it: what the study has from the hub is then resolved anew, maybe to other revisions."
-            ) from error
+            if not fresh:
+                raise StudyError(
+                    f"{lock}: not readable as JSON ({error}). Restore it from a copy of the results. Without one, "
+                    "delete it: what the study has from the hub is then resolved anew, maybe to other revisions."
+                ) from error
+            entries = {}
         yield entries
         after = json.dumps(entries, indent=2, sort_keys=True) + "\n"
         if after != before:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import threading
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import torch
@@ -61,6 +63,20 @@ def test_the_check_says_what_the_copies_take(wide_model_dir, quantised):
     assert f"{four_bit_copy.size() / 1e9:.1f} GB of 4-bit copies are in {copies()}" in line
 
 
+def test_copies_are_counted_while_a_job_renames_one(wide_model_dir, quantised, monkeypatch):
+    load(wide_model_dir)
+    real, file = Path.stat, copy_of_weights()
+
+    def renamed(path, **how):
+        if path == file:
+            raise FileNotFoundError(path)
+        return real(path, **how)
+
+    whole = four_bit_copy.size()
+    monkeypatch.setattr(Path, "stat", renamed)
+    assert 0 < four_bit_copy.size() < whole
+
+
 def test_gradients_through_a_copy_are_the_same(wide_model_dir, quantised):
     def gradients(base):
         torch.manual_seed(1)
@@ -88,13 +104,31 @@ def test_a_damaged_copy_is_made_again(wide_model_dir, quantised, damage, caplog)
     assert copy_of_weights().read_bytes() == whole
 
 
-def test_jobs_of_a_machine_that_start_together_quantise_once(wide_model_dir, quantised):
-    jobs = [threading.Thread(target=load, args=(wide_model_dir,)) for _ in range(2)]
-    for job in jobs:
-        job.start()
-    for job in jobs:
-        job.join()
+def test_damage_that_keeps_size_and_time_is_seen(wide_model_dir, quantised, caplog):
+    load(wide_model_dir)
+    load(wide_model_dir)  # the copy's sum is remembered
+    file = copy_of_weights()
+    before, whole = file.stat(), file.read_bytes()
+    file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    load(wide_model_dir)
+    assert "damaged" in caplog.text
+    assert copy_of_weights().read_bytes() == whole
+
+
+def test_a_broken_list_of_sums_is_begun_anew(wide_model_dir, quantised):
+    load(wide_model_dir)
+    (memo,) = copies().glob("*.json")
+    memo.write_text("")  # as after a power cut
+    load(wide_model_dir)
     assert len(quantised) == 1
+
+
+def test_jobs_of_a_machine_that_start_together_quantise_once(wide_model_dir, quantised):
+    with ThreadPoolExecutor(2) as jobs:
+        first, second = jobs.map(load, [wide_model_dir] * 2)
+    assert len(quantised) == 1
+    assert torch.equal(first(IDS).logits, second(IDS).logits)
 
 
 def test_other_weights_and_other_libraries_have_a_copy_of_their_own(wide_model_dir, quantised, tmp_path, monkeypatch):

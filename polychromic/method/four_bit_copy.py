@@ -7,8 +7,10 @@ that quantising gives, so it moves no number.
 from __future__ import annotations
 
 import logging
+import os
 import platform
 import shutil
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -35,7 +37,12 @@ def copies() -> Path:
 
 def size() -> int:
     """Bytes of all copies on this machine."""
-    return sum(file.stat().st_size for file in copies().rglob("*") if file.is_file())
+    total = 0
+    for folder, _, names in os.walk(copies()):
+        for name in names:
+            with suppress(FileNotFoundError):  # a job has just renamed it
+                total += Path(folder, name).stat().st_size
+    return total
 
 
 def load_four_bit(
