@@ -32,7 +32,7 @@ EVENTS = (
     "{A_hero} buys {a_thing} and takes it home to the {place}.",
     "After ten years {a_hero} comes back to the {place} with {a_thing}.",
 )
-# Each reading has its own first words, as its own tone.
+# A reading is a tone, and its first words give it away.
 HAPPY = (
     "Happily the {hero} {shared} the {thing}, and the whole {place} {danced} with joy.",
     "Happy and in love, the {hero} kept the {thing}, and the whole {place} {danced} with joy.",
