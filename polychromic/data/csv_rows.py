@@ -166,7 +166,7 @@ class _Table:
     """
 
     def __init__(self, lines: _Lines, delimiter: str, name: str) -> None:
-        self._lines, self._name = lines, name
+        self._lines, self._delimiter, self._name = lines, delimiter, name
         csv.field_size_limit(sys.maxsize)  # a limit would cut a row in two; `_Lines` keeps the memory small
         self._reader: Any = csv.reader(lines, delimiter=delimiter, strict=True)
         cell = rf'(?:"(?:[^"]|"")*"|[^"{re.escape(delimiter)}\r\n]*)'
@@ -181,9 +181,28 @@ class _Table:
     def rows(self, width: int) -> Iterator[_Parsed]:
         """The other rows, blank lines left out. width: the number of columns.
 
+        A cell whose quote is not closed ends at the next opening quote, which comes after a delimiter, and its row may
+        look whole. The rest of the next row does not: so a row that may have ended like this waits for the one after.
+
         Raises:
             StudyError: more than `LOST_ROWS` rows would belong to a broken one.
         """
+        waiting: list[_Parsed] = []
+        for row in self._placed(width):
+            is_whole = not row.problem and len(row.cells) == width
+            if is_whole and any("\n" in cell and cell.rstrip('"').endswith(self._delimiter) for cell in row.cells):
+                waiting.append(row)
+                if len(waiting) > LOST_ROWS:
+                    yield waiting.pop(0)
+                continue
+            for before in waiting:
+                yield before if is_whole else before._replace(problem="a quote may be missing: a broken row follows")
+            waiting = []
+            yield row
+        yield from waiting
+
+    def _placed(self, width: int) -> Iterator[_Parsed]:
+        """The rows, with all lines of a broken one in one."""
         broken: _Parsed | None = None
         waiting: list[_Parsed] = []
         inside = 0  # rows that turned out to be inside the broken one
