@@ -47,7 +47,9 @@ def csv_rows(file: io.BufferedIOBase, name: str) -> Iterator[Row | BadRow]:
 def _columns(row: _Parsed, name: str) -> list[str]:
     """The columns' names, out of the header."""
     if row.problem:
-        raise StudyError(f"{name}, line {row.first}: {row.problem}. End every line the same way and save it again.")
+        ends = "End every line the same way and save it again" if "new-line" in row.problem else ""
+        remedy = ends or "Correct the quotes of the header; JSON needs a name in .json or .jsonl"
+        raise StudyError(f"{name}, line {row.first}: {row.problem}. {remedy}.")
     try:
         header = [cell.encode(_BYTES).decode().strip() for cell in row.cells]
     except UnicodeDecodeError as error:
@@ -88,6 +90,8 @@ class _Lines:
         start = file.readline(MAX_ROW_BYTES + 1)
         if start.startswith((b"\xff\xfe", b"\xfe\xff")):
             raise StudyError(f"{name}: the file is UTF-16. Save it as UTF-8.")
+        if b"\0" in start:
+            raise StudyError(f"{name}, line 1: zero bytes, as in UTF-16 or a binary file. Save it as UTF-8 text.")
         start = start.removeprefix(_BOM)
         if b"\r" in start and not start.endswith(b"\n"):
             # Its lines end with \r alone: "CSV (Macintosh)" of a spreadsheet.
