@@ -150,8 +150,6 @@ def test_a_csv_whose_lines_end_with_a_carriage_return(tmp_path):
 
 
 def test_a_parquet_file_with_a_damaged_page(tmp_path):
-    import pyarrow
-
     path = tmp_path / "x.parquet"
     table = pyarrow.table({"prompt": [f"a prompt, no. {n}" for n in range(5000)]})
     pyarrow.parquet.write_table(table, path, compression="snappy", use_dictionary=False)
@@ -163,7 +161,6 @@ def test_a_parquet_file_with_a_damaged_page(tmp_path):
 
 
 def test_a_parquet_file_that_may_not_be_read_is_no_damaged_one(tmp_path, monkeypatch):
-
     def refuse(path):
         raise PermissionError(13, "Permission denied", str(path))
 
