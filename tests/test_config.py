@@ -6,6 +6,7 @@ import copy
 from pathlib import Path
 
 import pytest
+import yaml
 
 from polychromic.config import reference
 from polychromic.config.loading import load_study, merge, parse_study, read_yaml
@@ -155,6 +156,40 @@ def test_every_problem_is_told_at_once():
     settings = merge(changed("seeds", []), {"sampling": {"top_k": 5}})
     with pytest.raises(StudyError, match="2 problem"):
         parse_study(settings)
+
+
+@pytest.mark.parametrize(
+    ("overlay", "key"),
+    [
+        ("training: {learning_rate: .inf}", "training.learning_rate"),
+        ("sampling: {temperature: .inf}", "sampling.temperature"),
+        ("arms: {polychromic: {objective: {temperature: .inf}}}", "arms.polychromic.objective.temperature"),
+        ("arms: {polychromic: {training: {rank: yes}}}", "arms.polychromic.training: rank"),
+        ("training: {rank: on}", "training: rank"),
+        ("training: {early_stopping: no}", "training: early_stopping"),
+        ("gpus_per_job: yes", "gpus_per_job"),
+        ("metrics: {k: [yes]}", "metrics.k.0"),
+        ("sampling: {frontier: [yes]}", "sampling.frontier.0"),
+        ("training: {targets: []}", "training.targets"),
+        ("plan: {seed: -1}", "plan.seed"),
+        ("world: {seed: -1}", "world.seed"),
+        ("training: {seed_offset: 4294967290}", "training.seed_offset"),
+        ("plan: {replications: [../../other]}", "plan.replications.0"),
+        ("plan: {replications: [qwen3-8b]}", "plan.replications"),
+        ("plan: {replications: [a, a]}", "plan.replications"),
+        ("plan: {placebos: [lora_again, lora_again]}", "plan.placebos"),
+        ("prompting: {zero_shot: 'Answer {inptu}'}", "zero_shot has no {input}"),
+        ("prompting: {example: '{input}'}", "example has no {target}"),
+        ("judge: {base_url: localhost:8000}", "judge.base_url"),
+        ("no: 5", "the key False"),
+        ("arms: {on: {kind: train}}", "arms: the key True"),
+        ("domains: {qa: {sources: [{format: table, path: a.csv, fields: {prompt: '', target: b}}]}}", "fields.prompt"),
+    ],
+)
+def test_what_could_only_fail_later_is_refused(overlay, key):
+    with pytest.raises(StudyError) as caught:
+        parse_study(merge(PUBLISHED, yaml.safe_load(overlay)))
+    assert key in str(caught.value)
 
 
 def test_a_null_in_an_overlay_removes(tmp_path):

@@ -95,20 +95,9 @@ def test_no_field_of_what_is_written_holds_it(tmp_path, secret, first):
     ]  # fmt: skip
     rows += [{**rows[0], "id": secret}, {**rows[1], "id": secret}, {**rows[2], "part": secret, "id": 9}]
     (tmp_path / "x.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    fields = {
-        "prompt": "p",
-        "target": "t",
-        "id": "id",
-        "group": "who",
-        "part": "part",
-        "references": "refs",
-        "tests": "tests",
-    }
-    source = {
-        "format": "table",
-        "path": "x.jsonl",
-        "fields": {**fields, "tests": "tests", "meta": ["tel", "more", "n"]},
-    }
+    columns = {"prompt": "p", "target": "t", "id": "id", "group": "who", "part": "part", "references": "refs"}
+    fields = {**columns, "tests": "tests", "meta": ["tel", "more", "n"]}
+    source = {"format": "table", "path": "x.jsonl", "fields": fields}
     others = [
         {"filter": "exact_duplicates"},
         {"filter": "cap", "key": "tel", "max": 3},

@@ -190,6 +190,10 @@ def _explain(problem: dict[str, Any], settings: dict[str, Any], schema: Callable
         key, tag = problem["ctx"]["discriminator"].strip("'"), problem["ctx"]["tag"]
         known = re.findall(r"'([^']*)'", problem["ctx"]["expected_tags"])
         return f"{where}.{key}: {tag!r} is unknown{nearest(tag, known)}"
+    if problem["type"] == "invalid_key" or (problem["type"] == "string_type" and problem["loc"][-1] == "[key]"):
+        section = ".".join(map(str, problem["loc"][:-2])) or "the study"
+        remedy = "Put it in quotes; YAML reads yes, no, on and off as true and false"
+        return f"{section}: the key {problem['input']!r} is not text. {remedy}"
     message = re.sub(r"^Value error, ", "", problem["msg"])
     shown = repr(problem["input"])
     at = f" (is {shown})" if len(shown) < 80 and problem["type"] != "value_error" else ""

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, Literal
 
+from pydantic import Field
+
 from polychromic.data.fields import (
     CHAT_COLUMNS,
     MISSING,
@@ -33,8 +35,8 @@ from polychromic.settings import Settings
 class Columns(Settings):
     """Which column holds what; `a.b` looks inside an object."""
 
-    prompt: str
-    target: str
+    prompt: str = Field(min_length=1)
+    target: str = Field(min_length=1)
     references: str | None = None
     """A column of texts: more accepted answers."""
     tests: str | None = None
