@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from math import nan
+from typing import Any
 
 from polychromic import labels
 from polychromic.metrics.audit import repeated_between
@@ -113,6 +114,25 @@ def null_control(results: Results) -> str:
         f"In the small-effect world ({name}), where little can be gained, {labels.arm(results.primary)} is called "
         f"superior in {len(superior)} of {len(found)} domains: {told}."
     )
+
+
+def over_bases(results: Results) -> dict[str, Any]:
+    """The mean gain over base models: `studies` (their number), `difference`, `low`, `high` and `reading` in words.
+
+    Empty where no other base was run.
+    """
+    found = results.verdict["replication"]
+    if len(found["studies"]) < 2:
+        return {}
+    pooled = found["rows"]["pooled"]
+    reading = (
+        "above zero" if pooled["low"] > 0 else "below zero" if pooled["high"] < 0 else "not shown to differ from zero"
+    )
+    return {
+        **{name: pooled[name] for name in ("difference", "low", "high")},
+        "studies": len(found["studies"]),
+        "reading": reading,
+    }
 
 
 def placebo_line(results: Results) -> str:

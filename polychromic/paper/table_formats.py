@@ -18,7 +18,7 @@ TEXTS = (
     "Value",
     "Role",
     "Verifier",
-    "Supported",
+    "Supported in",
     "Tuned control",
     "Claim",
     "Domain",
