@@ -124,7 +124,7 @@ def test_a_placebo_that_wins_turns_the_headline_yellow(results):
     assert "placebos" in topics(doubtful)
     html = render(doubtful, {})
     assert 'class="lead headline doubt"' in html
-    assert f"1 of {len(placebos)} placebos are supported too ({placebos[0]['name']})" in html
+    assert f"1 of {len(placebos)} placebos is supported too ({placebos[0]['name']})" in html
     assert light(results) != "doubt"
 
 

@@ -143,7 +143,7 @@ def placebo_line(results: Results) -> str:
         return "No placebo could be run: the rule has not been tested in this study."
     if won:
         return (
-            f"{len(won)} of {len(placebos)} placebos are supported too ({', '.join(won)}), and must not be: do not "
+            f"{len(won)} of {len(placebos)} placebos {'is' if len(won) == 1 else 'are'} supported too ({', '.join(won)}), and must not be: do not "
             "trust this verdict."
         )
     return (
