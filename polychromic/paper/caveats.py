@@ -142,8 +142,9 @@ def placebo_line(results: Results) -> str:
     if not placebos:
         return "No placebo could be run: the rule has not been tested in this study."
     if won:
+        verb = "is" if len(won) == 1 else "are"
         return (
-            f"{len(won)} of {len(placebos)} placebos {'is' if len(won) == 1 else 'are'} supported too ({', '.join(won)}), and must not be: do not "
+            f"{len(won)} of {len(placebos)} placebos {verb} supported too ({', '.join(won)}), and must not be: do not "
             "trust this verdict."
         )
     return (
