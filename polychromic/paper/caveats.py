@@ -122,7 +122,7 @@ def over_bases(results: Results) -> dict[str, Any]:
     Empty where no other base was run.
     """
     found = results.verdict["replication"]
-    if len(found["studies"]) < 2:
+    if len(found["studies"]) < 2 or "pooled" not in found["rows"]:
         return {}
     pooled = found["rows"]["pooled"]
     reading = (

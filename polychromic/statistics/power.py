@@ -173,8 +173,8 @@ def power_of_plan(plan: dict[str, Any]) -> dict[str, Any]:
     seeds = f"{needed['domain']} seeds" if needed["domain"] else f"more than {max(SEEDS)} seeds"
     result["sentence"] = (
         f"With {size} a domain and Pass@{k} at the best temperature, {alone} "
-        f"{found(result['smallest_effect_holm'])}{over}; a gain of {needed['gain']:g} in a single domain takes {seeds}. "
-        f"An arm that loses nothing in Pass@1 passes non-inferiority at {result['margin']:g} in "
+        f"{found(result['smallest_effect_holm'])}{over}; a gain of {needed['gain']:g} in a single domain takes {seeds}."
+        f" An arm that loses nothing in Pass@1 passes non-inferiority at {result['margin']:g} in "
         f"{result['noninferiority_power']:.0%} of studies, and in 80 % at a margin of {result['smallest_margin']:.3f}."
     )
     return result

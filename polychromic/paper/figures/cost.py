@@ -6,6 +6,7 @@ from math import floor
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import NullLocator
 
 from polychromic import labels
 from polychromic.metrics.passk import pass_at_k
@@ -64,6 +65,7 @@ def equal_compute(results: Results) -> Drawing | None:
         served = "at no number of prompts" if even is None else f"from {_round(even):,} prompts on"
         said.append(f"in {labels.domain(domain).lower()} {served} ({extra:,.0f} candidates)")
         ax.set_xscale("log")
+        ax.xaxis.set_minor_locator(NullLocator())
         ax.set_ylim(0, 1)
     for ax in style.left(axes):
         ax.set_ylabel("Pass@k")
