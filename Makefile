@@ -79,9 +79,10 @@ format: .venv/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 
-# The site, into site/. Needs nothing of the study.
+# The site, into site/, then seen in a browser. Needs nothing of the study.
 docs: .venv-docs/ready
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
+	@if command -v chromium >/dev/null; then $(PYTHON) tests/site_in_browser.py site; else echo "Not seen in a browser: no chromium."; fi
 	@echo "Built. Read it at http://localhost:8000: $(PYTHON) -m http.server --directory site"
 
 .venv-docs/ready: requirements-docs.txt

@@ -1,4 +1,4 @@
-"""Ten minutes on a graphics card before days on one: ten points, each with what it must show. `make gpu-check` runs it.
+"""Ten minutes on a graphics card before days on one: ten points, each with what it must show.
 
     python -m benchmarks.gpu [--shape qwen3-8b | tiny] [--only 1 4 10] [--device cuda | cpu]
 
@@ -328,7 +328,7 @@ def main() -> int:
         try:
             check_cuda(1)
         except StudyError as error:
-            print(f"gpu-check: {error}")
+            print(f"benchmarks.gpu: {error}")
             return 1
     else:
         print("a rehearsal on the CPU: nothing here is about a card")

@@ -135,6 +135,18 @@ def python_of(page: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", PAGES[page], flags=re.DOTALL)
 
 
+def test_every_make_target_that_a_page_names_exists():
+    targets = set(re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
+    pages = {**PAGES, "README.md": (ROOT / "README.md").read_text(encoding="utf-8")}
+    named = {
+        (page, target)
+        for page, text in pages.items()
+        for target in re.findall(r"(?:`|^)make ([a-z][\w-]*)", text, re.M)
+    }
+    assert named, "pages name targets"
+    assert {(page, target) for page, target in named if target not in targets and not page.startswith("log/")} == set()
+
+
 def test_the_environment_is_activated_before_the_commands_that_need_it():
     for page, text in PAGES.items():
         blocks = "".join(re.findall(r"^ *```(?:bash)?\n(.*?)```", text, flags=re.DOTALL | re.MULTILINE))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 
@@ -85,6 +86,33 @@ def test_the_front_marks_the_chosen_temperatures_and_the_gain(results):
     assert len(stars) == 2
     assert all(any(abs(star.get_ydata()[0] - value) < 1e-9 for value in best) for star in stars)
     assert not ax.containers, "no whiskers"
+    plt.close(drawing.figure)
+
+
+def test_the_name_of_the_tuned_control_lies_below_every_point_of_the_front(results):
+    verdict = json.loads(json.dumps(results.verdict))
+    for found in verdict["domains"].values():
+        found["tuned_control"] = "polychromic_literal"
+    drawing = FIGURES["frontier"](replace(results, verdict=verdict))
+    drawing.figure.canvas.draw()
+    named = 0
+    for ax in drawing.figure.axes:
+        for text in (text for text in ax.texts if text.get_text().startswith("tuned:")):
+            top = text.get_window_extent().y1
+            drawn = [
+                ax.transData.transform(line.get_xydata())[:, 1].min() for line in ax.lines if len(line.get_xydata())
+            ]
+            drawn += [other.get_window_extent().y0 for other in ax.texts if other is not text and other.get_text()]
+            assert top < min(drawn)
+            named += 1
+    assert named
+    plt.close(drawing.figure)
+
+
+def test_the_times_are_said_to_be_of_the_trainings_alone(results):
+    derived = [dict(run, derived={"from": "lora"}) for run in results.runs if run["arm"] == "lora"]
+    drawing = FIGURES["equal_compute"](replace(results, runs=[*results.runs, *derived]))
+    assert f"by the times of {len(results.runs)} trainings" in drawing.caption
     plt.close(drawing.figure)
 
 

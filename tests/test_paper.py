@@ -116,6 +116,25 @@ def test_claims_come_before_results_and_the_tuned_control_first_in_the_abstract(
     assert places == sorted(places)
 
 
+def test_other_bases_are_in_abstract_results_limits_and_conclusion(written, toy_study, tmp_path):
+    assert "NumBases" not in (written / "main.tex").read_text()
+    copied = shutil.copytree(toy_study, tmp_path / "toy", ignore=shutil.ignore_patterns("paper"))
+    file = copied / "statistics" / "verdict.json"
+    verdict = json.loads(file.read_text())
+    row = {"differences": {"toy": 0.1, "toy-2": -0.02}, "difference": 0.04, "low": -0.06, "high": 0.14}
+    verdict["replication"] = {"studies": ["toy", "toy-2"], "missing": [], "rows": {"pooled": row}}
+    file.write_text(json.dumps(verdict))
+    written = article.write_paper(copied)
+    text = (written / "main.tex").read_text()
+    said = r"Over \NumBases{} base models, this one among them, the mean gain is "
+    said += r"\GainBases{} [\GainLowBases, \GainHighBases], not shown to differ from zero."
+    abstract, rest = text.split(r"\end{abstract}")
+    assert said in " ".join(abstract.split())
+    assert " ".join(rest.split()).count(said) == 2, "results and conclusion"
+    assert "One base model" not in text
+    assert r"\newcommand{\GainLowBases}{$-$0.060}" in (written / "numbers.tex").read_text()
+
+
 def test_no_number_is_lost_in_the_subtitle_of_a_claim_that_does_not_hold(written):
     assert "General Training Objective" not in (written / "main.tex").read_text()
 

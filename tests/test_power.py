@@ -68,15 +68,24 @@ def test_it_is_reproducible_json():
     assert first == json.loads(json.dumps(second))
 
 
+PLAN = {
+    "seeds": [1, 2],
+    "sampling": {"test_prompts": 4, "samples": 10, "temperature": 0.7, "frontier": [1.0]},
+    "domains": {"code": {}},
+    "k": [1, 10],
+    "plan": {"alpha": 0.05, "margin": 0.05, "seed": 0},
+}
+
+
+def test_of_one_domain_among_several_the_gain_that_the_rule_can_find_is_said(monkeypatch):
+    found = power(**SIZE | {"prompts": 20, "studies": 20}, domains=4)
+    found |= {"smallest_effect": 0.138, "smallest_effect_holm": 0.184}
+    monkeypatch.setattr("polychromic.statistics.power.power", lambda **_: found)
+    assert "in a domain, after Holm's adjustment, a gain of 0.184 is found" in power_of_plan(PLAN)["sentence"]
+
+
 def test_a_study_too_small_to_see_anything_says_so():
-    plan = {
-        "seeds": [1, 2],
-        "sampling": {"test_prompts": 4, "samples": 10, "temperature": 0.7, "frontier": [1.0]},
-        "domains": {"code": {}},
-        "k": [1, 10],
-        "plan": {"alpha": 0.05, "margin": 0.05, "seed": 0},
-    }
-    found = power_of_plan(plan)
+    found = power_of_plan(PLAN)
     assert found["smallest_effect"] is None
     assert "no gain that was tried" in found["sentence"]
 

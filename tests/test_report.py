@@ -54,6 +54,8 @@ def test_a_browser_shows_it_without_overflow_requests_or_errors(page, width):
           marks: [...document.querySelectorAll("#answers .mark")].map((mark) => mark.textContent),
           bold: document.querySelectorAll("#answers b").length,
           prompt: document.getElementById("prompt").textContent,
+          tallest: Math.max(...[...document.querySelectorAll("td")].map((cell) => cell.offsetHeight)),
+          hidden: ((audit) => audit.scrollWidth - audit.clientWidth)(document.querySelector("#audit .scroll")),
         };"""
     seen = measure(page, width, script)
     assert seen["width"] == width
@@ -68,6 +70,8 @@ def test_a_browser_shows_it_without_overflow_requests_or_errors(page, width):
     assert any(mark.startswith("passes") for mark in extra["marks"])
     assert extra["bold"] == 0, "model text is shown as text, not as markup"
     assert "of qa" in extra["prompt"]
+    assert extra["tallest"] < 60, "a cell is one value and its interval: no word is broken into letters"
+    assert width < 1000 or extra["hidden"] == 0, "the audit's last columns are cut off"
 
 
 def test_samples_add_up_and_say_which_passed(toy_study):
@@ -120,7 +124,7 @@ def test_a_placebo_that_wins_turns_the_headline_yellow(results):
     assert "placebos" in topics(doubtful)
     html = render(doubtful, {})
     assert 'class="lead headline doubt"' in html
-    assert f"1 of {len(placebos)} placebos are supported too ({placebos[0]['name']})" in html
+    assert f"1 of {len(placebos)} placebos is supported too ({placebos[0]['name']})" in html
     assert light(results) != "doubt"
 
 

@@ -67,11 +67,12 @@ def test_placebos_and_peers_are_tabulated_and_replication_only_where_it_was_run(
     assert TABLES["replication"](results) is None
     differences = {"toy": 0.1, "toy-2": 0.2, "toy-3": 0.15}
     row = {"differences": differences, "difference": 0.15, "low": 0.03, "high": 0.27}
-    found = {"studies": list(differences), "missing": [], "rows": {"code": row, "pooled": row}}
+    found = {"studies": list(differences), "missing": [], "rows": {"code": row, "pooled": row, "social": row}}
     again = replace(results, verdict=results.verdict | {"replication": found})
     table = TABLES["replication"](again)
     assert "2 degrees of freedom" in table.caption
     assert set(table.data["n"]) == {3}
+    assert list(table.data["domain"]) == ["social", "code", "pooled"], "the order of every other table"
 
 
 @pytest.mark.parametrize("judge", ["reference-similarity", None])

@@ -17,6 +17,7 @@ from polychromic.paper.caveats import (
     claims,
     fine_tuning_cost,
     null_control,
+    over_bases,
     peers_beside,
     placebo_line,
     plan_hashes,
@@ -161,6 +162,7 @@ def article(
             domains=results.domains(),
             deep=labels.metric(results.deepest),
             pooled=results.verdict["pooled"],
+            bases=over_bases(results),
             claims=claims(results),
             claim_names=CLAIMS,
             claim_meanings=MEANINGS,
@@ -226,8 +228,12 @@ def numbers(results: Results) -> dict[str, str]:
         **settings(results),
     }
     pooled, placebos = results.verdict["pooled"], results.verdict["placebos"]
+    bases = over_bases(results)
     for column, name in (("difference", "Gain"), ("low", "GainLow"), ("high", "GainHigh")):
         found[f"{name}Pooled"] = f"{pooled[column]:+.3f}".replace("-", "−")
+        if bases:
+            found[f"{name}Bases"] = f"{bases[column]:+.3f}".replace("-", "−")
+    found |= {"NumBases": bases["studies"]} if bases else {}
     found |= {"NumPlacebos": len(placebos), "NumPlacebosSupported": sum(p["supported"] for p in placebos)}
     found["NumUntrainedAbove"] = sum(bool(verdict[domain]["untrained_above"]) for domain in domains)
     for flag, name in (

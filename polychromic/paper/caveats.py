@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from math import nan
+from typing import Any
 
 from polychromic import labels
 from polychromic.metrics.audit import repeated_between
@@ -115,6 +116,25 @@ def null_control(results: Results) -> str:
     )
 
 
+def over_bases(results: Results) -> dict[str, Any]:
+    """The mean gain over base models: `studies` (their number), `difference`, `low`, `high` and `reading` in words.
+
+    Empty where no other base was run.
+    """
+    found = results.verdict["replication"]
+    if len(found["studies"]) < 2 or "pooled" not in found["rows"]:
+        return {}
+    pooled = found["rows"]["pooled"]
+    reading = (
+        "above zero" if pooled["low"] > 0 else "below zero" if pooled["high"] < 0 else "not shown to differ from zero"
+    )
+    return {
+        **{name: pooled[name] for name in ("difference", "low", "high")},
+        "studies": len(found["studies"]),
+        "reading": reading,
+    }
+
+
 def placebo_line(results: Results) -> str:
     """What the placebos did, in one sentence."""
     placebos = results.verdict["placebos"]
@@ -122,8 +142,9 @@ def placebo_line(results: Results) -> str:
     if not placebos:
         return "No placebo could be run: the rule has not been tested in this study."
     if won:
+        verb = "is" if len(won) == 1 else "are"
         return (
-            f"{len(won)} of {len(placebos)} placebos are supported too ({', '.join(won)}), and must not be: do not "
+            f"{len(won)} of {len(placebos)} placebos {verb} supported too ({', '.join(won)}), and must not be: do not "
             "trust this verdict."
         )
     return (

@@ -18,7 +18,7 @@ TEXTS = (
     "Value",
     "Role",
     "Verifier",
-    "Supported",
+    "Supported in",
     "Tuned control",
     "Claim",
     "Domain",
@@ -32,7 +32,7 @@ INTERVAL = (
 LINES = r"\providecommand{\lines}[2]{\begin{tabular}[b]{@{}r@{}}#1\\#2\end{tabular}}"
 ONE_LINE = 9
 """Characters of a column of numbers' longest name that is set on one line."""
-ROWS = 24
+ROWS = 30
 """Rows of a part of a table at most: what a page holds at a readable size."""
 UNDEFINED = "undefined"
 VALUES = ["domain", "metric", "arm", "value", "low", "high", "n", "signature"]

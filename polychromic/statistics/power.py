@@ -159,7 +159,7 @@ def power_of_plan(plan: dict[str, Any]) -> dict[str, Any]:
         domains=len(plan["domains"]),
         seed=plan["plan"]["seed"],
     )
-    k, gains, pooled = result["k"], result["smallest_effect"], result["smallest_effect_pooled"]
+    k, pooled = result["k"], result["smallest_effect_pooled"]
     size = f"{result['prompts']} prompts × {result['samples']} samples × {result['seeds']} seeds"
     most, needed = result["curve"][-1]["effect"], result["seeds_for"]
 
@@ -168,13 +168,14 @@ def power_of_plan(plan: dict[str, Any]) -> dict[str, Any]:
             return f"no gain that was tried (up to {most:.2f}) is found 80 % of the time"
         return f"a gain of {gain:.3f} is found 80 % of the time"
 
+    alone = "in a domain, after Holm's adjustment," if result["domains"] > 1 else "in the domain"
     over = f"; pooled over {result['domains']} domains, {found(pooled)}" if result["domains"] > 1 else ""
     seeds = f"{needed['domain']} seeds" if needed["domain"] else f"more than {max(SEEDS)} seeds"
     result["sentence"] = (
-        f"With {size} a domain and Pass@{k} at the best temperature, in a domain {found(gains)}{over}; a gain of "
-        f"{needed['gain']:g} in a single domain takes {seeds}. An arm that loses nothing in Pass@1 passes "
-        f"non-inferiority at {result['margin']:g} in {result['noninferiority_power']:.0%} of studies, and in 80 % at a "
-        f"margin of {result['smallest_margin']:.3f}."
+        f"With {size} a domain and Pass@{k} at the best temperature, {alone} "
+        f"{found(result['smallest_effect_holm'])}{over}; a gain of {needed['gain']:g} in a single domain takes {seeds}."
+        f" An arm that loses nothing in Pass@1 passes non-inferiority at {result['margin']:g} in "
+        f"{result['noninferiority_power']:.0%} of studies, and in 80 % at a margin of {result['smallest_margin']:.3f}."
     )
     return result
 

@@ -6,6 +6,7 @@ from math import floor
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import NullLocator
 
 from polychromic import labels
 from polychromic.metrics.passk import pass_at_k
@@ -61,9 +62,10 @@ def equal_compute(results: Results) -> Drawing | None:
         even = next((x for x, y in zip(SERVED, value, strict=True) if y >= level), None)
         if even is not None:
             ax.axvline(even, color="black", linewidth=0.6, linestyle=(0, (2, 1.5)), zorder=0)
-        served = "at no number of prompts" if even is None else f"from {_round(even):,} prompts"
-        said.append(f"{labels.domain(domain)} {served} ({extra:,.0f} candidates)")
+        served = "at no number of prompts" if even is None else f"from {_round(even):,} prompts on"
+        said.append(f"in {labels.domain(domain).lower()} {served} ({extra:,.0f} candidates)")
         ax.set_xscale("log")
+        ax.xaxis.set_minor_locator(NullLocator())
         ax.set_ylim(0, 1)
     for ax in style.left(axes):
         ax.set_ylabel("Pass@k")
@@ -74,8 +76,8 @@ def equal_compute(results: Results) -> Drawing | None:
         figure,
         f"Pass@k at equal compute. The tuned control draws {n} candidates a prompt; {labels.arm(results.primary)} "
         "pays its longer training with candidates, the fewer the more prompts are served. Each k at its own best "
-        f"temperature. It is ahead (dashed line) {'; '.join(said)}: in brackets, what the longer training costs in "
-        f"candidates, by the times of {len(results.runs)} trainings on "
+        f"temperature. It is ahead (vertical line) {'; '.join(said)}: in brackets, what the longer training costs in "
+        f"candidates, by the times of {sum('derived' not in run for run in results.runs)} trainings on "
         f"{'; '.join(sorted({wording.machine(run['hardware']) for run in results.runs}))}.",
     )
 

@@ -62,7 +62,11 @@ def _frame(ax: Axes, points: pd.DataFrame, deep: str) -> None:
     for metric, limit in (("pass_at_1", ax.set_xlim), (deep, ax.set_ylim)):
         low, high = points[metric].min(), points[metric].max()
         room = 0.12 * (high - low) or 0.05
-        limit(max(0.0, low - room), min(1.0, high + room) if metric == deep else high + 1.6 * room)
+        if metric == deep:  # below the lowest point: its temperature, then the name of the tuned control
+            limit(low - 2.4 * room, min(1.0, high + room))
+            ax.yaxis.set_major_formatter(lambda y, _: f"{y:.4g}" if y > -1e-9 else "")
+        else:
+            limit(max(0.0, low - room), high + 1.6 * room)
 
 
 def _reach(ax: Axes, family: pd.DataFrame, deep: str) -> None:
@@ -106,10 +110,10 @@ def _gain(ax: Axes, own: pd.DataFrame, domain: str, results: Results) -> None:
         stars[arm] = (best["pass_at_1"], best[deep])
         ax.plot(*stars[arm], marker="*", markersize=9, color=look.colour, markeredgecolor="white", zorder=6)
         primary = arm == results.primary
-        _temperature(ax, best, deep, look.colour, above=primary)
+        _temperature(ax, best, deep, look.colour, at=(4, 3) if primary else (-9, 3))
         ends = [end for end in (0, len(line) - 1) if abs(end - line.index.get_loc(best.name)) > 1]
         for end in ends:  # next to the star its number would lie on the star's
-            _temperature(ax, line.iloc[end], deep, look.colour, above=primary)
+            _temperature(ax, line.iloc[end], deep, look.colour, at=(4, 3) if primary else (-3, -7.5))
     (x, top), (start, level) = stars[results.primary], stars[verdict["tuned_control"]]
     ax.plot([start, x], [level, level], color="black", linewidth=0.7, linestyle=(0, (2, 1.5)), zorder=2)
     if abs(top - level) > 0.06 * np.ptp(ax.get_ylim()):
@@ -125,11 +129,11 @@ def _gain(ax: Axes, own: pd.DataFrame, domain: str, results: Results) -> None:
         ax.text(0.02, 0.03, text, transform=ax.transAxes, fontsize=5.6, color="#444444", path_effects=OUTLINE)
 
 
-def _temperature(ax: Axes, row: pd.Series, deep: str, colour: str, *, above: bool) -> None:
+def _temperature(ax: Axes, row: pd.Series, deep: str, colour: str, *, at: tuple[float, float]) -> None:
     ax.annotate(
         f"{row['temperature']:g}",
         (row["pass_at_1"], row[deep]),
-        xytext=(4, 3) if above else (-3, -7.5),
+        xytext=at,
         textcoords="offset points",
         fontsize=5.5,
         color=colour,

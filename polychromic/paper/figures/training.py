@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator, NullLocator
 
 from polychromic import labels
 from polychromic.paper.figures import figure, style
@@ -39,7 +39,7 @@ def training_dynamics(results: Results) -> Drawing:
                 ax.set_yscale("log")
                 ax.yaxis.set_major_locator(LogLocator(subs=(1, 3)))
                 ax.yaxis.set_major_formatter("{x:g}")
-                ax.yaxis.set_minor_formatter(NullFormatter())
+                ax.yaxis.set_minor_locator(NullLocator())
             else:
                 ax.locator_params(nbins=3)
         line[0].set_ylabel(SIGNALS[signal][0])

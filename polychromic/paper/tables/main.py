@@ -94,14 +94,14 @@ def _columns(results: Results, rows: pd.DataFrame, metrics: list[str], domain: s
 
 
 def _sizes(rows: pd.DataFrame) -> str:
-    """`wording.sizes`, and which means are over fewer prompts because the metric is undefined for the rest."""
+    """`wording.sizes`, and which means are over fewer prompts because the metric is undefined on the others."""
     rows = rows[rows["domain"] != "pooled"]
     fewer = rows["n_prompts"] < rows.groupby("domain")["n_prompts"].transform("max")
     told = [
-        f"{labels.metric(metric)} in {labels.domain(domain)} {labels.count_range(own['n_prompts'], 'prompt')}"
+        f"{labels.metric(metric)} in {labels.domain(domain)}, on {labels.count_range(own['n_prompts'], 'prompt')}"
         for (metric, domain), own in rows[fewer].groupby(["metric", "domain"])
     ]
-    return wording.sizes(rows[~fewer]) + (f" (undefined for the rest: {', '.join(told)})" if told else "")
+    return wording.sizes(rows[~fewer]) + (f" (undefined on the other prompts: {'; '.join(told)})" if told else "")
 
 
 def best_arm(

@@ -45,7 +45,7 @@ def pairwise(results: Results) -> Table:
         (
             f"Differences from {labels.arm(results.control)} at T = {results.temperature:g} with 95 % "
             "intervals: the published reading, which does not decide. p (U): Mann–Whitney on prompt × seed values; "
-            "d: Cohen's. The CSV has all arms; its rows whose `reading` is exploratory were not asked by the plan. "
+            "d: Cohen's. The CSV has all arms; the plan did not ask for its exploratory rows. "
             f"{wording.sizes(shown)}."
         ),
     )

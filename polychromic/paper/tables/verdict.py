@@ -118,7 +118,7 @@ def placebos(results: Results) -> Table | None:
     for placebo in sorted(results.verdict["placebos"], key=lambda found: list(KINDS).index(found["kind"])):
         won = [labels.short_domain(domain) for domain, found in placebo["domains"].items() if found["supported"]]
         won += ["pooled"] if placebo["pooled"]["supported"] and len(placebo["domains"]) > 1 else []
-        line = {"Placebo": placebo["name"], "Supported": ", ".join(won) if won else "no"}
+        line = {"Placebo": placebo["name"], "Supported in": ", ".join(won) or "none"}
         for domain in (*results.domains(), "pooled"):
             found = placebo["pooled"] if domain == "pooled" else placebo["domains"].get(domain)
             if found is None or domain not in sized.index:
@@ -201,7 +201,9 @@ def replication(results: Results) -> Table | None:
         return None
     count = len(found["studies"])
     data, cells = [], []
-    for domain, row in found["rows"].items():
+    for domain in (*results.domains(), "pooled"):
+        if (row := found["rows"].get(domain)) is None:
+            continue
         line = {"Domain": labels.domain(domain)}
         line |= {study: number(row["differences"][study], sign=True) for study in found["studies"]}
         line["Mean"] = with_interval(row["difference"], row["low"], row["high"], sign=True)
