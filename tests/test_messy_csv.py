@@ -100,11 +100,12 @@ def test_a_quote_that_is_missing_tears_no_row_and_every_line_is_counted(tmp_path
     texts, rows = [], []
     for number in range(30):
         plain = record(number)
-        rows.append((plain.prompt.replace(" ", "\r\n", 2), plain.target.replace(" ", ', "so" ', number % 2)))
+        prompt = ("\r\n" if number % 3 == 0 else "") + plain.prompt.replace(" ", "\r\n", 2)
+        rows.append((prompt, plain.target.replace(" ", ', "so" ', 1)))
         text = io.StringIO(newline="")
-        csv.writer(text, quoting=quoting).writerow([number, *rows[-1], f"c{number}"])
+        csv.writer(text, quoting=quoting).writerow([number, f"c{number}", *rows[-1]])
         texts.append(text.getvalue())
-    header = 'id,"a question, in words; or more",answer,customer\r\n'
+    header = 'id,customer,"a question, in words; or more",answer\r\n'
     for at, find in [(1, str.index), (2, str.index), (11, str.rindex), (12, str.rindex), (28, str.rindex)]:
         place = find(texts[at], '"')
         broken = [*texts[:at], texts[at][:place] + texts[at][place + 1 :], *texts[at + 1 :]]
