@@ -38,7 +38,7 @@ def with_changes(params: dict[str, Any], changes: dict[str, str]) -> dict[str, A
     for key, value in changes.items():
         section = training if key in training else objective
         if key not in section:
-            raise SystemExit(f"{key} is no setting of training or objective: {', '.join([*training, *objective])}")
+            raise SystemExit(f"{key} is not a setting of training or objective: {', '.join([*training, *objective])}")
         section[key] = type(section[key])(yaml.safe_load(value))  # YAML takes 5e-4 for a text
     return params | {"training": training, "objective": objective}
 

@@ -88,7 +88,7 @@ def test_texts_in_any_script_come_through(tmp_path):
         ("x.csv", b"a,b\r1,2\n3,4\n", "line 1: broken CSV .* End every line the same way"),
         ("x.parquet", b"no parquet", "not a readable Parquet file"),
         ("x.xlsx", b"PK", "unknown file ending '.xlsx'"),
-        ("x.wp_source", b"a\n", "put x.wp_target beside it"),
+        ("x.wp_source", b"a\n", "put x.wp_target next to it"),
     ],
 )
 def test_a_file_that_cannot_be_trusted_stops_the_run(tmp_path, name, data, message):

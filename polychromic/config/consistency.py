@@ -12,7 +12,7 @@ from polychromic.method.diversity import DIVERSITY
 from polychromic.metric_registry import METRICS
 from polychromic.verifiers import VERIFIERS
 
-# Folders of a study beside those of its domains, and of a domain beside those of its arms.
+# Folders of a study other than its domains', and of a domain other than its arms'.
 FOLDERS = {"base", "benchmarks", "figures", "logs", "paper", "raw", "statistics", "tables"}
 DOMAIN_FOLDERS = {"data", "review"}
 

@@ -153,7 +153,7 @@ def _without_nulls(value: Any) -> Any:
 
 
 def _first_hand(problems: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Without those that follow from another: a list with a bad item is told to be too short too."""
+    """Without those that follow from another: a list with a bad item is also reported as too short."""
     places = [problem["loc"] for problem in problems]
     return [
         problem
@@ -201,7 +201,7 @@ def _explain(problem: dict[str, Any], settings: dict[str, Any], schema: Callable
 
 
 def _known_keys(location: tuple[Any, ...], schema: dict[str, Any]) -> list[str]:
-    """The keys allowed beside the unknown one, found by walking the schema."""
+    """The keys allowed where the unknown one is, found by walking the schema."""
     nodes = [schema]
 
     def expand(node: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Overlays: the files of Snakemake's `--configfile`, checked before Snakemake reads them.
 
 Snakemake calls a broken one "not valid JSON or YAML" and names neither file nor line. `profiles/default/config.yaml`
-calls this: of a profile, Snakemake runs what stands under `__definitions__` first.
+calls this: Snakemake first runs what a profile has under `__definitions__`.
 """
 
 from __future__ import annotations

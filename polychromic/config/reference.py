@@ -42,7 +42,7 @@ def configuration_page() -> str:
 
 
 def _line(text: str) -> str:
-    """One line of Markdown, in which `<` is no HTML."""
+    """One line of Markdown, in which `<` does not start HTML."""
     return " ".join(text.split()).replace("<", "&lt;")
 
 

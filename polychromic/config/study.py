@@ -121,7 +121,7 @@ class Domain(Settings):
     verifier: Verifier
     diversity: Diversity = Diversity()
     quality_metric: QualityMetric = "rouge_l"
-    """The domain's single-answer quality beside Pass@1; non-inferiority is required of both."""
+    """The domain's single-answer quality besides Pass@1; non-inferiority is required of both."""
     max_new_tokens: int = Field(256, ge=1)
 
 
@@ -212,7 +212,7 @@ Arm = Annotated[PromptArm | TrainArm | DerivedArm, Field(discriminator="kind")]
 class Sampling(Settings):
     samples: int = Field(10, ge=1)
     temperature: float = Field(0.7, gt=0)
-    """Of the published reading, of untrained arms and of metrics beside Pass@k."""
+    """Of the published reading, of untrained arms, and of metrics other than Pass@k."""
     frontier: tuple[Annotated[float, Field(gt=0, strict=True)], ...] = (0.5, 1.0, 1.3, 1.6, 2.0)
     """Further temperatures at which trained arms are sampled. Each arm is read at its best one, so the grid must go on
     until Pass@k falls."""

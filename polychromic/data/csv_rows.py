@@ -18,10 +18,10 @@ from polychromic.errors import StudyError
 
 DELIMITERS = ",;\t|"
 _BOM = b"\xef\xbb\xbf"
-# Every byte is one character of Latin-1: parsing loses nothing, and a cell's bytes can be had back.
+# Every byte is one character of Latin-1: parsing loses nothing, and a cell's bytes can be restored.
 _BYTES = "latin-1"
 LOST_ROWS = 100
-"""A row with more rows inside it than this is no broken row, but quotes that cannot be made sense of."""
+"""A row with more rows inside it than this is not one broken row: the file's quotes follow no rule."""
 
 
 def csv_rows(file: io.BufferedIOBase, name: str) -> Iterator[Row | BadRow]:

@@ -21,7 +21,7 @@ from polychromic.errors import StudyError
 
 
 def files_of(path: Path) -> list[Path]:
-    """The files that `read_rows` reads for a path: it alone, or with the stories beside .wp_source."""
+    """The files that `read_rows` reads for a path: it alone, or with the stories next to .wp_source."""
     stories = path.with_name(path.name.replace(".wp_source", ".wp_target"))
     return [path, stories] if _ending(path) == ".wp_source" else [path]
 
@@ -35,7 +35,7 @@ def read_rows(path: Path, name: str | None = None, may_be_empty: bool = False) -
     """Rows of `path` (.jsonl, .json, .csv, .tsv, .parquet, .wp_source; gzipped or not, whatever the name), in file
     order.
 
-    name: what to call the file in messages. may_be_empty: a file without rows is no error.
+    name: what to call the file in messages. may_be_empty: a file without rows is not an error.
 
     Raises:
         StudyError: the file is missing or no file, may not be read, is empty, not UTF-8 as a whole, cut short, or of
@@ -200,7 +200,7 @@ def _line_pairs(path: Path, name: str) -> Iterator[Row | BadRow]:
     """WritingPrompts as published: line n of train.wp_target is the story to line n of train.wp_source."""
     _, target = files_of(path)
     if not target.is_file():
-        raise StudyError(f"{name}: its stories are missing; put {target.name} beside it.")
+        raise StudyError(f"{name}: its stories are missing; put {target.name} next to it.")
     with _open(path) as prompts, _open(target) as stories:
         try:
             for number, (prompt, story) in enumerate(zip(prompts, stories, strict=True), start=1):

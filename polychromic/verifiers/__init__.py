@@ -96,7 +96,7 @@ def make_verifier(
     grades: Callable[[Sequence[tuple[str, str, Sequence[str]]]], list[float]] | None = None,
     **settings: Any,
 ) -> Verifier:
-    """The verifier of a domain, from the domain's settings and what it needs besides; what it does not need is
+    """The verifier of a domain, from the domain's settings and what else it needs; what it does not need is
     ignored.
 
     Args:

@@ -59,7 +59,7 @@ def _value(node: ast.expr) -> Fraction | None:
     if isinstance(node, ast.Constant) and isinstance(node.value, int):
         return Fraction(node.value)
     if not isinstance(node, ast.BinOp) or type(node.op) not in _OPERATIONS:
-        raise ValueError(f"{type(node).__name__} is no arithmetic")
+        raise ValueError(f"{type(node).__name__} is not arithmetic")
     left, right = _value(node.left), _value(node.right)
     if left is None or right is None or (isinstance(node.op, ast.Div) and right == 0):
         return None

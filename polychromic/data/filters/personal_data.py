@@ -56,7 +56,7 @@ class MaskPersonalData(Repair):
     @classmethod
     def _known(cls, region: str) -> str:
         if region not in phonenumbers.SUPPORTED_REGIONS:
-            raise ValueError(f"region {region!r} is no country's code: give two capital letters, such as US, GB or DE")
+            raise ValueError(f"region {region!r} is not a country code: give two capital letters, such as US, GB or DE")
         return region
 
     def change(self, text: str) -> str:

@@ -59,7 +59,7 @@ def _turns(value: Any, column: str) -> list[dict[str, str]]:
         if not isinstance(speaker, str):
             raise Unusable(f"{where}: no 'role' or 'from'; found {quoted(map(str, turn))}")
         if speaker.lower() not in ROLES:
-            raise Unusable(f"{where}: a turn of {speaker!r}, which is no user, assistant or system", excluded=True)
+            raise Unusable(f"{where}: a turn of {speaker!r}, which is not a user, assistant or system", excluded=True)
         turns.append({"role": ROLES[speaker.lower()], "content": _text(turn, where)})
     return turns
 
