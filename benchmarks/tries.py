@@ -45,7 +45,8 @@ def with_changes(params: dict[str, Any], changes: dict[str, str]) -> dict[str, A
 
 def train(study: Path, domain: str, params: dict[str, Any], seed: int):
     """(model, tokenizer) with the adapter trained."""
-    model, tokenizer = load_base(base_folder(study), attention=params["model"]["attention"], device="cpu")
+    own = {key: params["model"][key] for key in ("precision", "attention")}
+    model, tokenizer = load_base(base_folder(study), **own, device="cpu")
     measure = diversity_measure(params, ENCODER.encode)
     with tempfile.TemporaryDirectory() as folder:
         args = trainer_settings(

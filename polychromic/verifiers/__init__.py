@@ -57,9 +57,9 @@ class Verifier(Protocol):
     settings: Any
 
     def well_formed(self, texts: Sequence[str], record: Record) -> list[bool]:
-        """Which texts are complete answers to this prompt, right or wrong.
+        """Which texts are complete answers to this prompt, as far as the prompt alone tells: the gate g while training.
 
-        Looks at no reference and at no expected value: it is the gate g while training.
+        Looks at no reference and at no expected value that the prompt does not show.
         """
 
     def verify(self, texts: Sequence[str], record: Record, finishes: Sequence[str] | None = None) -> list[Outcome]:
