@@ -61,6 +61,7 @@ def sensitivity(results: Results) -> Drawing | None:
     for ax in style.left(axes):
         ax.set_ylabel("skew of training")
     for ax in style.bottom(axes):
+        ax.tick_params(labelbottom=True)  # also where the last row has no panel below
         ax.set_xlabel("wrong without training")
     return Drawing(
         figure,
