@@ -109,7 +109,7 @@ def test_too_little_to_calibrate_on_is_named():
         calibrate([record("n", [0]), record("m", [9])], lambda texts: np.full((len(texts), 2), np.nan))
 
 
-def test_rates_of_a_verifier_without_a_threshold():
+def test_a_verifier_without_a_threshold_has_its_rates_measured():
     qa = [Record(f"q{n}", "", f"answer {n}", (f"answer {n}",), meta={"mismatched": ["answer 9"]}) for n in range(4)]
     found = measure(qa, make_verifier("answer"))
     assert (found["true_pass"], found["false_pass"], found["n_mismatched"]) == (
@@ -149,7 +149,7 @@ def test_a_judge_does_not_see_the_answer_that_it_grades_among_the_accepted_ones(
     assert "two references" in alone["warnings"][0]
 
 
-def test_floor_and_ceiling():
+def test_rates_near_the_floor_or_the_ceiling_are_warned_of():
     assert headroom_warnings("social/lora", 0.3, 0.6) == []
     assert "floor" in headroom_warnings("social/lora", 0.01, 0.05)[0]
     assert "ceiling" in headroom_warnings("social/lora", 0.7, 0.98)[0]

@@ -25,7 +25,7 @@ Y = np.array([0.273, 0.305, 0.368, 0.360, 0.348])
         (0.050, 0.368),
     ],
 )
-def test_height(x, expected):
+def test_the_height_is_the_best_pass_at_10_at_this_pass_at_1_or_more(x, expected):
     assert height(np.array([x]), X[None], Y[None])[0] == pytest.approx(expected)
 
 
