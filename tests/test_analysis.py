@@ -196,7 +196,7 @@ def test_judge_is_a_win_rate_against_one_half(analysis, tables):
     assert row_of(analysis.summary, domain="code", metric="judge_win_rate")["n_prompts"] == 10
 
 
-def test_the_win_rate_at_equal_length_stands_beside_the_raw_one(plan, tables):
+def test_the_win_rate_at_equal_length_is_given_with_the_raw_one(plan, tables):
     judged = tables["code"]["polychromic"]["judge"]
     rng = np.random.default_rng(0)
     gap = rng.normal(0, 8, len(judged))

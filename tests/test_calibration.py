@@ -41,7 +41,7 @@ def cosine(degrees: float) -> float:
     return math.cos(math.radians(degrees))
 
 
-def test_threshold_lies_just_above_what_must_not_pass():
+def test_threshold_is_just_above_what_must_not_pass():
     # Right answers are 10 degrees from their prompt's other reference; another prompt's 50 at the nearest.
     found = calibrate([record("a", [0, 10]), record("b", [60, 70])], encode, max_false_pass=0.0)
     assert found["threshold"] == pytest.approx(cosine(50), abs=1e-6)
@@ -58,7 +58,7 @@ def test_hard_mismatches_are_not_drowned_by_easy_ones():
     with_hard = calibrate([*easy, *hard], encode)
     assert with_hard["threshold"] > without["threshold"]
     assert with_hard["false_pass_by_kind"]["same_prompt"] <= 0.05
-    assert with_hard["true_pass"] == 0.0  # 2 degrees away and wrong, 8 away and right: similarity cannot tell
+    assert with_hard["true_pass"] == 0.0  # 2 degrees away and wrong, 8 away and right: similarity cannot separate them
     assert "Only 0%" in with_hard["warnings"][0]
 
 

@@ -64,7 +64,7 @@ def test_no_extrapolation_and_no_frontier_of_one_point():
 
 
 def test_false_positives_of_the_gain_on_planted_data():
-    """An arm that *is* the control at another temperature lies on the frontier."""
+    """An arm that *is* the control at another temperature is on the frontier."""
     rng = np.random.default_rng(2)
     found = []
     for _ in range(100):

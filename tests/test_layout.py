@@ -17,7 +17,7 @@ from polychromic.verifiers import VERIFIERS
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "polychromic"
 # From the top. A module may import from its own room and from those further down; `demo` and modules of the package
-# itself are the bottom. `data` and `method` stand side by side.
+# itself are the bottom. `data` and `method` are on one level.
 ORDER = [{"workflow"}, {"config"}, {"paper"}, {"statistics"}, {"data", "method"}, {"verifiers"}, {"metrics"}]
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__main__.py")
 

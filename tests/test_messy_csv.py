@@ -92,16 +92,16 @@ def test_no_torn_row_gets_into_a_part(tmp_path, seed):
 
 
 @pytest.mark.parametrize(
-    ("start", "end", "told"),
+    ("start", "end", "message"),
     [
         (b"", b'900;"an answer that is;never closed;c\r\n901;a;b;c\r\n', r"x\.csv, line \d+: a quote .* never closed"),
         (b"id;answer;answer\r\n", b"", r"x\.csv, line 1: the columns \['answer'\] occur twice"),
     ],
 )
-def test_what_could_tear_all_rows_stops_the_run(tmp_path, start, end, told):
+def test_what_could_tear_all_rows_stops_the_run(tmp_path, start, end, message):
     data, _ = messy(random.Random(0), 40)
     (tmp_path / "x.csv").write_bytes(start + data.removeprefix(b"\xef\xbb\xbf") + end)
     fields = {"id": "id", "prompt": "a question, in words; or more", "target": "answer"}
     source = make_source({"format": "table", "path": "x.csv", "fields": fields, "max_bad_share": 1})
-    with pytest.raises(StudyError, match=told):
+    with pytest.raises(StudyError, match=message):
         list(read_source(source, tmp_path))

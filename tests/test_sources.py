@@ -274,7 +274,7 @@ def test_a_row_with_a_bad_column_says_which(tmp_path, change, reason):
 
 @pytest.mark.parametrize("use", ["references", "tests", "entry_point", "id", "group", "part", "meta", "prompt"])
 def test_a_column_that_no_row_has_stops_the_run(tmp_path, use):
-    """Were it passed over, rows of one group would stand on both sides of a split."""
+    """Without it, rows of one group would be on both sides of a split."""
     rows = [{"question": "q", "answer": "a", "customer": "c"}, {"question": "p", "answer": "b"}]
     fields = {"prompt": "question", "target": "answer", use: ["custmer"] if use == "meta" else "custmer"}
     with pytest.raises(StudyError) as caught:
