@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from project import copy_curated, copy_project, environment, run
+from project import copy_curated, copy_project, environment, run, times
 
 from polychromic.__main__ import main
 from polychromic.config.loading import load_study
@@ -76,16 +76,13 @@ LAMBDA = {
 }  # fmt: skip
 
 
-def test_a_finished_study_runs_nothing(project):
+@pytest.mark.parametrize("how", [{}, {"profile": None, "options": ("--cores", "1")}], ids=["demo", "no profile"])
+def test_a_finished_study_runs_nothing(project, how):
     assert to_run(project) == set()
-    done = run(project, "all")  # the profile says all that the command needs
+    before = times(project / "results/tiny")
+    done = run(project, "all", "data", **how)
     assert done.returncode == 0, done.stdout
-    assert "Nothing to be done" in done.stdout
-
-
-def test_no_profile_is_needed_for_that(project):
-    done = run(project, "all", "data", profile=None, options=("-n", "--cores", "1"))
-    assert "Nothing to be done" in done.stdout, done.stdout[-3000:]
+    assert times(project / "results/tiny") == before
 
 
 CURATED = "results/tiny/qa/data/curated.jsonl"
