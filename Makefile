@@ -3,6 +3,7 @@ PYTHON ?= python3
 CORES ?= $(shell nproc)
 BIN := .venv/bin
 DEMO := $(BIN)/snakemake --cores $(CORES) --profile profiles/demo
+CHECK := $(BIN)/python -m polychromic check config.yaml
 OVERLAY := --configfile profiles/demo/study.yaml
 LAPTOP := $(BIN)/snakemake --cores $(CORES) --profile profiles/laptop \
 	--resources mem_mb=$(shell awk '/MemAvailable/ {print int($$2 / 1000)}' /proc/meminfo)
@@ -12,46 +13,51 @@ ZIP = --report results/$(1)/snakemake-report.zip
 .PHONY: demo demo-replications demo-null demo-ablations real laptop smoke check test lint format docs lock clean
 
 demo: .venv/ready
-	$(BIN)/python -m polychromic check config.yaml profiles/demo/study.yaml
+	$(CHECK) profiles/demo/study.yaml
 	$(DEMO) all
 	$(DEMO) $(call ZIP,demo) -- all
 	$(BIN)/python -m polychromic summary results/demo
 
 demo-replications: .venv/ready
+	$(CHECK) profiles/demo/study.yaml profiles/demo/base-2.yaml
 	$(DEMO) $(OVERLAY) profiles/demo/base-2.yaml -- results/demo-base-2/statistics/verdict.json
+	$(CHECK) profiles/demo/study.yaml profiles/demo/base-3.yaml
 	$(DEMO) $(OVERLAY) profiles/demo/base-3.yaml -- results/demo-base-3/statistics/verdict.json
 	$(DEMO) -- all
 
 demo-null: .venv/ready
+	$(CHECK) profiles/demo/study.yaml profiles/demo/null.yaml
 	$(DEMO) $(OVERLAY) profiles/demo/null.yaml -- all
 	$(DEMO) $(OVERLAY) profiles/demo/null.yaml $(call ZIP,demo-null) -- all
 	$(BIN)/python -m polychromic summary results/demo-null
 
 demo-ablations: .venv/ready
+	$(CHECK) profiles/demo/study.yaml profiles/demo/ablations.yaml
 	$(DEMO) $(OVERLAY) profiles/demo/ablations.yaml -- all
 	$(DEMO) $(OVERLAY) profiles/demo/ablations.yaml $(call ZIP,demo-ablations) -- all
 	$(BIN)/python -m polychromic summary results/demo-ablations
 
 # A real language model on real rows: `real` small, `laptop` at the published size (docs/performance.md says how long).
 real: .venv/smollm2
-	$(BIN)/python -m polychromic check config.yaml profiles/laptop/study.yaml profiles/laptop/real.yaml
+	$(CHECK) profiles/laptop/study.yaml profiles/laptop/real.yaml
 	$(LAPTOP) $(SMOLLM2) profiles/laptop/real.yaml -- all
 	$(LAPTOP) $(SMOLLM2) profiles/laptop/real.yaml $(call ZIP,real) -- all
 	$(BIN)/python -m polychromic summary results/real
 
 laptop: .venv/smollm2
-	$(BIN)/python -m polychromic check config.yaml profiles/laptop/study.yaml
+	$(CHECK) profiles/laptop/study.yaml
 	$(LAPTOP) $(SMOLLM2) -- all
 	$(LAPTOP) $(SMOLLM2) $(call ZIP,laptop) -- all
 	$(BIN)/python -m polychromic summary results/laptop
 
 smoke: .venv/ready
+	$(CHECK) profiles/demo/study.yaml profiles/demo/smoke.yaml
 	$(DEMO) $(OVERLAY) profiles/demo/smoke.yaml -- all
 	$(DEMO) $(OVERLAY) profiles/demo/smoke.yaml $(call ZIP,smoke) -- all
 	$(BIN)/python -m polychromic summary results/smoke
 
 check: .venv/ready
-	$(BIN)/python -m polychromic check config.yaml profiles/demo/study.yaml
+	$(CHECK) profiles/demo/study.yaml
 
 test: .venv/ready .venv/system lint
 	$(BIN)/python -m pytest

@@ -4,7 +4,7 @@
                              [--rows 8] [--attention sdpa eager] [--decoded 80 20] [--checkpointing]
 
 Training: standard LoRA (rank 16 on all linear layers) on `--rows` random rows of `--tokens` tokens, the last 20 being
-the target; tokens are those of whole rows. Rollouts: 8 prompts of the same length x 10 samples of 40 tokens with a
+the target; tokens are those of whole rows. Rollouts: 8 prompts of about this length x 10 samples of 40 tokens with a
 fresh adapter; tokens are those drawn. All runs on one thread, so CPU time is what a free core takes, and other load
 hardly changes it. Each case runs in a separate process, whose peak memory is given. The last line is one JSON object.
 """
@@ -81,7 +81,8 @@ def roll_out(case: dict[str, Any]) -> float:
 
     model, tokenizer = loaded(case)
     model = get_peft_model(model, adapter())
-    prompts = np.random.default_rng(0).integers(1000, 40000, (PROMPTS, case["tokens"])).tolist()
+    draw = np.random.default_rng(0)
+    prompts = [draw.integers(1000, 40000, case["tokens"] - i).tolist() for i in range(PROMPTS)]
     seeds = [[100 * i + j for j in range(SAMPLES)] for i in range(PROMPTS)]
     began = time.process_time()
     groups = sample_groups(

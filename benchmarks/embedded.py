@@ -1,4 +1,4 @@
-"""What the benchmarks take from a finished `make demo`: its base model, its rows, the settings of its jobs."""
+"""What the benchmarks take from a finished study: its base model, its rows, the settings of its jobs."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ STUDY = Path("results/demo")
 
 def base_folder(study: Path) -> Path:
     """The base model's folder; ends the benchmark if there is none."""
-    folder = study / "base/model"
-    if not folder.is_dir():
-        raise SystemExit(f"{folder} is missing: run `make demo` first, or give --study another embedded study.")
-    return folder
+    for folder in (study / "base/model", study / "base/packaged"):
+        if folder.is_dir():
+            return folder
+    raise SystemExit(f"{study} has no base model: run `make demo` first, or give --study another finished study.")
 
 
 def settings(study: Path, rule: str, domain: str, arm: str, seed: int = 42) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from unittest.mock import patch
 
-import bitsandbytes  # noqa: F401  importing it is no part of loading
+import bitsandbytes  # noqa: F401  importing it is not part of loading
 import torch
 from transformers import Qwen3Config, Qwen3ForCausalLM
 

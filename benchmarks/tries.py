@@ -38,14 +38,15 @@ def with_changes(params: dict[str, Any], changes: dict[str, str]) -> dict[str, A
     for key, value in changes.items():
         section = training if key in training else objective
         if key not in section:
-            raise SystemExit(f"{key} is no setting of training or objective: {', '.join([*training, *objective])}")
+            raise SystemExit(f"{key} is not a setting of training or objective: {', '.join([*training, *objective])}")
         section[key] = type(section[key])(yaml.safe_load(value))  # YAML takes 5e-4 for a text
     return params | {"training": training, "objective": objective}
 
 
 def train(study: Path, domain: str, params: dict[str, Any], seed: int):
     """(model, tokenizer) with the adapter trained."""
-    model, tokenizer = load_base(base_folder(study), attention=params["model"]["attention"], device="cpu")
+    own = {key: params["model"][key] for key in ("precision", "attention")}
+    model, tokenizer = load_base(base_folder(study), **own, device="cpu")
     measure = diversity_measure(params, ENCODER.encode)
     with tempfile.TemporaryDirectory() as folder:
         args = trainer_settings(

@@ -62,7 +62,7 @@ def check_cuda(count: int, *, at_least: bool = False) -> None:
     on both, with another batch than the study's.
 
     Args:
-        at_least: more cards are no error: asked for a machine, before jobs have taken theirs.
+        at_least: more cards are fine: the whole machine is checked, before jobs have taken theirs.
 
     Raises:
         StudyError: why, and what to change.

@@ -29,7 +29,7 @@ class Encoder:
     batch_size: texts a forward pass. Texts are sorted by length first, so little of it is padding.
 
     Any str is accepted: a lone surrogate (half of a broken emoji) is read as U+FFFD, and the empty text has a
-    vector of its own. Of a text longer than the model's limit (MiniLM: 256 tokens) the beginning is read.
+    vector of its own. Only the beginning of a text longer than the model's limit (MiniLM: 256 tokens) is read.
     """
 
     def __init__(self, model: str | Path = MINILM, *, device: str = "cpu", batch_size: int = 32) -> None:

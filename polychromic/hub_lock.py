@@ -28,7 +28,7 @@ def hub_errors() -> tuple[type[Exception], ...]:
 
 
 def _said(error: Exception) -> str:
-    """What an error says of itself; some of the client's say nothing."""
+    """An error's message; some of the client's errors have none."""
     return str(error) or type(error).__name__
 
 
@@ -151,7 +151,7 @@ def locked_model(lock: str | Path, name: str, asked: str | None = None) -> Path:
 
 def digests_once(files: Sequence[Path], memo: Path) -> dict[Path, str]:
     """SHA-256 of each file, read once a machine: `memo` keeps it with the file's size and its times of change, of which
-    programs can set one (mtime) but not the other (ctime). A memo that is not readable is begun anew.
+    programs can set one (mtime) but not the other (ctime). An unreadable memo is started again.
 
     Without it every job of a study would read the weights of an 8B model, 16 GB, to hash them.
     """
@@ -182,7 +182,7 @@ def _held(lock: Path, fresh: bool = False) -> Iterator[dict[str, Any]]:
             if not fresh:
                 raise StudyError(
                     f"{lock}: not readable as JSON ({error}). Restore it from a copy of the results. Without one, "
-                    "delete it: what the study has from the hub is then resolved anew, maybe to other revisions."
+                    "delete it: what the study has from the hub is then resolved again, maybe to other revisions."
                 ) from error
             entries = {}
         yield entries

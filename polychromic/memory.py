@@ -27,7 +27,7 @@ class Budget:
         """Do the work, again with half the tokens each time that memory runs out.
 
         Args:
-            work: reads `tokens` anew, and can begin again after a torch.OutOfMemoryError.
+            work: reads `tokens` again, and can begin again after a torch.OutOfMemoryError.
             least: tokens of a single row. what: for the message.
 
         Raises:

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, Union
+from typing import Annotated, Any, Union, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, model_validator
 from pydantic_core import core_schema
 
 from polychromic.registry import Registry
 
 
 class Settings(BaseModel):
-    """Frozen; unknown keys are refused."""
+    """Frozen. Refuses unknown keys, and infinity, NaN, yes and no as numbers."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_truth_value_for_a_number(cls, values: Any) -> Any:
+        for key, value in values.items() if isinstance(values, dict) else ():
+            if isinstance(value, bool) and key in cls.model_fields:
+                annotation = cls.model_fields[key].annotation
+                kinds = get_args(annotation) or (annotation,)
+                if bool not in kinds and not {int, float}.isdisjoint(kinds):
+                    raise ValueError(f"{key} is {str(value).lower()}, as YAML reads yes, no, on and off: give a number")
+        return values
 
 
 class OneOf:

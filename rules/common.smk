@@ -43,10 +43,6 @@ os.environ.setdefault("MALLOC_TOP_PAD_", "300000000")
 # Batches differ in length: without this the memory of a card goes to pieces that no batch fits into.
 os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
 
-# On a CPU nothing here is compiled; without this every job loads the compiler, for a second or more.
-if not config.get("gpus_per_job"):
-    os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
-
 FILES = ["config.yaml", *map(str, workflow.overwrite_configfiles)]
 try:
     # Not by Snakemake's `configfile:`, whose errors name no file and no line, and whose merged config hides repeated

@@ -6,9 +6,11 @@ import copy
 from pathlib import Path
 
 import pytest
+import yaml
 
 from polychromic.config import reference
 from polychromic.config.loading import load_study, merge, parse_study, read_yaml
+from polychromic.config.overlays import refuse_broken_overlays
 from polychromic.errors import StudyError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -156,6 +158,40 @@ def test_every_problem_is_told_at_once():
         parse_study(settings)
 
 
+@pytest.mark.parametrize(
+    ("overlay", "key"),
+    [
+        ("training: {learning_rate: .inf}", "training.learning_rate"),
+        ("sampling: {temperature: .inf}", "sampling.temperature"),
+        ("arms: {polychromic: {objective: {temperature: .inf}}}", "arms.polychromic.objective.temperature"),
+        ("arms: {polychromic: {training: {rank: yes}}}", "arms.polychromic.training: rank"),
+        ("training: {rank: on}", "training: rank"),
+        ("training: {early_stopping: no}", "training: early_stopping"),
+        ("gpus_per_job: yes", "gpus_per_job"),
+        ("metrics: {k: [yes]}", "metrics.k.0"),
+        ("sampling: {frontier: [yes]}", "sampling.frontier.0"),
+        ("training: {targets: []}", "training.targets"),
+        ("plan: {seed: -1}", "plan.seed"),
+        ("world: {seed: -1}", "world.seed"),
+        ("training: {seed_offset: 4294967290}", "training.seed_offset"),
+        ("plan: {replications: [../../other]}", "plan.replications.0"),
+        ("plan: {replications: [qwen3-8b]}", "plan.replications"),
+        ("plan: {replications: [a, a]}", "plan.replications"),
+        ("plan: {placebos: [lora_again, lora_again]}", "plan.placebos"),
+        ("prompting: {zero_shot: 'Answer {inptu}'}", "zero_shot has no {input}"),
+        ("prompting: {example: '{input}'}", "example has no {target}"),
+        ("judge: {base_url: localhost:8000}", "judge.base_url"),
+        ("no: 5", "the key False"),
+        ("arms: {on: {kind: train}}", "arms: the key True"),
+        ("domains: {qa: {sources: [{format: table, path: a.csv, fields: {prompt: '', target: b}}]}}", "fields.prompt"),
+    ],
+)
+def test_what_could_only_fail_later_is_refused(overlay, key):
+    with pytest.raises(StudyError) as caught:
+        parse_study(merge(PUBLISHED, yaml.safe_load(overlay)))
+    assert key in str(caught.value)
+
+
 def test_a_null_in_an_overlay_removes(tmp_path):
     overlay = tmp_path / "overlay.yaml"
     overlay.write_text("arms: {polychromic_literal: null}\ndomains: {social: null}\n")
@@ -173,27 +209,52 @@ def test_a_null_that_removes_nothing_is_refused(tmp_path):
         assert part in str(caught.value)
 
 
-def test_an_overlay_of_comments_changes_nothing(tmp_path):
-    overlay = tmp_path / "overlay.yaml"
-    for text in ("", "# nothing yet\n"):
-        overlay.write_text(text)
-        assert load_study(ROOT / "config.yaml", overlay) == load_study(ROOT / "config.yaml")
+BROKEN = {
+    "repeated": ("a: 1\na: 2\n", "line 2", "'a' is given twice"),
+    "open": ("a: [1\nb: 2\n", "line 2", "not valid YAML"),
+    "tab": ("a:\n\tb: 2\n", "line 2", "not valid YAML"),
+    "date": ("a: 1\nb: 2024-13-01\n", "line 2", "month"),
+    "cp1252": ("a: 1\nb: caf\xe9\n", "line 2", "UTF-8"),
+    "control": ('a: 1\nb: "\x01"\n', "line 2", "0x0001"),
+    "alias": ("a: 1\nb: *c\n", "line 2", "'c'"),
+    "list": ("# a study\n- a\n", "", "a list at the top"),
+    "text": ("seeds\n", "", "a text at the top"),
+    "empty": ("", "", "no setting"),
+    "comment": ("# nothing yet\n", "", "no setting"),
+    "deep": ("[" * 5000, "", "nested too deeply"),
+}
+"""Files that are no study's YAML: text, the line to be named (none: the file as a whole is wrong), what is wrong."""
 
 
-def test_yaml_mistakes_are_named(tmp_path):
-    file = tmp_path / "study.yaml"
-    for text, expected in [
-        ("a: 1\na: 2\n", "is given twice"),
-        ("a: [1\n", r"study\.yaml, line 2: not valid YAML"),
-        ("- a\n", "found list"),
-        ("a: 1\n\tb: 2\n", r"study\.yaml, line 2: not valid YAML"),
-        ("a: 2024-13-01\n", "not valid YAML: month"),
-        ("[" * 5000, "nested too deeply"),
-        ("a: 1\nb: caf\xe9\n", "line 2: not UTF-8"),
-    ]:
-        file.write_bytes(text.encode("latin-1"))
-        with pytest.raises(StudyError, match=expected):
-            read_yaml(file)
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_overlay_is_named_with_its_line_before_snakemake_reads_it(tmp_path, name):
+    text, line, wrong = BROKEN[name]
+    good, file = tmp_path / "good.yaml", tmp_path / f"{name}.yaml"
+    good.write_text("study: good\n")
+    file.write_bytes(text.encode("latin-1"))
+    for option in ("--configfile", "--configfiles"):
+        with pytest.raises(SystemExit) as caught:
+            refuse_broken_overlays(["--profile", "x", option, str(good), str(file), str(good), "-n", "--", "all"])
+        message = str(caught.value.code)
+        assert (f"{file}, {line}" if line else str(file)) in message
+        assert wrong in message
+        assert ". " in message.removeprefix(f"Error in {file}"), "what is wrong, and then what to do"
+
+
+def test_overlays_that_can_be_read_pass(tmp_path):
+    (tmp_path / "good.yaml").write_text("study: good\n")
+    refuse_broken_overlays(["--configfile", str(tmp_path / "good.yaml"), "--", "-", "all"])
+    refuse_broken_overlays(["--cores", "1", f"--configfile={tmp_path}/good.yaml", "all"])
+    refuse_broken_overlays([])
+
+
+def test_a_target_taken_for_an_overlay_is_explained(tmp_path):
+    (tmp_path / "good.yaml").write_text("study: good\n")
+    with pytest.raises(SystemExit, match="after `--`"):
+        refuse_broken_overlays(["--configfile", str(tmp_path / "good.yaml"), "everything"])
+
+
+def test_an_absent_overlay_is_named(tmp_path):
     with pytest.raises(StudyError, match="no such file"):
         read_yaml(tmp_path / "absent.yaml")
 

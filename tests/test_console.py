@@ -34,6 +34,16 @@ def test_an_error_in_the_snakefile_is_shown(project):
     assert "Snakefile" in done.stdout
 
 
+def test_a_broken_overlay_is_named_with_its_line_among_four(project):
+    for number, text in enumerate(("seeds: [1]\n", "seeds: [1\nstudy: x\n", "seeds: [2]\n")):
+        (project / f"{number}.yaml").write_text(text)
+    done = run(project, "all", overlays=("0.yaml", "1.yaml", "2.yaml"), options=("-n",), quiet=())
+    assert done.returncode == 1
+    last = done.stdout.splitlines()[-1]
+    assert "1.yaml, line 2" in last
+    assert "Correct it" in last
+
+
 def test_a_run_shows_its_jobs_alone(project):
     done = quietly(project, "results/tiny/.stamps/curate.qa.done.json")
     assert done.returncode == 0

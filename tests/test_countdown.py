@@ -64,8 +64,9 @@ def test_no_text_raises(text):
     assert status(text) in ("passed", "failed", "extraction")
 
 
-def test_the_gate_looks_at_the_numbers_and_not_at_the_value():
-    assert VERIFIER.well_formed(["3 + 7 + 25", "3 * 7 + 25", "3 * 7", "no"], PUZZLE) == [True, True, False, False]
+def test_the_gate_asks_for_the_numbers_and_the_value_of_the_prompt():
+    texts = ["3 + 7 + 25", "3 * 7 + 25", "25 + 7 * 3", "46", "3 * 7", "no"]
+    assert VERIFIER.well_formed(texts, PUZZLE) == [False, True, True, False, False, False]
 
 
 def test_a_large_result_is_compared_exactly():

@@ -74,6 +74,19 @@ def test_a_quote_that_is_not_doubled_spoils_its_row_to_the_end():
     assert bad.where == "x.csv, lines 3 to 5"
 
 
+@pytest.mark.parametrize("start", ['"\nsecond', '"""\nsecond"" question', '"second', '"\n\n'])
+def test_a_row_whose_last_quote_is_missing_does_not_take_in_the_next(start):
+    first, third = '0,"a\nb,",c\n1,first,"an\nanswer"\n', '3,third,"an\nanswer,"\n'
+    torn = f'2,question,"an answer\n2b,{start} question","a ""b"" c"\n'
+    found = read(f"id,prompt,target\n{first}{torn}{third}".encode())
+    assert [row["id"] for row in good(found)] == ["0", "1", "3"]
+
+
+def test_cells_that_end_with_a_delimiter_are_kept():
+    rows = [(f"question\n{number},".encode(), b"answer") for number in range(300)]
+    assert len(good(read(written([(b"prompt", b"target"), *rows])))) == 300
+
+
 def test_quotes_that_make_no_sense_for_many_rows_stop_the_run():
     rows = b'prompt,target\n"a "b" c,d\n' + b"e,f\n" * 200 + b'5" disk,g\n'
     with pytest.raises(StudyError, match=r"x.csv, line 2: .*Double the quotes"):

@@ -32,8 +32,9 @@ MESS = {
     "a smart quote of cp1252": ("\x93", True),
     "an accent of cp1252": ("caf\xe9", True),
     "half a character of utf-8": ("\xc3", True),
-    "a very long line": ("x" * (MAX_ROW_BYTES + 1), True),
 }
+LONG = "<long>"
+FIELDS = {"id": "id", "prompt": "a question, in words; or more", "target": "answer", "group": "customer"}
 
 
 def messy(rng, count):
@@ -44,16 +45,13 @@ def messy(rng, count):
     for number in range(count):
         plain = record(number)
         cells, is_bad = [plain.prompt, plain.target], False
-        if rng.random() < 0.6:
-            kind = rng.choice(list(MESS)) if number % 40 else "a very long line"
-            if kind == "a very long line" and number % 40:
-                kind = "line breaks"
-            mess, is_bad = MESS[kind]
+        if rng.random() < 0.6 or number == count // 2:
+            mess, is_bad = (LONG, True) if number == count // 2 else rng.choice(list(MESS.values()))
             at = rng.randrange(2)
-            lines = [f"line {n} of {number}: {piece}" for n, piece in enumerate(cells[at].split(" "))]
-            line = rng.randrange(len(lines))  # the first, a middle or the last line of the cell
-            lines[line] = f"{lines[line]}{mess}z"
-            cells[at] = "\n".join(lines)
+            pieces = [f"line {n} of {number}: {piece}" for n, piece in enumerate(cells[at].split(" "))]
+            line = rng.randrange(len(pieces))  # the first, a middle or the last line of the cell
+            pieces[line] = f"{pieces[line]}{mess}z"
+            cells[at] = "\n".join(pieces)
         writer.writerow([number, *cells, f"c{number}"])
         if rng.random() < 0.05:
             text.write("\r\n")
@@ -62,17 +60,22 @@ def messy(rng, count):
         if rng.random() < 0.03:
             text.write("too;few\r\n")
             rows.append(None)
-    return b"\xef\xbb\xbf" + text.getvalue().encode("latin-1"), rows
+    data = text.getvalue().encode("latin-1").replace(LONG.encode(), b"x" * (MAX_ROW_BYTES + 1))
+    return b"\xef\xbb\xbf" + data, rows
+
+
+def parts_of(folder, data, seed=0):
+    """What curation and the split make of a CSV file."""
+    (folder / "x.csv").write_bytes(data)
+    source = make_source({"format": "table", "path": "x.csv", "fields": FIELDS, "max_bad_share": 1})
+    result = curate(read_source(source, folder), [make_filter({"filter": "exact_duplicates"})], seed=seed)
+    return result, split(result.kept, Split(near_duplicate=0.99), seed=seed)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_no_torn_row_gets_into_a_part(tmp_path, seed):
-    data, rows = messy(random.Random(seed), 400)
-    (tmp_path / "x.csv").write_bytes(data)
-    fields = {"id": "id", "prompt": "a question, in words; or more", "target": "answer", "group": "customer"}
-    source = make_source({"format": "table", "path": "x.csv", "fields": fields, "max_bad_share": 1})
-    result = curate(read_source(source, tmp_path), [make_filter({"filter": "exact_duplicates"})], seed=seed)
-    parted = split(result.kept, Split(near_duplicate=0.99), seed=seed)
+    data, rows = messy(random.Random(seed), 200)
+    result, parted = parts_of(tmp_path, data, seed)
     good = [row for row in rows if row is not None]
     assert result.funnel["read"] == len(rows)
     assert result.funnel["steps"][0] == funnel.step("unusable", len(rows), len(good))
@@ -87,8 +90,33 @@ def test_no_torn_row_gets_into_a_part(tmp_path, seed):
     assert whole["kept"] + whole["rejected"] == whole["read"] == len(kept) + len(rejected)
     ends = [[int(n) for n in re.findall(r"\d+", row["where"])] for row in rejected if row["record"] is None]
     assert len({tuple(end) for end in ends}) == len(ends) == len(rows) - len(good), "each bad row once, with its lines"
-    assert len(good) > 200
-    assert len(ends) > 30
+    assert len(good) > 100
+    assert len(ends) > 15
+
+
+@pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+def test_a_quote_that_is_missing_tears_no_row_and_every_line_is_counted(tmp_path, quoting):
+    """The first or the last quote of a row, which may take in rows after it: they are rejected with it."""
+    texts, rows = [], []
+    for number in range(30):
+        plain = record(number)
+        prompt = ("\r\n" if number % 3 == 0 else "") + plain.prompt.replace(" ", "\r\n", 2)
+        rows.append((prompt, plain.target.replace(" ", ', "so" ', 1)))
+        text = io.StringIO(newline="")
+        csv.writer(text, quoting=quoting).writerow([number, f"c{number}", *rows[-1]])
+        texts.append(text.getvalue())
+    header = 'id,customer,"a question, in words; or more",answer\r\n'
+    for at, find in [(1, str.index), (2, str.index), (11, str.rindex), (12, str.rindex), (28, str.rindex)]:
+        place = find(texts[at], '"')
+        broken = [*texts[:at], texts[at][:place] + texts[at][place + 1 :], *texts[at + 1 :]]
+        result, parted = parts_of(tmp_path, (header + "".join(broken)).encode())
+        kept = [(row.prompt, row.target) for part in parted.parts.values() for row in part]
+        assert set(kept) <= set(rows)
+        assert len(kept) == len(set(kept)) == result.funnel["read"] - len(result.rejected) - len(parted.rejected)
+        assert len(kept) >= len(rows) - 3
+        of_kept = sum(1 + "".join(row).count("\n") for row in kept)
+        ends = [[int(n) for n in re.findall(r"\d+", row["where"])] for row in result.rejected]
+        assert of_kept + sum(end[-1] - end[0] + 1 for end in ends) == "".join(broken).count("\n")
 
 
 @pytest.mark.parametrize(
@@ -101,7 +129,6 @@ def test_no_torn_row_gets_into_a_part(tmp_path, seed):
 def test_what_could_tear_all_rows_stops_the_run(tmp_path, start, end, message):
     data, _ = messy(random.Random(0), 40)
     (tmp_path / "x.csv").write_bytes(start + data.removeprefix(b"\xef\xbb\xbf") + end)
-    fields = {"id": "id", "prompt": "a question, in words; or more", "target": "answer"}
-    source = make_source({"format": "table", "path": "x.csv", "fields": fields, "max_bad_share": 1})
+    source = make_source({"format": "table", "path": "x.csv", "fields": FIELDS, "max_bad_share": 1})
     with pytest.raises(StudyError, match=message):
         list(read_source(source, tmp_path))

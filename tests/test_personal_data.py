@@ -35,6 +35,9 @@ def mask(text, **settings):
     ("text", "masked"),
     [
         ("ask @Ada_Moe or ＠bo now", "ask @user or @user now"),
+        ("@ada.moe and @ada.bsky.social, @ada@mastodon.social. @" + "a" * 40, "@user and @user, @<email>. @user"),
+        ("ada＠example.org", "<email>"),
+        ("tel:00442079460958x12, 0170-5551200 ext. 7", "tel:<phone>, <phone>"),
         ("write to ada.moe+x@mail.example.org!", "write to <email>!"),
         ("اتصل ب @ada", "اتصل ب @user"),
         ("call +49 (0) 171 123-4567 today", "call <phone> today"),
@@ -86,13 +89,15 @@ def test_no_field_of_what_is_written_holds_it(tmp_path, secret, first):
     """Ids, groups, meta of any shape, reasons and places of rejected rows."""
     rows = [
         {"p": f"{TEXT} {n}", "t": f"{TEXT} {n} {secret}", "id": f"{secret}/{n}", "who": secret, "tel": secret, "n": n,
-         "more": {"list": [{"deep": secret}, secret]}, "part": None, "refs": [secret]}
+         "more": {"list": [{"deep": secret}, secret], secret: 1}, "part": None, "refs": [secret],
+         "tests": {"kind": "asserts", "code": f"# {secret}", "cases": [{"in": secret}]}}
         for n in range(6)
     ]  # fmt: skip
     rows += [{**rows[0], "id": secret}, {**rows[1], "id": secret}, {**rows[2], "part": secret, "id": 9}]
     (tmp_path / "x.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    fields = {"prompt": "p", "target": "t", "id": "id", "group": "who", "part": "part", "references": "refs"}
-    source = {"format": "table", "path": "x.jsonl", "fields": {**fields, "meta": ["tel", "more", "n"]}}
+    columns = {"prompt": "p", "target": "t", "id": "id", "group": "who", "part": "part", "references": "refs"}
+    fields = {**columns, "tests": "tests", "meta": ["tel", "more", "n"]}
+    source = {"format": "table", "path": "x.jsonl", "fields": fields}
     others = [
         {"filter": "exact_duplicates"},
         {"filter": "cap", "key": "tel", "max": 3},

@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 
+import pyarrow.parquet
 import pytest
 from project import REPOSITORY
 
@@ -32,7 +33,8 @@ def rows_of(tmp_path, name, data):
         (b"[1, 2]\n", "a list, not an object"),
         (b"null\n", "null, not an object"),
         (b'{"prompt": "caf\xe9"}\n', "not UTF-8 at byte 15"),
-        (b'{"prompt": "\\ud83d half an emoji"}\n', "surrogates not allowed"),
+        (b'{"prompt": "\\ud83d half an emoji"}\n', "surrogate"),
+        (b'{"prompt": "a", "prompt": "b"}\n', "'prompt' is given twice"),
         (b'{"n": ' + b"9" * 5000 + b"}\n", "cannot be used"),
         (b"[" * 100_000 + b"\n", "cannot be used"),
     ],
@@ -77,11 +79,16 @@ def test_texts_in_any_script_come_through(tmp_path):
         ("x.csv", b"PAR1", "is Parquet: end its name in .parquet"),
         ("x.jsonl", b"PK\x03\x04", "save the sheet as CSV"),
         ("x.csv", b"a,a\n1,2\n", "occur twice"),
+        ("x.csv", "a,b\n1,2\n".encode("utf-16-le"), "UTF-16"),
+        ("x.csv", b'[{"a":1,"b":"c"}]', "JSON needs a name in .json"),
+        ("x.csv", b"<!DOCTYPE html><html>", "a web page: fetch the data again"),
+        ("x.jsonl", b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+        ("x.json", b'[{"a": 1, "a": 2}]', "'a' is given twice"),
         ("x.csv", b'a,b\n1,"never closed\n2,3\n', "never closed"),
         ("x.csv", b"a,b\r1,2\n3,4\n", "line 1: broken CSV .* End every line the same way"),
         ("x.parquet", b"no parquet", "not a readable Parquet file"),
         ("x.xlsx", b"PK", "unknown file ending '.xlsx'"),
-        ("x.wp_source", b"a\n", "put x.wp_target beside it"),
+        ("x.wp_source", b"a\n", "put x.wp_target next to it"),
     ],
 )
 def test_a_file_that_cannot_be_trusted_stops_the_run(tmp_path, name, data, message):
@@ -143,9 +150,6 @@ def test_a_csv_whose_lines_end_with_a_carriage_return(tmp_path):
 
 
 def test_a_parquet_file_with_a_damaged_page(tmp_path):
-    import pyarrow
-    import pyarrow.parquet
-
     path = tmp_path / "x.parquet"
     table = pyarrow.table({"prompt": [f"a prompt, no. {n}" for n in range(5000)]})
     pyarrow.parquet.write_table(table, path, compression="snappy", use_dictionary=False)
@@ -157,14 +161,18 @@ def test_a_parquet_file_with_a_damaged_page(tmp_path):
 
 
 def test_a_parquet_file_that_may_not_be_read_is_no_damaged_one(tmp_path, monkeypatch):
-    import pyarrow.parquet
-
     def refuse(path):
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(pyarrow.parquet, "ParquetFile", refuse)
     with pytest.raises(StudyError, match=r"x.parquet: the file may not be read. .*chmod"):
         rows_of(tmp_path, "x.parquet", b"PAR1")
+
+
+def test_a_parquet_file_with_a_column_twice(tmp_path):
+    pyarrow.parquet.write_table(pyarrow.Table.from_arrays([["a"], ["b"]], names=["x", "x"]), tmp_path / "x.parquet")
+    with pytest.raises(StudyError, match=r"\['x'\] occur twice"):
+        list(read_rows(tmp_path / "x.parquet"))
 
 
 def test_an_empty_file_is_an_error_unless_it_may_be_empty(tmp_path):
@@ -176,7 +184,6 @@ def test_an_empty_file_is_an_error_unless_it_may_be_empty(tmp_path):
 
 def test_every_kind_of_file_gives_the_same_rows(tmp_path):
     import pyarrow
-    import pyarrow.parquet
 
     rows = [{"prompt": "p1", "target": "t1"}, {"prompt": "p2", "target": "t2"}]
     lines = "".join(json.dumps(row) + "\n" for row in rows).encode()

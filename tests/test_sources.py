@@ -57,6 +57,35 @@ CONTEST = {
 }
 
 
+TABLE = {"format": "table", "fields": {"prompt": "p", "target": "t", "references": "r", "meta": ["m"]}}
+GOOD_ROW = {"p": "a question", "t": "an answer", "r": None, "m": None}
+
+
+@pytest.mark.parametrize("blank", ["\0", "\u200b\ufeff", " \u00a0\n\u2028", "\x1b\x07"])
+@pytest.mark.parametrize("column", ["p", "t"])
+def test_a_text_of_which_nothing_can_be_seen_is_empty(tmp_path, blank, column):
+    bad, good = read(tmp_path, [GOOD_ROW | {column: blank}, GOOD_ROW], **TABLE)
+    assert bad.reason == f"{column!r} is empty"
+    assert isinstance(good, Record)
+
+
+def test_what_is_nested_too_deeply_to_be_written_is_named(tmp_path):
+    deep = json.loads("[" * 900 + "]" * 900)
+    bad, good = read(tmp_path, [GOOD_ROW | {"m": deep}, GOOD_ROW], **TABLE)
+    assert "deep" in bad.reason
+    assert isinstance(good, Record)
+
+
+@pytest.mark.parametrize("cell", [r'["\ud800"]', "[" * 100_000])
+def test_json_in_a_cell_gives_nothing_that_cannot_be_written(tmp_path, cell):
+    rows = read(tmp_path, [GOOD_ROW | {"r": cell}], **TABLE)
+    assert write_records(tmp_path / "out.jsonl", rows) == 1
+    turns = r'[{"role": "user", "content": "\ud800"}, {"role": "assistant", "content": "b"}]'
+    for value in (turns, cell):
+        [bad] = read(tmp_path, [{"messages": value}], format="chat")
+        assert "messages" in bad.reason
+
+
 def test_a_row_of_humaneval_becomes_a_record_with_its_tests(tmp_path):
     [record] = read(tmp_path, [HUMANEVAL], format="humaneval", part="test")
     assert (record.id, record.group, record.part) == ("HumanEval/900", "HumanEval/900", "test")

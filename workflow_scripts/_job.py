@@ -120,7 +120,7 @@ class _OnlyStampedCode(MetaPathFinder):
         name = str(file.relative_to(ROOT))
         if name not in self.known:
             raise StudyError(
-                f"{name} is used by this job, but is no part of its stamp, so that edits of it would not make the job "
+                f"{name} is used by this job, but is not in its stamp, so that edits of it would not make the job "
                 "run again: add it to `modules` of the job's stage in polychromic/workflow/stages."
             )
 

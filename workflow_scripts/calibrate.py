@@ -1,6 +1,7 @@
 """How often the verifier of a domain is right, on validation prompts; for open text, its threshold."""
 
 from importlib import import_module
+from math import isnan
 
 import _fork
 from _encoder import load_encoder
@@ -22,7 +23,9 @@ with job(snakemake) as p:
         grades = model_judge(p, snakemake.params.cache).grades
     result = calibrate_verifier(make_verifier(**settings, encode=encoder.encode, grades=grades), val)
     write_json(snakemake.output.calibration, {"kind": settings["kind"], **result})
-    progress(f"true pass {result['true_pass']:.3f}, false pass {result['false_pass']:.3f}, n = {result['n']}")
+    rates = {"true pass": result["true_pass"], "false pass": result["false_pass"]}
+    found = [f"{name} {'unknown' if isnan(rate) else f'{rate:.3f}'}" for name, rate in rates.items()]
+    progress(", ".join([*found, f"n = {result['n']}"]))
     for warning in result["warnings"]:
         progress(f"WARNING: {warning}")
     texts = [text for record in (*val, *test) for text in (record.prompt, record.target, *record.references)]

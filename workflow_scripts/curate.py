@@ -34,7 +34,7 @@ with job(snakemake) as p:
     if pseudonym.used:
         funnel["pseudonym_key"] = pseudonym.used
     progress(f"curation of {domain}\n{shown(funnel)}")
-    # Snakemake deletes the outputs of a job that fails: what was rejected is then kept beside them.
+    # Snakemake deletes the outputs of a job that fails: what was rejected is then kept next to them.
     failed = Path(snakemake.output.rejected).with_name("failed")
     few = f"{domain}: {funnel['kept']} rows are left after curation"
     if funnel["kept"] < limits["min_rows"] and not limits["allow_fewer"]:

@@ -19,5 +19,5 @@ with job(snakemake) as p:
         write_rejected_page(snakemake.input.rejected, snakemake.input.account, page, title=f"Rejected: {domain}")
     progress(
         f"{len(records)} rows to read in {Path(snakemake.output.page).resolve()}; save your decisions as "
-        f"{snakemake.params.decisions}. What curation rejected is in rejected.html beside it"
+        f"{snakemake.params.decisions}. What curation rejected is in rejected.html next to it"
     )

@@ -18,7 +18,7 @@ with job(snakemake) as p:
     steps, dropped, account = [], [], {}
     # A file that is not here counts in the stamp as it was when the job was done: the done file would say that its
     # decisions were applied.
-    is_there = decisions.exists() or decisions.is_symlink()  # a folder or a broken link is no absent file
+    is_there = decisions.exists() or decisions.is_symlink()  # a folder or a broken link is not an absent file
     if not is_there and p["upstream"].get(str(decisions), "missing") != "missing":
         raise StudyError(
             f"{decisions} is not there, and its decisions were applied before. Put the file back, or leave an empty "

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from polychromic.config.study import DerivedArm, PromptArm, Study, TrainArm
+from polychromic.config.study import SEEDS, DerivedArm, PromptArm, Study, TrainArm
 from polychromic.errors import nearest
 from polychromic.method.diversity import DIVERSITY
 from polychromic.metric_registry import METRICS
 from polychromic.verifiers import VERIFIERS
 
-# Folders of a study beside those of its domains, and of a domain beside those of its arms.
+# Folders of a study other than its domains', and of a domain other than its arms'.
 FOLDERS = {"base", "benchmarks", "figures", "logs", "paper", "raw", "statistics", "tables"}
 DOMAIN_FOLDERS = {"data", "review"}
 
@@ -48,11 +48,13 @@ def _arms(study: Study) -> Iterator[str]:
             yield f"arms.{name}.source is {arm.source!r}, which is not a trained arm{nearest(arm.source, trained)}"
     for name in trained:
         try:
-            study.training_of(name)
+            last = max(study.seeds) + study.training_of(name).seed_offset
             objectives = {domain: study.objective_of(name, domain) for domain in study.domains}
         except ValueError as error:
             yield str(error)
             continue
+        if last >= SEEDS:
+            yield f"arms.{name}: with training.seed_offset a seed is {last}, 2**32 or more: lower one of them"
         for domain, objective in objectives.items():
             verifier = VERIFIERS[study.domains[domain].verifier.kind]
             needs = DIVERSITY[objective.diversity].needs if objective.weight > 0 else None
@@ -91,6 +93,10 @@ def _plan(study: Study) -> Iterator[str]:
                 yield f"plan.{key} names {name!r}, which is not trained: name trained or derived arms"
             elif isinstance(trained, TrainArm) and _weight(study, trained):
                 yield f"plan.{key} names {name!r}, which has a diversity term: name arms of objective.weight 0"
+        yield from _repeated(f"plan.{key}", getattr(plan, key))
+    yield from _repeated("plan.replications", plan.replications)
+    if study.study in plan.replications:
+        yield f"plan.replications names {study.study}, the study itself: take it out"
     both = set(plan.controls) & set(plan.placebos)
     if both:
         yield f"plan.controls and plan.placebos both name {', '.join(sorted(both))}: leave it in one of them"

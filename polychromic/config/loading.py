@@ -55,10 +55,11 @@ def _refuse_idle_nulls(overlay: dict[str, Any], below: dict[str, Any], where: st
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
-    """Read a YAML mapping; a file without any setting is an empty one.
+    """Read a YAML mapping.
 
     Raises:
-        StudyError: if the file is missing, is not UTF-8 or not YAML, or repeats a key; names file and line.
+        StudyError: if the file is missing, holds no setting (Snakemake refuses such a file), is not UTF-8 or not YAML,
+            or repeats a key; names file and line.
     """
     try:
         loaded = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
@@ -72,26 +73,40 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         at = error.problem_mark or error.context_mark
         raise StudyError(f"{path}, line {at.line + 1}: not valid YAML ({error.problem}). Correct it.") from error
-    except (yaml.YAMLError, ValueError) as error:  # a ValueError: such as the date 2024-13-01
-        raise StudyError(f"{path}: not valid YAML: {error}") from error
+    except yaml.reader.ReaderError as error:
+        line = Path(path).read_text(encoding="utf-8")[: error.position].count("\n") + 1
+        shown = f"character {error.character:#06x}"
+        raise StudyError(f"{path}, line {line}: not valid YAML ({shown} is not allowed). Take it out.") from error
     except RecursionError as error:
         raise StudyError(f"{path}: nested too deeply. Write it flatter.") from error
     if loaded is None:
-        return {}
+        raise StudyError(f"{path}: the file holds no setting. Write one into it, or leave the file out.")
     if not isinstance(loaded, dict):
-        raise StudyError(f"{path}: expected `key: value` lines, found {type(loaded).__name__}.")
+        found = {list: "a list", str: "a text"}.get(type(loaded), type(loaded).__name__)
+        raise StudyError(f"{path}: {found} at the top, where `key: value` lines belong. Give each setting its key.")
     return loaded
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML lets a later key silently win over an earlier one; a study must not."""
+    """In YAML a later key silently wins over an earlier one; in a study a key may be given once."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep=deep)
+        except ValueError as error:  # such as the date 2024-13-01
+            raise yaml.constructor.ConstructorError(None, None, str(error), node.start_mark) from error
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         merged = "tag:yaml.org,2002:merge"  # `<<: *name`, whose keys the mapping's own may repeat
-        keys = [self.construct_object(key, deep=deep) for key, _ in node.value if key.tag != merged]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is given twice", node.start_mark)
+        keys: list[Any] = []
+        for node_of_key, _ in node.value:
+            if node_of_key.tag == merged:
+                continue
+            key = self.construct_object(node_of_key, deep=True)
+            if key in keys:
+                mark = node_of_key.start_mark
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is given twice", mark)
+            keys.append(key)
         return super().construct_mapping(node, deep)
 
 
@@ -138,7 +153,7 @@ def _without_nulls(value: Any) -> Any:
 
 
 def _first_hand(problems: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Without those that follow from another: a list with a bad item is told to be too short too."""
+    """Without those that follow from another: a list with a bad item is also reported as too short."""
     places = [problem["loc"] for problem in problems]
     return [
         problem
@@ -175,6 +190,10 @@ def _explain(problem: dict[str, Any], settings: dict[str, Any], schema: Callable
         key, tag = problem["ctx"]["discriminator"].strip("'"), problem["ctx"]["tag"]
         known = re.findall(r"'([^']*)'", problem["ctx"]["expected_tags"])
         return f"{where}.{key}: {tag!r} is unknown{nearest(tag, known)}"
+    if problem["type"] == "invalid_key" or (problem["type"] == "string_type" and problem["loc"][-1] == "[key]"):
+        section = ".".join(map(str, problem["loc"][:-2])) or "the study"
+        remedy = "Put it in quotes; YAML reads yes, no, on and off as true and false"
+        return f"{section}: the key {problem['input']!r} is not text. {remedy}"
     message = re.sub(r"^Value error, ", "", problem["msg"])
     shown = repr(problem["input"])
     at = f" (is {shown})" if len(shown) < 80 and problem["type"] != "value_error" else ""
@@ -182,7 +201,7 @@ def _explain(problem: dict[str, Any], settings: dict[str, Any], schema: Callable
 
 
 def _known_keys(location: tuple[Any, ...], schema: dict[str, Any]) -> list[str]:
-    """The keys allowed beside the unknown one, found by walking the schema."""
+    """The keys allowed where the unknown one is, found by walking the schema."""
     nodes = [schema]
 
     def expand(node: dict[str, Any]) -> list[dict[str, Any]]:

@@ -25,9 +25,8 @@ def configuration_page() -> str:
     parts = [
         "# Configuration\n\nGenerated from the typed settings by `python -m polychromic.config.reference`. A study is "
         "`config.yaml`, with any number of overlays laid over it key by key (`--configfile a.yaml b.yaml`); lists are "
-        "replaced whole. Unknown keys are refused.\n\nSnakemake reads overlays before the study does, and calls a "
-        'broken or empty one "not valid JSON or YAML". `python -m polychromic check config.yaml a.yaml` names file, '
-        "line and remedy.\n"
+        "replaced whole. Unknown keys are refused, and a broken file is named with its line. Targets of Snakemake "
+        "come after `--`: `--configfile a.yaml b.yaml -- all`.\n"
     ]
     for name, model in models.items():
         if "properties" not in model:
@@ -43,7 +42,7 @@ def configuration_page() -> str:
 
 
 def _line(text: str) -> str:
-    """One line of Markdown, in which `<` is no HTML."""
+    """One line of Markdown, in which `<` does not start HTML."""
     return " ".join(text.split()).replace("<", "&lt;")
 
 

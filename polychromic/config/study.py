@@ -22,6 +22,11 @@ from polychromic.settings import NameThat, OneOf, Settings
 from polychromic.verifiers import VERIFIERS
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+StudyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+NonEmpty = Annotated[str, Field(min_length=1)]
+SEEDS = 2**32
+"""Seeds are below this: NumPy takes no larger ones."""
+Seed = Annotated[int, Field(ge=0, lt=SEEDS, strict=True)]
 Share = Annotated[float, Field(ge=0, le=1)]
 AnyFilter = Annotated[Any, OneOf(FILTERS, "filter")]
 Source = Annotated[Any, OneOf(SOURCES, "format")]
@@ -34,7 +39,7 @@ Verifier = Annotated[Any, OneOf(VERIFIERS, "kind")]
 class Model(Settings):
     """The base model that is adapted."""
 
-    name: str = "Qwen/Qwen3-8B"
+    name: NonEmpty = "Qwen/Qwen3-8B"
     """A hub id, a local folder, `smollm2` (SmolLM2-135M-Instruct out of a PyPI package), or `embedded` for the tiny
     model that the workflow itself trains."""
     revision: str | None = None
@@ -55,7 +60,7 @@ class World(Settings):
     can be gained."""
     wrong_share: float = Field(0.85, ge=0, lt=1)
     """Share of wrong answers to zero-shot prompts in the base's corpus: what fine-tuning has to teach."""
-    seed: int = 0
+    seed: Seed = 0
     raw_rows: int = Field(1500, ge=60)
     """Raw rows a domain, before curation."""
     broad_rows: int = Field(50_000, ge=1000)
@@ -72,6 +77,14 @@ class Prompting(Settings):
     zero_shot: str = "Generate {output} for: {input}\n"
     example: str = "Example {number}: {input} → {target}\n"
     few_shot: str = "Now: {input} →"
+
+    @model_validator(mode="after")
+    def _shown(self) -> Prompting:
+        for template, names in (("zero_shot", ["input"]), ("example", ["input", "target"]), ("few_shot", ["input"])):
+            for name in names:
+                if f"{{{name}}}" not in getattr(self, template):
+                    raise ValueError(f"{template} has no {{{name}}}, which the model would then not see: add it")
+        return self
 
 
 class Curation(Settings):
@@ -108,7 +121,7 @@ class Domain(Settings):
     verifier: Verifier
     diversity: Diversity = Diversity()
     quality_metric: QualityMetric = "rouge_l"
-    """The domain's single-answer quality beside Pass@1; non-inferiority is required of both."""
+    """The domain's single-answer quality besides Pass@1; non-inferiority is required of both."""
     max_new_tokens: int = Field(256, ge=1)
 
 
@@ -145,7 +158,9 @@ class Training(Settings):
     rank: int = Field(16, ge=1)
     alpha: int = Field(16, ge=1)
     dropout: float = Field(0.1, ge=0, lt=1)
-    targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+    targets: tuple[NonEmpty, ...] = Field(
+        ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"), min_length=1
+    )
     epochs: float = Field(2.0, gt=0)
     learning_rate: float = Field(2e-4, gt=0)
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
@@ -197,8 +212,8 @@ Arm = Annotated[PromptArm | TrainArm | DerivedArm, Field(discriminator="kind")]
 class Sampling(Settings):
     samples: int = Field(10, ge=1)
     temperature: float = Field(0.7, gt=0)
-    """Of the published reading, of untrained arms and of metrics beside Pass@k."""
-    frontier: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = (0.5, 1.0, 1.3, 1.6, 2.0)
+    """Of the published reading, of untrained arms, and of metrics other than Pass@k."""
+    frontier: tuple[Annotated[float, Field(gt=0, strict=True)], ...] = (0.5, 1.0, 1.3, 1.6, 2.0)
     """Further temperatures at which trained arms are sampled. Each arm is read at its best one, so the grid must go on
     until Pass@k falls."""
     top_p: float = Field(1.0, gt=0, le=1)
@@ -216,8 +231,8 @@ class Sampling(Settings):
 
 
 class Metrics(Settings):
-    k: tuple[Annotated[int, Field(ge=1)], ...] = (1, 3, 5, 10)
-    encoder: str = "minilm"
+    k: tuple[Annotated[int, Field(ge=1, strict=True)], ...] = (1, 3, 5, 10)
+    encoder: NonEmpty = "minilm"
     """Sentence encoder: `minilm` (the all-MiniLM-L6-v2 of a PyPI package), a folder, or a hub id."""
     bertscore: bool = True
 
@@ -226,7 +241,7 @@ class Judge(Settings):
     provider: Literal["offline", "anthropic", "openai"] = "offline"
     """offline: similarity to the references, named for what it is; no request leaves the machine."""
     model: str = "reference-similarity"
-    base_url: str | None = None
+    base_url: str | None = Field(None, pattern="^https?://")
     """Another endpoint with the provider's interface. Keys come from ANTHROPIC_API_KEY or OPENAI_API_KEY."""
     input_price: float = Field(3.0, ge=0)
     """Dollars per million tokens read."""
@@ -252,7 +267,7 @@ class Plan(Settings):
     tries: int = Field(1, ge=1)
     """Settings of the primary arm that were tried on validation prompts. The verdict warns where these are more than
     `controls` has members."""
-    replications: tuple[str, ...] = ()
+    replications: tuple[StudyName, ...] = ()
     """Names of studies that repeat this one on another base; their gains are shown too, with an interval over bases."""
     alpha: float = Field(0.05, gt=0, lt=1)
     margin: float = Field(0.05, gt=0, lt=1)
@@ -261,7 +276,7 @@ class Plan(Settings):
     prior_df: float = Field(4.0, gt=0)
     """Sensitivity reading: how many degrees of freedom the mean seed variance over the domains counts for."""
     replicates: int = Field(2000, ge=100)
-    seed: int = 0
+    seed: Seed = 0
 
 
 class Cost(Settings):
@@ -272,12 +287,12 @@ class Cost(Settings):
 class Study(Settings):
     """The whole study."""
 
-    study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "qwen3-8b"
+    study: StudyName = "qwen3-8b"
     """Name of the study; everything derived lives under results/<study>/."""
     title: str = ""
-    seeds: tuple[Annotated[int, Field(ge=0, lt=2**32, strict=True)], ...] = Field((42, 123, 456), min_length=1)
+    seeds: tuple[Seed, ...] = Field((42, 123, 456), min_length=1)
     """Training seeds; for arms that are only prompted, sampling seeds."""
-    data_seed: int = 0
+    data_seed: Seed = 0
     """Of the draw after curation, of the split, and of the choice of evaluation prompts."""
     model: Model = Model()
     world: World | None = None
@@ -329,7 +344,9 @@ def _overlaid(settings: Any, overrides: dict[str, Any], where: str) -> Any:
         return model.model_validate({**settings.model_dump(), **overrides})
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
-        raise ValueError(f"{where}.{problem['loc'][0]}: {problem['msg']} (is {problem['input']!r})") from None
+        place = ".".join([where, *map(str, problem["loc"])])
+        value = f" (is {problem['input']!r})" if problem["loc"] else ""
+        raise ValueError(f"{place}: {problem['msg'].removeprefix('Value error, ')}{value}") from None
 
 
 def rebuild() -> None:

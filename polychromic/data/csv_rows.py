@@ -18,10 +18,10 @@ from polychromic.errors import StudyError
 
 DELIMITERS = ",;\t|"
 _BOM = b"\xef\xbb\xbf"
-# Every byte is one character of Latin-1: parsing loses nothing, and a cell's bytes can be had back.
+# Every byte is one character of Latin-1: parsing loses nothing, and a cell's bytes can be restored.
 _BYTES = "latin-1"
 LOST_ROWS = 100
-"""A row with more rows inside it than this is no broken row, but quotes that cannot be made sense of."""
+"""A row with more rows inside it than this is not one broken row: the file's quotes follow no rule."""
 
 
 def csv_rows(file: io.BufferedIOBase, name: str) -> Iterator[Row | BadRow]:
@@ -47,7 +47,9 @@ def csv_rows(file: io.BufferedIOBase, name: str) -> Iterator[Row | BadRow]:
 def _columns(row: _Parsed, name: str) -> list[str]:
     """The columns' names, out of the header."""
     if row.problem:
-        raise StudyError(f"{name}, line {row.first}: {row.problem}. End every line the same way and save it again.")
+        ends = "End every line the same way and save it again" if "new-line" in row.problem else ""
+        remedy = ends or "Correct the quotes of the header; JSON needs a name in .json or .jsonl"
+        raise StudyError(f"{name}, line {row.first}: {row.problem}. {remedy}.")
     try:
         header = [cell.encode(_BYTES).decode().strip() for cell in row.cells]
     except UnicodeDecodeError as error:
@@ -88,6 +90,8 @@ class _Lines:
         start = file.readline(MAX_ROW_BYTES + 1)
         if start.startswith((b"\xff\xfe", b"\xfe\xff")):
             raise StudyError(f"{name}: the file is UTF-16. Save it as UTF-8.")
+        if b"\0" in start:
+            raise StudyError(f"{name}, line 1: zero bytes, as in UTF-16 or a binary file. Save it as UTF-8 text.")
         start = start.removeprefix(_BOM)
         if b"\r" in start and not start.endswith(b"\n"):
             # Its lines end with \r alone: "CSV (Macintosh)" of a spreadsheet.
@@ -166,7 +170,7 @@ class _Table:
     """
 
     def __init__(self, lines: _Lines, delimiter: str, name: str) -> None:
-        self._lines, self._name = lines, name
+        self._lines, self._delimiter, self._name = lines, delimiter, name
         csv.field_size_limit(sys.maxsize)  # a limit would cut a row in two; `_Lines` keeps the memory small
         self._reader: Any = csv.reader(lines, delimiter=delimiter, strict=True)
         cell = rf'(?:"(?:[^"]|"")*"|[^"{re.escape(delimiter)}\r\n]*)'
@@ -181,9 +185,28 @@ class _Table:
     def rows(self, width: int) -> Iterator[_Parsed]:
         """The other rows, blank lines left out. width: the number of columns.
 
+        A cell whose quote is not closed ends at the next opening quote, which comes after a delimiter, and its row may
+        look whole. The rest of the next row does not: so a row that may have ended like this waits for the one after.
+
         Raises:
             StudyError: more than `LOST_ROWS` rows would belong to a broken one.
         """
+        waiting: list[_Parsed] = []
+        for row in self._placed(width):
+            is_whole = not row.problem and len(row.cells) == width
+            if is_whole and any("\n" in cell and cell.rstrip('"').endswith(self._delimiter) for cell in row.cells):
+                waiting.append(row)
+                if len(waiting) > LOST_ROWS:
+                    yield waiting.pop(0)
+                continue
+            for before in waiting:
+                yield before if is_whole else before._replace(problem="a quote may be missing: a broken row follows")
+            waiting = []
+            yield row
+        yield from waiting
+
+    def _placed(self, width: int) -> Iterator[_Parsed]:
+        """The rows, with all lines of a broken one in one."""
         broken: _Parsed | None = None
         waiting: list[_Parsed] = []
         inside = 0  # rows that turned out to be inside the broken one

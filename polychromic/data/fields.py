@@ -23,6 +23,39 @@ def digest(*parts: str) -> str:
     return hashlib.blake2b("\x1f".join(parts).encode(), digest_size=8).hexdigest()
 
 
+def json_value(value: str) -> Any:
+    """The value of a JSON text.
+
+    Raises:
+        json.JSONDecodeError: it is broken.
+        ValueError: it cannot be used: it is nested too deeply, has a key twice, or half of a surrogate pair, which
+            cannot be written again.
+    """
+    try:
+        parsed = json.loads(value, object_pairs_hook=_unique)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    if "\\ud" in value.lower():
+        try:
+            json.dumps(parsed, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise ValueError("half of a surrogate pair, \\ud800 to \\udfff") from error
+    return parsed
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} is given twice")
+    return row
+
+
+def is_blank(value: str) -> bool:
+    """Whether nothing of the text can be seen: only blanks, control characters and the like."""
+    return not any(letter.isprintable() and not letter.isspace() for letter in value)
+
+
 def lines(value: str) -> str:
     """The text with \\n line ends."""
     return value.replace("\r\n", "\n").replace("\r", "\n")
@@ -36,7 +69,7 @@ def text(row: dict[str, Any], key: str, names: dict[str, str] | None = None) -> 
     value = row[key]
     if not isinstance(value, str):
         raise Unusable(f"{name!r} is {'null' if value is None else type(value).__name__}, not a text")
-    if not value.strip():
+    if is_blank(value):
         raise Unusable(f"{name!r} is empty")
     return value
 
@@ -80,7 +113,7 @@ def texts(row: dict[str, Any], key: str) -> tuple[str, ...]:
         return ()
     if isinstance(value, str):
         try:
-            parsed = json.loads(value) if value.lstrip().startswith("[") else value
+            parsed = json_value(value) if value.lstrip().startswith("[") else value
         except ValueError:
             parsed = value
         value = parsed if isinstance(parsed, list) else [value]
@@ -142,12 +175,19 @@ def reachable(row: dict[str, Any], name: str) -> list[str]:
     return [*map(str, row), *(f"{outer}.{column}" for column in within)]
 
 
-def plain(value: Any) -> Any:
-    """The value as JSON can hold it: dates, decimals and the like as text, NaN as None."""
+DEEPEST = 50
+"""How many lists and objects may be inside each other: deeper ones meet Python's limit when they are written."""
+
+
+def plain(value: Any, depth: int = 0) -> Any:
+    """The value as JSON can hold it: dates, decimals and the like as text, NaN as None. Raises Unusable if it is
+    nested too deeply."""
+    if depth > DEEPEST:
+        raise Unusable(f"nested more than {DEEPEST} deep")
     if value != value:
         return None
     if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): plain(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [plain(item, depth + 1) for item in value]
     return value if isinstance(value, str | int | float | bool | None) else str(value)

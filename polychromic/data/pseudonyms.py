@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 KEY_FILE = Path("data/pseudonyms.key")
-"""Where a project keeps its key: beside the raw data, and never in results."""
+"""Where a project keeps its key: next to the raw data, and never in results."""
 
 
 class Pseudonyms:

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from polychromic.data.csv_rows import csv_rows
+from polychromic.data.fields import json_value
 from polychromic.data.rows import MAX_ROW_BYTES, BadRow, Row
 from polychromic.errors import StudyError
 
 
 def files_of(path: Path) -> list[Path]:
-    """The files that `read_rows` reads for a path: it alone, or with the stories beside .wp_source."""
+    """The files that `read_rows` reads for a path: it alone, or with the stories next to .wp_source."""
     stories = path.with_name(path.name.replace(".wp_source", ".wp_target"))
     return [path, stories] if _ending(path) == ".wp_source" else [path]
 
@@ -34,7 +35,7 @@ def read_rows(path: Path, name: str | None = None, may_be_empty: bool = False) -
     """Rows of `path` (.jsonl, .json, .csv, .tsv, .parquet, .wp_source; gzipped or not, whatever the name), in file
     order.
 
-    name: what to call the file in messages. may_be_empty: a file without rows is no error.
+    name: what to call the file in messages. may_be_empty: a file without rows is not an error.
 
     Raises:
         StudyError: the file is missing or no file, may not be read, is empty, not UTF-8 as a whole, cut short, or of
@@ -81,6 +82,10 @@ _OTHER_KINDS = {
     b"\x28\xb5\x2f\xfd": "compressed by zstd: unpack it",
     b"BZh91AY&SY": "compressed by bzip2: unpack it",
     b"\xfd7zXZ": "compressed by xz: unpack it",
+    b"<!DOCTYPE": "a web page: fetch the data again",
+    b"<!doctype": "a web page: fetch the data again",
+    b"<html": "a web page: fetch the data again",
+    b"version ht": "a pointer of Git LFS: run `git lfs pull`",
 }
 """How files of other kinds begin."""
 
@@ -127,14 +132,6 @@ def _lines(path: Path, name: str) -> Iterator[tuple[str, str] | BadRow]:
                 yield where, text
 
 
-def _loads(text: str) -> Any:
-    """json.loads, refusing what could not be written again (half a surrogate pair)."""
-    value = json.loads(text)
-    if "\\ud" in text.lower():
-        json.dumps(value, ensure_ascii=False).encode()
-    return value
-
-
 def _jsonl(path: Path, name: str) -> Iterator[Row | BadRow]:
     for line in _lines(path, name):
         if isinstance(line, BadRow):
@@ -142,10 +139,10 @@ def _jsonl(path: Path, name: str) -> Iterator[Row | BadRow]:
             continue
         where, text = line
         try:
-            row = _loads(text)
+            row = json_value(text)
         except json.JSONDecodeError as error:
             yield BadRow(where, f"broken JSON at column {error.colno} ({error.msg})")
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             yield BadRow(where, f"JSON that cannot be used ({error})")
         else:
             yield (where, row) if isinstance(row, dict) else BadRow(where, f"{_kind(row)}, not an object")
@@ -157,7 +154,7 @@ def _json(path: Path, name: str) -> Iterator[Row | BadRow]:
         data = file.read()
     try:
         text = data.decode("utf-8-sig")
-        value = _loads(text) if text.strip() else []
+        value = json_value(text) if text.strip() else []
     except json.JSONDecodeError as error:
         if error.msg == "Extra data":
             remedy = "One object a line is .jsonl: end the file's name so"
@@ -166,7 +163,7 @@ def _json(path: Path, name: str) -> Iterator[Row | BadRow]:
         else:
             remedy = "Correct this line"
         raise StudyError(f"{name}, line {error.lineno}: broken JSON ({error.msg}). {remedy}.") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise StudyError(f"{name}: the file cannot be read as UTF-8 JSON ({error}).") from error
     for number, row in enumerate(value if isinstance(value, list) else [value], start=1):
         where = f"{name}, row {number}"
@@ -184,6 +181,9 @@ def _parquet(path: Path, name: str) -> Iterator[Row | BadRow]:
 
     try:
         file = pyarrow.parquet.ParquetFile(path)
+        names = file.schema_arrow.names
+        if twice := sorted({column for column in names if names.count(column) > 1}):
+            raise StudyError(f"{name}: the columns {twice} occur twice. Rename one.")
         number = 0
         for batch in file.iter_batches(1024):
             for row in batch.to_pylist():
@@ -200,7 +200,7 @@ def _line_pairs(path: Path, name: str) -> Iterator[Row | BadRow]:
     """WritingPrompts as published: line n of train.wp_target is the story to line n of train.wp_source."""
     _, target = files_of(path)
     if not target.is_file():
-        raise StudyError(f"{name}: its stories are missing; put {target.name} beside it.")
+        raise StudyError(f"{name}: its stories are missing; put {target.name} next to it.")
     with _open(path) as prompts, _open(target) as stories:
         try:
             for number, (prompt, story) in enumerate(zip(prompts, stories, strict=True), start=1):

@@ -113,7 +113,7 @@ def _check_columns(path: str | Path, columns: Container[str]) -> None:
 class Reviewed:
     """kept: the records that stay, edited where a person edited them; rejected: rows as curation writes them,
     with the person's note; counts: rows by decision ("undecided" where there is none); gone: decisions, by
-    line, on rows that curation no longer lets through. kept + rejected = all records."""
+    line, on rows that curation no longer keeps. kept + rejected = all records."""
 
     kept: list[Record]
     rejected: list[dict[str, Any]]

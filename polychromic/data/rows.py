@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 MAX_ROW_BYTES = 8 * 2**20
-"""A longer row is no prompt with its answer; it would only fill the memory."""
+"""A longer row cannot be a prompt with its answer; it would only fill the memory."""
 
 
 @dataclass(frozen=True)

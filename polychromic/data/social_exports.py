@@ -92,7 +92,7 @@ def pair(rows: Iterator[Row | BadRow]) -> Iterator[Row | BadRow]:
                 waiting.append((place, post))
     for where, post in waiting:
         if not post.parent:
-            yield BadRow(where, "a post that is no reply", excluded=True)
+            yield BadRow(where, "a post that is not a reply", excluded=True)
         elif post.parent not in known:
             yield BadRow(where, "a reply to a post that is not in the file", excluded=True)
         else:

@@ -34,7 +34,7 @@ class Split(Settings):
     evaluation_val_share: float = Field(1 / 3, ge=0, le=1)
     """The share of the groups of `part: evaluation` that goes to val; the others go to test."""
     compare: tuple[Literal["prompt", "target"], ...] = ("prompt", "target")
-    """Texts that no two parts may share. Leave target out where equal answers are no leak, such as "1905" or
+    """Texts that no two parts may share. Leave target out where equal answers are not a leak, such as "1905" or
     `return a + b`."""
     near_duplicate: float = Field(0.8, gt=0, le=1)
     """Two texts also count as shared if the Jaccard index of their 8-byte shingles is at least this."""

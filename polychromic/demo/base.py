@@ -24,7 +24,7 @@ from polychromic.files import appearing
 
 END = "<|endoftext|>"
 PAD = "<|pad|>"
-PROMPT_WEIGHT = 0.1  # of a prompt's tokens in the loss: most of them nobody could foretell
+PROMPT_WEIGHT = 0.1  # of a prompt's tokens in the loss: most of them cannot be predicted
 HEAD = 32  # width of an attention head
 CHUNK = 4096  # documents that are sorted by length together
 
@@ -190,7 +190,7 @@ def _step(model: Qwen3ForCausalLM, documents: list[Document], pad: int) -> float
         ids[row, :end] = torch.tensor(document.prompt + document.text)
         weights[row, :start] = PROMPT_WEIGHT
         weights[row, start:end] = 1.0
-    # Padding stands on the right, where no causal token sees it: no mask is needed.
+    # Padding is on the right, where no causal token sees it: no mask is needed.
     with torch.autocast("cpu", dtype=torch.bfloat16):
         logits = model(input_ids=ids, use_cache=False).logits
     losses = torch.nn.functional.cross_entropy(

@@ -124,7 +124,7 @@ def finetune(
     for bit as if it had not been; the log of steps, `train_log.jsonl`, is there too.
 
     Args:
-        model: from `models.load_base`; the adapter is put into it, so load it anew for every run.
+        model: from `models.load_base`; the adapter is put into it, so load it again for every run.
         rows: {"prompt", "completion", optional "record"} as for `PolychromicTrainer`.
         args: the settings; its seed also initialises the adapter.
         adapter: a `peft.LoraConfig` or the config of another adapter that lives inside the layers.
@@ -259,7 +259,7 @@ class _SaveEarly(TrainerCallback):
     def on_train_begin(self, args, state, control, **kwargs):
         self.step, self.folder = max(1, round(self.share * state.max_steps)), Path(args.output_dir) / EARLY
         if state.global_step < self.step and state.is_world_process_zero:
-            shutil.rmtree(self.folder, ignore_errors=True)  # of an attempt that got further: it comes anew
+            shutil.rmtree(self.folder, ignore_errors=True)  # of an attempt that got further: it is written again
 
     def on_step_end(self, args, state, control, model=None, **kwargs):
         if state.global_step == self.step and state.is_world_process_zero:
@@ -273,19 +273,19 @@ class _SaveEarly(TrainerCallback):
 class _Forecast(TrainerCallback):
     """Says every minute how many steps are done and how long the rest will take."""
 
-    def __init__(self, tell: Callable[[str], None]):
-        self.tell = tell
+    def __init__(self, log: Callable[[str], None]):
+        self.log = log
 
     def on_train_begin(self, args, state, control, **kwargs):
         self.first, self.began = state.global_step, time.perf_counter()
-        self.told = self.began
+        self.last = self.began
 
     def on_step_end(self, args, state, control, **kwargs):
         now = time.perf_counter()
-        if now - self.told >= 60:
-            self.told = now
+        if now - self.last >= 60:
+            self.last = now
             left = (now - self.began) / (state.global_step - self.first) * (state.max_steps - state.global_step)
-            self.tell(f"{state.global_step} of {state.max_steps} steps, about {left / 60:.0f} min left")
+            self.log(f"{state.global_step} of {state.max_steps} steps, about {left / 60:.0f} min left")
 
 
 def _peak_memory_gib() -> float:

@@ -1,6 +1,6 @@
 """A copy of a base model in 4 bits: made by a machine's first job, read by the others.
 
-Without it each job reads a model's full weights, 16 GB of an 8B, and quantises them anew. The copy holds the very bits
+Without it each job reads a model's full weights, 16 GB of an 8B, and quantises them again. The copy holds the very bits
 that quantising gives, so it moves no number.
 """
 
@@ -25,7 +25,7 @@ from polychromic.method.models import FOUR_BIT, load_base, own_device
 logger = logging.getLogger(__name__)
 
 SUMS = "sha256.json"
-NOT_KEPT = "no 4-bit copy of the model is kept (%s): every job quantises it anew."
+NOT_KEPT = "no 4-bit copy of the model is kept (%s): every job quantises it again."
 
 
 def copies() -> Path:

@@ -13,7 +13,7 @@ class SeparateGradients:
     """Within the block, gradients start from nothing; on leaving, they are summed over processes and added to the old.
 
     The mapping it gives then holds the norms "quality" and "diversity", and their "ratio" (diversity / quality), which
-    is left out where it is no number: in fp16 a step that overflows is skipped, and must not spoil a mean.
+    is left out where it is not finite: in fp16 a step that overflows is skipped, and must not spoil a mean.
     """
 
     def __init__(self, accelerator, parameters):

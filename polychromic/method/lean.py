@@ -93,7 +93,7 @@ def _is_merged(layer: torch.nn.Module) -> bool:
 
 
 def _can_merge(layer: torch.nn.Module) -> bool:
-    """Whether the layer holds plain LoRA or DoRA weights, not merged yet."""
+    """Whether the layer holds plain LoRA or DoRA weights that are not merged."""
     from peft.tuners.lora import LoraLayer
     from peft.tuners.lora.variants import DoraLinearVariant
 

@@ -62,7 +62,7 @@ def write_run_record(
     Args:
         identity: study, domain, arm, seed. config: the settings the run used. data: files whose SHA-256 is recorded.
         account: what the training itself measured, from `training.finetune`, with seconds["load"].
-        price_per_gpu_hour: dollars; 0 GPU hours, and so no dollars, where there is no card.
+        price_per_gpu_hour: dollars; 0 GPU hours, and so no dollars, without a card.
     """
     machine = hardware()
     gpu_hours = len(machine["gpus"]) * account["seconds"]["total"] / 3600

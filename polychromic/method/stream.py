@@ -2,7 +2,7 @@
 
 A batch that waits for its longest sample computes mostly rows that have ended. Here all prompts and temperatures of a
 job are one stream. At each step the rows are a batch padded on the left to one width, as the model's own masks take
-it, whatever their attention; when a row is filled anew, its prompt is put before the column that is written next.
+it, whatever their attention; when a row is filled again, its prompt is put before the column that is written next.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Stream:
         slack = SLACK if total > self.rows else 0
         self.capacity = len(self.waiting[0].prompt) + self.max_new_tokens + slack
         self.columns, self.cache, self.prefilled = Columns(), None, deque()
-        self.numbers: list[int] = []  # of the samples in the rows that live, which are the first ones
+        self.numbers: list[int] = []  # of the samples in the live rows, which are the first ones
         self.start = np.zeros(self.rows, dtype=np.int64)  # column of a row's first token
         self.step = np.zeros(self.rows, dtype=np.int64)  # tokens drawn
         self.place = np.arange(self.rows)  # of a row's noise and tokens, which stay where they are
@@ -167,7 +167,7 @@ class Stream:
         return self.run_prompts.logits[prompts]
 
     def _draw(self, logits: torch.Tensor) -> None:
-        """One token of each row that lives, by inversion of its own uniform."""
+        """One token of each live row, by inversion of its own uniform."""
         live = len(self.numbers)
         _, step, _, last, place = self.integers[:, :live]
         temperature, log_prob = self.floats[:, :live]
@@ -184,7 +184,7 @@ class Stream:
         self.step[:live] += 1
 
     def _retire(self) -> None:
-        """Hand in the samples that have ended; the last rows that live move into their places."""
+        """Hand in the samples that have ended; the last live rows move into their places."""
         rows = len(self.numbers)
         tokens = self.integers[3, :rows].tolist()
         over = np.array([token in self.ends for token in tokens]) | (self.step[:rows] == self.max_new_tokens)
@@ -211,7 +211,7 @@ class Stream:
         del self.numbers[left:]
 
     def _advance(self) -> torch.Tensor:
-        """Run the drawn tokens; the logits of the next ones, of the rows that live."""
+        """Run the drawn tokens; the logits of the next ones, of the live rows."""
         live, columns = len(self.numbers), self.columns
         rows = self.rows if self.fixed else live
         columns.start = int(self.start[:live].min())

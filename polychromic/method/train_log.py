@@ -67,7 +67,7 @@ class Watch:
         if self.zeros and self.zeros % self.zero_steps == 0:
             warnings.append(
                 f"step {step}: all credits were zero for {self.zeros} diversity steps: D sees no difference "
-                "between samples, or the gate lets none through. Raise temperature or samples, "
+                "between samples, or none passes the gate. Raise temperature or samples, "
                 "or check the measure."
             )
         for warning in warnings:

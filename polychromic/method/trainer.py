@@ -45,7 +45,7 @@ STATE_FILE = "diversity_state.json"
 
 
 class PolychromicTrainer(Trainer):
-    """A drop-in Trainer for any causal LM with an injected PEFT adapter (LoRA and its kin).
+    """A drop-in Trainer for any causal LM with an injected PEFT adapter (LoRA or its variants).
 
     Args:
         model: the model, from `peft.get_peft_model` or before it, or its name (a hub id or a folder).
@@ -229,7 +229,7 @@ class PolychromicTrainer(Trainer):
 
     def training_step(self, model, inputs, num_items_in_batch=None):
         step = self.state.global_step + 1
-        if self.term is not None and not self.term.audited:  # at the first batch of a step: no gradient is there yet
+        if self.term is not None and not self.term.audited:  # at the first batch of a step: there is no gradient yet
             self.term.audit(model)
         loss = super().training_step(model, inputs, num_items_in_batch)
         if not self.accelerator.gradient_state.sync_gradients:
@@ -275,7 +275,7 @@ class PolychromicTrainer(Trainer):
             if "audited" not in state:
                 raise StudyError(
                     f"{path} is missing, or is of an older version or of a run without the diversity term, so it "
-                    "cannot go on with weight > 0. Start anew, or resume with weight=0."
+                    "cannot go on with weight > 0. Start again, or resume with weight=0."
                 )
             self.term.restore(state)
         self.earlier_seconds = state.get("elapsed", 0.0)

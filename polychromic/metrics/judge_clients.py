@@ -1,6 +1,6 @@
 """Paid judges: Anthropic's models and any OpenAI-compatible endpoint, asked through their official SDKs.
 
-A reply is kept in a file of its own, named by the content of its request, before anything else is done with
+Each reply is kept in its own file, named by the content of its request, before anything else is done with
 it: a run that is killed loses at most the requests under way, and a re-run asks only for what is missing.
 What each request may cost is written to a ledger before it is sent, so that the budget holds over all jobs
 that share the folder, and after a crash. Keys come from the environment (ANTHROPIC_API_KEY, OPENAI_API_KEY)
@@ -29,7 +29,7 @@ from polychromic.errors import StudyError
 from polychromic.metrics.judge_ledger import Ledger
 from polychromic.metrics.judge_providers import KEYS, MAX_TOKENS, Garbage, Provider, connect
 
-BYTES_PER_TOKEN = 3  # of ASCII, a low guess for English and code; any other byte may be a token of its own
+BYTES_PER_TOKEN = 3  # of ASCII, a low guess for English and code; any other byte may be a token by itself
 OVERHEAD = 200  # tokens that a provider may add to a prompt
 LONGEST_WAIT = 60.0
 
@@ -70,7 +70,7 @@ class Client:
         if not self._key:
             raise StudyError(f"judge {model!r}: the environment has no {KEYS[provider]}; set it and run again")
         if not (self._key.isascii() and self._key.isprintable()) or " " in self._key:
-            raise StudyError(f"judge {model!r}: {KEYS[provider]} is no key: it holds blanks or special characters")
+            raise StudyError(f"judge {model!r}: {KEYS[provider]} is not a key: it holds blanks or special characters")
         self._send = connect(provider, self._key, base_url, timeout)
 
     @property
@@ -177,7 +177,7 @@ class Client:
         }
 
     def _cost(self, usage: tuple[Any, Any], at_most: float) -> float:
-        """Dollars by the tokens that the server tells, and the estimate if they are no counts or cost more."""
+        """Dollars by the server's token counts; the estimate if these are not counts or cost more."""
         if not all(type(tokens) is int and 0 <= tokens < 1 << 32 for tokens in usage):
             return at_most
         return min(sum(tokens * price for tokens, price in zip(usage, self._prices, strict=True)), at_most)

@@ -18,7 +18,7 @@ MAX_TOKENS = 512  # of a reply: a sentence and a verdict
 MAX_REPLY = 1 << 20  # bytes of a reply's body
 
 Send = Callable[[str, str, dict[str, Any]], tuple[str, tuple[Any, Any]]]
-"""(model, prompt, schema) -> the reply's text, and the tokens read and written as the server tells them."""
+"""(model, prompt, schema) -> the reply's text, and the tokens read and written as the server reports them."""
 
 
 class Garbage(Exception):

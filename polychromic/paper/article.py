@@ -44,7 +44,7 @@ MEANINGS = {
     "trade_off": "Diversity among a prompt's samples is higher than LoRA's, and quality is not worse by the margin.",
     "robustness": "At every λ tried in that range Pass@k is above LoRA's, and Pass@1 is not worse by the margin.",
 }
-"""What each claim beside the deciding one asks."""
+"""What each claim other than the deciding one asks."""
 LONGEST = 75
 """Rows of the longest table that the paper shows; longer ones are in the study's tables/ alone."""
 NO_TEX = (

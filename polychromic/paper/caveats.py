@@ -44,7 +44,7 @@ CLAIMS = {
     "trade_off": "Answers are more diverse and no worse",
     "robustness": "Any λ from 0.1 to 0.5 will do",
 }
-"""The claims of a verdict beside the deciding one, in words."""
+"""The claims of a verdict other than the deciding one, in words."""
 
 
 CITED = {
@@ -109,10 +109,10 @@ def null_control(results: Results) -> str:
         return missing if results.synthetic and not results.study.endswith("-null") else ""
     found = results.null["domains"]
     superior = [domain for domain, value in found.items() if value["superior"]]
-    told = "; ".join(f"{labels.domain(domain)} {labels.effect(value)}" for domain, value in found.items())
+    effects = "; ".join(f"{labels.domain(domain)} {labels.effect(value)}" for domain, value in found.items())
     return (
         f"In the small-effect world ({name}), where little can be gained, {labels.arm(results.primary)} is called "
-        f"superior in {len(superior)} of {len(found)} domains: {told}."
+        f"superior in {len(superior)} of {len(found)} domains: {effects}."
     )
 
 
@@ -316,7 +316,7 @@ def _contamination(results: Results) -> list[Remark]:
         Remark(
             "contamination",
             f"{labels.domain(domain)}: {PUBLIC_SETS[known]} in the pre-training of {model}. Compare the arms, which "
-            "start from the same weights; the level itself is no measure of skill.",
+            "start from the same weights; the level itself does not measure skill.",
         )
         for domain, funnel in results.funnels.items()
         for known in dict.fromkeys(source["format"] for source in funnel["sources"])

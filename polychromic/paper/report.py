@@ -41,14 +41,14 @@ TITLE = "Polychromic LoRA"
 def write_report(
     folder: str | Path, output: str | Path | None = None, costs: str | Path | None = None, *, title: str = ""
 ) -> Path:
-    """Write the report page of a study and, beside it, the page of its times and costs. Returns the report's path.
+    """Write the report page of a study and, next to it, the page of its times and costs. Returns the report's path.
 
     Two equal runs give the same report, byte for byte: all that differs between them is on the other page.
 
     Args:
         folder: results/<study>, with its statistics, and the figures that were drawn.
         output: where to write the report, `<folder>/report.html` by default.
-        costs: where to write times and costs, by default `costs.html` beside the report.
+        costs: where to write times and costs, by default `costs.html` next to the report.
         title: of the study, shown at the top.
 
     Raises:

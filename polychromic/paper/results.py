@@ -222,7 +222,7 @@ def ablation_grid(verdict: dict[str, Any]) -> pd.DataFrame:
     """Which one setting each ablation arm of a verdict changes: a row an arm with `factor` and `level`.
 
     The primary arm itself is a level of every factor that some ablation arm changes, and the control is the level 0 of
-    λ where nothing else differs. Arms that change more than one setting are no level of any.
+    λ where nothing else differs. Arms that change more than one setting count for none.
     """
     settings, (primary, control) = verdict["settings"], (verdict["plan"][name] for name in ("primary", "control"))
     base, rows = settings.get(primary), []

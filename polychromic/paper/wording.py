@@ -1,4 +1,4 @@
-"""What captions and pages say of a study's numbers: sizes, intervals, hours, machines, judges."""
+"""What captions and pages say about a study's numbers: sizes, intervals, hours, machines, judges."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from polychromic.paper.table_formats import with_interval
 from polychromic.statistics import readings
 
 SIMILARITY = "reference-similarity"
-"""What stands in the `judge` column where no model judged, but the cosine to the accepted answers."""
+"""What is in the `judge` column where no model judged, but the cosine to the accepted answers."""
 
 
 def sizes(frame: pd.DataFrame) -> str:

@@ -23,7 +23,7 @@ Array = np.ndarray
 Tables = Mapping[str, Mapping[str, Mapping[str, pd.DataFrame]]]
 Key = tuple[str, str, float, str]
 CELL = ["temperature", "prompt_id", "seed"]
-COUNTS = ("samples", "passing")  # columns of the diversity table that are no metrics
+COUNTS = ("samples", "passing")  # columns of the diversity table that are not metrics
 JUDGE = "judge_win_rate"
 
 
@@ -48,7 +48,7 @@ class Values:
         return dict(sorted(found.items()))
 
     def split_off(self, arm: str, temperature: float, name: str) -> Values:
-        """The same values with one arm's at one temperature as an arm of its own, called `name`."""
+        """The same values with one arm's at one temperature as a separate arm, called `name`."""
 
         def moved(store: dict[Key, Array]) -> dict[Key, Array]:
             return {

@@ -1,4 +1,4 @@
-"""The claims of the study beside the primary one: generality, cost in use, trade-off, robustness."""
+"""The study's claims other than the primary one: generality, cost in use, trade-off, robustness."""
 
 from __future__ import annotations
 

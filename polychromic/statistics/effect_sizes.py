@@ -22,8 +22,8 @@ class MannWhitney(NamedTuple):
 def mann_whitney_u(x: Array, y: Array, *, method: str = "auto", use_continuity: bool = True) -> MannWhitney:
     """Mann-Whitney U between two samples; any shape, e.g. the [prompts, seeds] values of two arms.
 
-    It takes values as independent and reads no pairing, so it is reported beside the verdict and never
-    decides it; that it does not reject is no sign of equal quality. Ties share ranks; if all values tie, p is
+    It takes values as independent and reads no pairing, so it is reported next to the verdict and never
+    decides it; that it does not reject is not evidence of equal quality. Ties share ranks; if all values tie, p is
     1. `method` and `use_continuity` as in `scipy.stats.mannwhitneyu`.
     """
     x, y = flat(x, "x"), flat(y, "y")

@@ -12,7 +12,7 @@ from polychromic.statistics.inference import Comparison
 from polychromic.statistics.rule import Ruling
 
 SIZES = ("n_prompts", "n_seeds", "signature")
-Signed = Callable[..., str]  # the signature of a domain's metric, with what is given beside their names
+Signed = Callable[..., str]  # the signature of a domain's metric, with what is given besides their names
 
 
 def hypotheses(

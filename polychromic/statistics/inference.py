@@ -87,7 +87,7 @@ def shrink_seeds(domains: Sequence[Parts], prior_df: float) -> list[Parts]:
 
     Empirical Bayes (Smyth 2004): with d degrees of freedom in a domain and d0 = `prior_df`, fixed in the plan, a
     variance becomes (d0 * mean + d * own) / (d0 + d) with d0 + d degrees of freedom. A sensitivity reading: three
-    seeds tell little about their spread, several domains together tell more.
+    seeds say little about their spread, several domains together say more.
     """
     means = [np.mean([part.seeds[i][0] for part in domains], axis=0) for i in range(len(domains[0].seeds))]
     return [

@@ -1,4 +1,4 @@
-"""Placebos: treatments that must not win, put through the whole rule beside the treatment under test.
+"""Placebos: treatments that must not win, put through the whole rule like the treatment under test.
 
 A rule that calls LoRA at another temperature, with other seeds or at a lower learning rate a success does not show
 that the diversity term is one. Each placebo is held against the tuned control that is chosen without it.

@@ -189,7 +189,7 @@ def _sentence(text: str) -> str:
 
 
 def _shrunk(ruling: Ruling, domain: str, alpha: float) -> dict[str, Any] | None:
-    """The sensitivity reading of a domain, None where it cannot be had."""
+    """The sensitivity reading of a domain, None where it cannot be computed."""
     if domain not in ruling.shrunk:
         return None
     found, p = ruling.shrunk[domain], ruling.shrunk_p_holm[domain]

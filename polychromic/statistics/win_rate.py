@@ -17,7 +17,7 @@ def length_controlled(comparisons: pd.DataFrame) -> tuple[float, float, float]:
     That of a logistic regression of the score (1, 1/2, 0) on tanh(d / s), d the difference in words and s its
     standard deviation, read off at d = 0 (after Dubois et al. 2024, arXiv 2404.04475, section 3, without the
     instruction terms, which need many models); its errors are clustered by prompt. NaN where one side wins all, where
-    length alone tells wins from losses (no regression says then what were at equal length), or where there are fewer
+    length alone separates wins from losses (no regression can then give the rate at equal length), or with fewer
     than ten comparisons or two prompts.
 
     Args:

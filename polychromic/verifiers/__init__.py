@@ -57,9 +57,9 @@ class Verifier(Protocol):
     settings: Any
 
     def well_formed(self, texts: Sequence[str], record: Record) -> list[bool]:
-        """Which texts are complete answers to this prompt, right or wrong.
+        """Which texts are complete answers to this prompt, as far as the prompt alone tells: the gate g while training.
 
-        Looks at no reference and at no expected value: it is the gate g while training.
+        Looks at no reference and at no expected value that the prompt does not show.
         """
 
     def verify(self, texts: Sequence[str], record: Record, finishes: Sequence[str] | None = None) -> list[Outcome]:
@@ -96,7 +96,7 @@ def make_verifier(
     grades: Callable[[Sequence[tuple[str, str, Sequence[str]]]], list[float]] | None = None,
     **settings: Any,
 ) -> Verifier:
-    """The verifier of a domain, from the domain's settings and what it needs besides; what it does not need is
+    """The verifier of a domain, from the domain's settings and what else it needs; what it does not need is
     ignored.
 
     Args:

@@ -192,7 +192,7 @@ def _warnings(true_pass: float, false_pass: float, max_false_pass: float) -> lis
     if math.isnan(true_pass):
         warnings.append("No prompt has two references, so how often right answers pass is unknown.")
     elif true_pass < _LOW_TRUE_PASS:
-        warnings.append(f"Only {true_pass:.0%} of right answers pass: they are hard to tell from mismatched ones.")
+        warnings.append(f"Only {true_pass:.0%} of right answers pass: they look like mismatched ones.")
     if false_pass > max_false_pass:
         warnings.append(f"{false_pass:.1%} of mismatched answers pass, more than the {max_false_pass:.0%} allowed.")
     return warnings

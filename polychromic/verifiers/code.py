@@ -76,7 +76,7 @@ def behaviours(
     equal values by `==`.
 
     None where the program does not run: it does not load, lacks the function, raises on a probe, exceeds a
-    limit, or returns something that is not plain data. Raising is no behaviour: broken programs would count
+    limit, or returns something that is not plain data. Raising does not count as behaviour: broken programs would count
     as diverse.
 
     Args:

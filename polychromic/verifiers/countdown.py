@@ -59,7 +59,7 @@ def _value(node: ast.expr) -> Fraction | None:
     if isinstance(node, ast.Constant) and isinstance(node.value, int):
         return Fraction(node.value)
     if not isinstance(node, ast.BinOp) or type(node.op) not in _OPERATIONS:
-        raise ValueError(f"{type(node).__name__} is no arithmetic")
+        raise ValueError(f"{type(node).__name__} is not arithmetic")
     left, right = _value(node.left), _value(node.right)
     if left is None or right is None or (isinstance(node.op, ast.Div) and right == 0):
         return None
@@ -100,10 +100,10 @@ class CountdownVerifier:
     settings: CountdownSettings
 
     def well_formed(self, texts: Sequence[str], record: Record) -> list[bool]:
-        """An expression of these numbers, whatever it makes."""
-        numbers, _ = _puzzle(record)
-        found = map(read_expression, texts)
-        return [read is not None and read.numbers == numbers for read in found]
+        """Expressions of these numbers that make this value. Both are in the prompt, so a model can be held to them
+        while training, and whoever samples can check them.
+        """
+        return [outcome.passed for outcome in self.verify(texts, record)]
 
     def labels(self, texts: Sequence[str], record: Record) -> list[str | None]:
         """The normal forms; None where there is no expression."""
@@ -112,7 +112,8 @@ class CountdownVerifier:
 
     def verify(self, texts: Sequence[str], record: Record, finishes: Sequence[str] | None = None) -> list[Outcome]:
         """Status "passed", "failed" or "extraction" (no expression); score 1 or 0; label is the normal form."""
-        return [self._outcome(read_expression(text), *_puzzle(record)) for text in texts]
+        puzzle = _puzzle(record)
+        return [self._outcome(read_expression(text), *puzzle) for text in texts]
 
     def _outcome(self, read: Expression | None, numbers: tuple[int, ...], value: int) -> Outcome:
         if read is None:

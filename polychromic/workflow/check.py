@@ -174,14 +174,14 @@ def check_cost(study: Study, card: str | None = None) -> str:
     shape = cost.shape_of(study.model.name, study.model.revision)
     if shape is None:
         return f"no estimate: the config of {study.model.name} is not here yet"
-    told = cost.estimate(study, shape, found[1])
+    needed = cost.estimate(study, shape, found[1])
     primary, control = study.plan.primary, study.plan.control
     line = (
-        f"estimate for {found[0]}: {told.training_hours:.0f} h of training and {told.generation_hours:.0f} h of "
-        f"generation, {told.dollars:.0f} dollars at {study.cost.price_per_gpu_hour} an hour, {told.memory:.0f} of "
-        f"{found[1].memory:.0f} GB; {primary} takes {told.ratio:.1f} times as long to train as {control}"
+        f"estimate for {found[0]}: {needed.training_hours:.0f} h of training and {needed.generation_hours:.0f} h of "
+        f"generation, {needed.dollars:.0f} dollars at {study.cost.price_per_gpu_hour} an hour, {needed.memory:.0f} of "
+        f"{found[1].memory:.0f} GB; {primary} takes {needed.ratio:.1f} times as long to train as {control}"
     )
-    if told.memory > found[1].memory:
+    if needed.memory > found[1].memory:
         raise StudyError(f"{line}. It does not fit: lower objective.score_tokens or training.batch_size.")
     return line
 

@@ -40,7 +40,7 @@ def needs_calibration(domain: Domain) -> bool:
 
 
 def gives_labels(domain: Domain) -> bool:
-    """Whether the verifier tells classes of answers apart."""
+    """Whether the verifier distinguishes classes of answers."""
     return "labels" in VERIFIERS[domain.verifier.kind].gives
 
 

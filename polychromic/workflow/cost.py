@@ -56,7 +56,7 @@ LOAD = 60.0
 
 @dataclass(frozen=True)
 class Shape:
-    """What a transformers config says of a decoder's size."""
+    """A decoder's size, as its transformers config gives it."""
 
     layers: int
     hidden: int

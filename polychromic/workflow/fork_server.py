@@ -1,6 +1,6 @@
-"""Fork short jobs from a process that has torch and its kin loaded.
+"""Fork short jobs from a process that has torch and its companions loaded.
 
-Importing them takes four to five seconds, a third of an embedded study's job. So one process beside Snakemake
+Importing them takes four to five seconds, a third of an embedded study's job. So one process next to Snakemake
 imports them, once, and a script that begins with `import _fork` runs in a fork of it; the script's own process
 waits, and ends as the fork does. Without such a process, as on a cluster, scripts import what they need.
 
@@ -83,7 +83,7 @@ def serve(listener: socket.socket) -> dict:
     """Fork a process for each request until Snakemake ends. Returns the request, in the fork."""
     selector = selectors.DefaultSelector()
     selector.register(listener, selectors.EVENT_READ)
-    jobs: dict[int, tuple[socket.socket, int]] = {}  # of a process: its client, and the descriptor that tells its end
+    jobs: dict[int, tuple[socket.socket, int]] = {}  # of a process: its client, and the descriptor that reports its end
 
     def forget(pid: int) -> None:
         client, ending = jobs.pop(pid)

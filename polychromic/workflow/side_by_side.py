@@ -22,7 +22,7 @@ class SideBySide:
     short_of_memory: bool
 
     def remark(self, memory: int) -> str:
-        """What to say of it before the run; nothing where memory suffices. memory: that jobs may take together, MB."""
+        """A warning before the run; none where memory suffices. memory: that jobs may take together, MB."""
         if not self.short_of_memory:
             return ""
         many = "one training runs" if self.jobs == 1 else f"{self.jobs} trainings run"

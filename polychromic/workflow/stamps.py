@@ -1,4 +1,4 @@
-"""What makes an output stale, decided by us and kept beside the results.
+"""What makes an output stale, decided by us and kept with the results.
 
 Every job has a *stamp*: the part of the config that it uses, a hash of the code that it uses, the locked versions
 of the libraries which that code imports, and the keys of the jobs whose outputs it reads. The job's key is the hash of
@@ -39,7 +39,7 @@ def make_stamp(
         upstream: {name of an upstream job or raw file: its key or content hash}.
         aside: further settings that the job is given and that cannot change its outputs: no part of the key.
         chosen: modules that the job's settings choose by name.
-        texts: templates and the like that the code reads, by their path in the project.
+        texts: other files that the code reads, such as templates, by their path in the project.
     """
     stamp = {
         "rule": rule,
@@ -121,7 +121,7 @@ def verify_inputs(stamp: dict[str, Any], results: Path, inputs: Iterable[str]) -
                     file.unlink(missing_ok=True)
                     raise StudyError(
                         f"{part} is not what {job} wrote: it was changed or damaged. Give the same command again, and "
-                        f"{job} makes it anew."
+                        f"{job} makes it again."
                     )
 
 

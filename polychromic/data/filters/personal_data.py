@@ -11,10 +11,11 @@ import phonenumbers
 from pydantic import field_validator
 
 from polychromic.data.filters import FILTERS
-from polychromic.data.filters.base import HANDLE, Repair, map_texts
+from polychromic.data.filters.base import Repair, map_texts
 from polychromic.records import Record
 
-EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+EMAIL = re.compile(r"[\w.+-]+[@＠][\w-]+(?:\.[\w-]+)+")
+HANDLE = re.compile(r"(?<![\w@])[@＠]\w+(?:[.-]\w+)*")  # with dots, as some networks have them
 # Forms that are phone numbers in any country; the library knows those of one region besides.
 PHONE = re.compile(
     r"""
@@ -25,6 +26,7 @@ PHONE = re.compile(
       | \(? 0\d{1,4} \)? (?: [\ ./-]{0,3} \d ){7,9}     # 0170-5551200, (030) 1234567, 06 12 34 56 78
       | (?: 1 [\ .-] )? \(? [2-9]\d\d \)? [\ .-]{1,2} \d{3} [\ .-] \d{4}  # (555) 123-4567
     )
+    (?: \ ? (?: x | ext\.? ) \ ? \d{1,6} )?            # an extension
     (?! \w | [.,]\d )
     """,
     re.VERBOSE,
@@ -54,7 +56,7 @@ class MaskPersonalData(Repair):
     @classmethod
     def _known(cls, region: str) -> str:
         if region not in phonenumbers.SUPPORTED_REGIONS:
-            raise ValueError(f"region {region!r} is no country's code: give two capital letters, such as US, GB or DE")
+            raise ValueError(f"region {region!r} is not a country code: give two capital letters, such as US, GB or DE")
         return region
 
     def change(self, text: str) -> str:
@@ -71,9 +73,9 @@ class MaskPersonalData(Repair):
         return text
 
     def hidden(self, value: Any) -> Any:
-        """A JSON value with all of its texts masked, and whole numbers that are phone numbers too."""
+        """A JSON value with all of its texts masked, keys included, and whole numbers that are phone numbers too."""
         if isinstance(value, dict):
-            return {key: self.hidden(item) for key, item in value.items()}
+            return {self.hidden(key): self.hidden(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
             return [self.hidden(item) for item in value]
         if isinstance(value, str):
@@ -83,8 +85,8 @@ class MaskPersonalData(Repair):
         return value
 
     def masked(self, record: Record) -> Record:
-        """The record with no personal data in any text, and in nothing of its meta."""
-        changed = map_texts(record, self.change)
+        """The record with no personal data in any text, its tests and its meta included."""
+        changed = replace(map_texts(record, self.change), tests=self.hidden(record.tests))
         meta = {key: None if key in AUTHORS else self.hidden(value) for key, value in changed.meta.items()}
         return replace(changed, meta=meta)
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Literal
 
-from polychromic.data.fields import CHAT_COLUMNS, Unusable, digest, nearest, optional, quoted
+from polychromic.data.fields import CHAT_COLUMNS, Unusable, digest, is_blank, json_value, nearest, optional, quoted
 from polychromic.data.near_duplicates import normal
 from polychromic.data.sources import SOURCES
 from polychromic.data.sources.base import BaseSource
@@ -48,9 +47,9 @@ def _turns(value: Any, column: str) -> list[dict[str, str]]:
     """The turns, each {"role", "content"}; they may be in a cell as JSON."""
     if isinstance(value, str):
         try:
-            value = json.loads(value)
+            value = json_value(value)
         except ValueError as error:
-            raise Unusable(f"{column!r} is a text, and not JSON") from error
+            raise Unusable(f"{column!r} is a text, and not JSON that can be used ({error})") from error
     if not isinstance(value, list) or not all(isinstance(turn, dict) for turn in value):
         raise Unusable(f"{column!r} is not a list of turns")
     turns = []
@@ -60,7 +59,7 @@ def _turns(value: Any, column: str) -> list[dict[str, str]]:
         if not isinstance(speaker, str):
             raise Unusable(f"{where}: no 'role' or 'from'; found {quoted(map(str, turn))}")
         if speaker.lower() not in ROLES:
-            raise Unusable(f"{where}: a turn of {speaker!r}, which is no user, assistant or system", excluded=True)
+            raise Unusable(f"{where}: a turn of {speaker!r}, which is not a user, assistant or system", excluded=True)
         turns.append({"role": ROLES[speaker.lower()], "content": _text(turn, where)})
     return turns
 
@@ -71,6 +70,6 @@ def _text(turn: dict[str, Any], where: str) -> str:
         if not all(isinstance(part, dict) and isinstance(part.get("text"), str) for part in content):
             raise Unusable(f"{where}: more than text", excluded=True)
         content = "\n".join(part["text"] for part in content)
-    if not isinstance(content, str) or not content.strip():
+    if not isinstance(content, str) or is_blank(content):
         raise Unusable(f"{where}: no text")
     return content

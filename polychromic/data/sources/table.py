@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, Literal
 
+from pydantic import Field
+
 from polychromic.data.fields import (
     CHAT_COLUMNS,
     MISSING,
@@ -33,8 +35,8 @@ from polychromic.settings import Settings
 class Columns(Settings):
     """Which column holds what; `a.b` looks inside an object."""
 
-    prompt: str
-    target: str
+    prompt: str = Field(min_length=1)
+    target: str = Field(min_length=1)
     references: str | None = None
     """A column of texts: more accepted answers."""
     tests: str | None = None
@@ -79,14 +81,14 @@ class Table(BaseSource):
             yield item
         # If an object is null in every row, its columns are unknown, not misspelt.
         if missing := [column for column in unseen if column in lacking]:
-            told = " or ".join(f"{name!r}{nearest(name, there)} for `{use}`" for use, name in missing)
+            absent = " or ".join(f"{name!r}{nearest(name, there)} for `{use}`" for use, name in missing)
             remedy = (
                 "Read chats by `format: chat`"
                 if there.intersection(CHAT_COLUMNS)
                 else "Correct `fields` of this source"
             )
             raise StudyError(
-                f"{self.path or self.hub}: no row has a column {told}. The columns are {quoted(there)}. {remedy}."
+                f"{self.path or self.hub}: no row has a column {absent}. The columns are {quoted(there)}. {remedy}."
             )
 
     def record(self, row: dict[str, Any]) -> Record:

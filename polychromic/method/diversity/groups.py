@@ -20,7 +20,7 @@ from polychromic.method.objective import (
 
 
 def gated(choice: Callable, *, verifier, gate: bool) -> Measure:
-    """The measure that tells a choice of D which samples are valid."""
+    """The measure that shows a choice of D which samples are valid."""
 
     def measure(groups, records, finished) -> list[GroupDiversity]:
         if gate and verifier is not None and getattr(choice, "needs", None) == "encoder":

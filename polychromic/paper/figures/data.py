@@ -17,7 +17,7 @@ def calibration(results: Results) -> Drawing | None:
     if not domains:
         return None
     figure, axes = style.domain_panels(domains)
-    told = []
+    rates_in_words = []
     for ax, domain in zip(axes, domains, strict=True):
         value = results.calibrations[domain]
         rates = {
@@ -31,7 +31,7 @@ def calibration(results: Results) -> Drawing | None:
             ax.errorbar(x, [value[rate]], ends, color=colour, marker=marker, linestyle=line, label=name)
             text = f"{value[rate]:.1%} [{low:.1%}, {high:.1%}] of {n:,} {name}"
             style.mark(ax, value["threshold"], value[rate], text)
-            told.append(f"{labels.domain(domain)}: {text}" if rate == "true_pass" else text)
+            rates_in_words.append(f"{labels.domain(domain)}: {text}" if rate == "true_pass" else text)
             ax.plot(
                 [p["threshold"] for p in value["curve"]],
                 [p[rate] for p in value["curve"]],
@@ -47,5 +47,5 @@ def calibration(results: Results) -> Drawing | None:
     return Drawing(
         figure,
         "The verifiers' error rates on validation prompts, with 95 % Wilson intervals; of two kinds of mismatched "
-        f"answers the worse is shown. {'; '.join(told)}.",
+        f"answers the worse is shown. {'; '.join(rates_in_words)}.",
     )

@@ -1,4 +1,4 @@
-"""Where the rows come from, how many were kept, and how well the verifiers tell right from wrong."""
+"""Where the rows come from, how many were kept, and how well the verifiers separate right from wrong."""
 
 from __future__ import annotations
 

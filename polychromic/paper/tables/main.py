@@ -26,7 +26,7 @@ MAIN_METRICS = (
 QUALITY = ("rouge_l", "token_f1")
 """Of these the page shows each domain's own, in one column."""
 SAME = 0.0005
-"""A quality metric whose values differ by less from Pass@1 in all arms of a domain is not shown beside it."""
+"""A quality metric whose values differ by less from Pass@1 in all arms of a domain is not shown next to it."""
 
 
 @table("main", title="Results")
@@ -97,11 +97,11 @@ def _sizes(rows: pd.DataFrame) -> str:
     """`wording.sizes`, and which means are over fewer prompts because the metric is undefined on the others."""
     rows = rows[rows["domain"] != "pooled"]
     fewer = rows["n_prompts"] < rows.groupby("domain")["n_prompts"].transform("max")
-    told = [
+    partial = [
         f"{labels.metric(metric)} in {labels.domain(domain)}, on {labels.count_range(own['n_prompts'], 'prompt')}"
         for (metric, domain), own in rows[fewer].groupby(["metric", "domain"])
     ]
-    return wording.sizes(rows[~fewer]) + (f" (undefined on the other prompts: {'; '.join(told)})" if told else "")
+    return wording.sizes(rows[~fewer]) + (f" (undefined on the other prompts: {'; '.join(partial)})" if partial else "")
 
 
 def best_arm(

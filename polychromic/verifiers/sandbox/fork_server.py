@@ -64,11 +64,11 @@ def main(control: socket.socket, supervisor: socket.socket, confined: bool, filt
     poll.register(control, select.POLLIN)
     poll.register(supervisor, 0)
 
-    def told() -> bool:
+    def has_message() -> bool:
         """Wait for a message; whether there is one."""
         return all(descriptor == control.fileno() and not event & select.POLLHUP for descriptor, event in poll.poll())
 
-    while told():
+    while has_message():
         request, descriptors, _, _ = socket.recv_fds(control, 64, REQUEST_DESCRIPTORS)
         pid = os.fork()
         if pid == 0:
@@ -76,7 +76,7 @@ def main(control: socket.socket, supervisor: socket.socket, confined: bool, filt
         for descriptor in descriptors:
             os.close(descriptor)
         control.send(struct.pack("!i", pid))
-        wanted = told()
+        wanted = has_message()
         os.kill(pid, signal.SIGKILL)
         _, status, usage = os.wait4(pid, 0)
         scratch.renew()
@@ -101,7 +101,7 @@ class _Scratch:
         self.rules = landlock.for_python(self.folder) if self.confined else None
 
     def renew(self) -> None:
-        """Make the folder anew, unless nobody has written to it."""
+        """Make the folder again, unless nobody has written to it."""
         if os.stat(self.folder).st_mtime_ns == self.made and not os.listdir(self.folder):
             return
         shutil.rmtree(self.folder)

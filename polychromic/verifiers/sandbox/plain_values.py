@@ -183,7 +183,7 @@ def canonical(value: Any) -> str:
     """One string for all values that tests would call equal, and for them alone: 1, True and 1.0 are one, a
     set and a frozenset too; sets and dicts have no order.
 
-    Floats are rounded to 9 significant digits, so that the order of a sum is no difference; from 2**53 on none is
+    Floats are rounded to 9 significant digits, so that the order of a sum makes no difference; from 2**53 on none is
     one with an integer.
 
     Raises:
@@ -212,7 +212,7 @@ def canonical(value: Any) -> str:
         return "values(" + ",".join(map(canonical, value)) + ")"
     if kind is bytes or kind is bytearray:
         return f"bytes({value.hex()})"
-    if kind is range:  # its first two numbers and its last tell all that it holds
+    if kind is range:  # its first two numbers and its last determine all that it holds
         return "range(" + ",".join(map(canonical, (*value[:2], *value[-1:]))) + ")"
     if kind is complex:
         return canonical(value.real) if not value.imag else f"complex({canonical(value.real)},{canonical(value.imag)})"

@@ -27,7 +27,7 @@ from polychromic.errors import StudyError
 from polychromic.verifiers.sandbox import landlock, seccomp
 from polychromic.verifiers.sandbox.messages import HEADER, frame
 
-if TYPE_CHECKING:  # started by name, in a process of its own: named here so that its code counts as this module's
+if TYPE_CHECKING:  # started by name, in a separate process: named here so that its code counts as this module's
     from polychromic.verifiers.sandbox import worker  # noqa: F401
 
 MEMORY = 512 << 20  # bytes of address space of a candidate
@@ -89,7 +89,7 @@ class _Worker:
 
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
-        # A fork would seed `random` anew and reset locks that no candidate has: slow, and not the same twice.
+        # A fork would seed `random` again and reset locks that no candidate has: slow, and not the same twice.
         start = "import os, sys; os.register_at_fork = lambda **_: None; "
         start += (
             f"sys.path.insert(0, {str(_ROOT)!r}); from polychromic.verifiers.sandbox import worker; sys.path.pop(0)"

@@ -85,7 +85,7 @@ class Candidate:
             self.pid = fork_server.spawn(control, seconds, memory, descriptors)
         os.close(written)
         os.set_blocking(self._stdout, False)
-        self._exited = os.pidfd_open(self.pid)  # the fork server reaps it no sooner than it is told to
+        self._exited = os.pidfd_open(self.pid)  # the fork server reaps it only when asked to
         self._started = time.monotonic()
         self._clock = Clock(self.pid)
 

@@ -137,7 +137,7 @@ class _Worker:
         raise Ended("error", said[1:].decode("utf-8", "replace")) if how.status == "exit" else how
 
     def _run_cases(self, job: dict[str, Any]) -> str:
-        """Every case in a process of its own; the first that does not pass decides. Without an expected output
+        """Every case in its own process; the first that does not pass decides. Without an expected output
         any will do.
         """
         behaviour = []
