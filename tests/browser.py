@@ -25,7 +25,7 @@ PROBE = """<script>
     parent.postMessage(JSON.stringify(seen), "*");
   }, 300));
 </script>"""
-# The page stands in a frame of the wanted width: a browser's own window does not get as narrow as a phone.
+# The page is shown in a frame of the wanted width: a browser's own window does not get as narrow as a phone.
 FRAME = """<!doctype html><html><body><script>
   addEventListener("message", (event) => { document.documentElement.dataset.seen = event.data; });
 </script><iframe src="%s" width="%d" height="900" style="border:0"></iframe></body></html>"""

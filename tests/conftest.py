@@ -23,9 +23,16 @@ LONG = (
     "test_nothing_lost.py",
     "test_snakemake_reruns.py",
     "test_architectures.py",
-    "test_what_reruns.py",
-    "test_judge_verifier.py",
     "test_report.py",
+    "test_sandbox_limits.py",
+    "test_trainer.py",
+    "test_wheel.py",
+    "test_judge_verifier.py",
+    "test_judge.py",
+    "test_what_reruns.py",
+    "test_sandbox_generated.py",
+    "test_trainer_input.py",
+    "test_paper.py",
 )
 
 
@@ -53,7 +60,7 @@ def _one_thread():
 
 @pytest.fixture(scope="session")
 def tiny_tokenizer():
-    """Byte-level BPE without merges to speak of: any text can be encoded; `<|end|>` ends, `<|pad|>` pads."""
+    """Byte-level BPE with hardly any merges: any text can be encoded; `<|end|>` ends, `<|pad|>` pads."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 

@@ -127,3 +127,9 @@ def run(project: Path, *targets: str, timeout: float = 900, env: dict[str, str] 
         text=True,
         timeout=timeout,
     )
+
+
+def times(results: Path) -> dict[Path, int]:
+    """When each file of a study was written, in nanoseconds; stamps, which Snakemake's start may write, left out."""
+    files = (path for path in results.rglob("*") if path.is_file())
+    return {path: path.stat().st_mtime_ns for path in files if path.parent.name != ".stamps" or ".done." in path.name}

@@ -1,7 +1,7 @@
 """A real SLURM on the loopback interface: node `n1` with CPUs and node `n2` with two (fake) GPUs.
 
 Needs Debian's slurmctld, slurmd, slurm-client and munge, and root; ready in one or two seconds. No accounting
-database, so `squeue` is what tells a job's state. While it runs, /etc/slurm/slurm.conf is a link to its
+database, so a job's state comes from `squeue`. While it runs, /etc/slurm/slurm.conf is a link to its
 configuration: the plugin starts `srun` without SLURM_CONF.
 """
 

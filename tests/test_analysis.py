@@ -111,7 +111,7 @@ def row_of(frame, **where):
     return frame.iloc[0]
 
 
-def test_columns(analysis):
+def test_every_table_has_its_agreed_columns(analysis):
     assert list(analysis.summary.columns) == [
         *("domain", "metric", "arm", "temperature", "value", "low", "high"),
         *("n_prompts", "n_seeds", "n_samples", "over", "signature"),
@@ -169,7 +169,7 @@ def test_a_metric_of_one_temperature_has_rows_there_only(analysis):
     assert set(analysis.summary.query("metric == 'bertscore'")["temperature"]) == {0.7}
 
 
-def test_front(analysis):
+def test_the_front_has_every_temperature_of_an_arm_and_no_gain_of_the_control(analysis):
     frontier = analysis.frontier
     assert not frontier.query("arm == 'lora'")["defined"].any()
     assert len(frontier.query("arm == 'zero_shot'")) == 2
@@ -177,7 +177,7 @@ def test_front(analysis):
     assert frontier["gain_low"].notna().equals(frontier["defined"])
 
 
-def test_hypotheses(analysis):
+def test_the_primary_arm_is_tested_for_superiority_noninferiority_and_the_front(analysis):
     rows = analysis.hypotheses.query("arm == 'polychromic' and domain == 'code'")
     assert (
         list(rows["hypothesis"]) == ["superiority", "noninferiority", "noninferiority", "frontier"] + ["published"] * 3
@@ -196,7 +196,7 @@ def test_judge_is_a_win_rate_against_one_half(analysis, tables):
     assert row_of(analysis.summary, domain="code", metric="judge_win_rate")["n_prompts"] == 10
 
 
-def test_the_win_rate_at_equal_length_stands_beside_the_raw_one(plan, tables):
+def test_the_win_rate_at_equal_length_is_given_with_the_raw_one(plan, tables):
     judged = tables["code"]["polychromic"]["judge"]
     rng = np.random.default_rng(0)
     gap = rng.normal(0, 8, len(judged))

@@ -39,7 +39,7 @@ def samples(seeds=(42, 123), repeat=None) -> pd.DataFrame:
     return frame
 
 
-def test_clean_samples():
+def test_clean_samples_raise_no_alarm():
     found = audit_samples(samples(), RECORDS)
     assert found["samples"] == 160
     assert {key: value for key, value in found.items() if value and key != "streams"} == {"samples": 160}
@@ -124,7 +124,7 @@ def test_certain_or_few_answers_repeat_without_an_alarm():
     assert chance_of_equality(drawn(1, n=1)) == {(42, 0.7): 1.0}
 
 
-def test_shared_draw_seeds():
+def test_draws_that_share_a_seed_raise_an_alarm():
     frame = samples()
     frame.loc[5, "draw_seed"] = frame.loc[4, "draw_seed"]
     found = audit_samples(frame, RECORDS)
@@ -132,7 +132,7 @@ def test_shared_draw_seeds():
     assert "1 draws used a random seed" in found["warnings"][0]
 
 
-def test_lone_surrogates_and_unknown_prompts():
+def test_a_lone_surrogate_is_audited_and_an_unknown_prompt_is_named():
     frame = samples().astype({"text": object})
     frame.loc[0, "text"] = "\ud800"
     assert audit_samples(frame, RECORDS)["duplicate_streams"] == 0

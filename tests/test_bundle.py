@@ -62,7 +62,7 @@ def test_the_same_results_give_the_same_bytes(study, results, tmp_path, finished
 
 
 @pytest.mark.parametrize("change", ["changed", "added", "missing"])
-def test_a_bundle_that_was_tampered_with(study, results, tmp_path, finished, change):
+def test_a_bundle_that_was_tampered_with_is_refused(study, results, tmp_path, finished, change):
     file = tmp_path / "demo.tar.gz"
     bundle.pack(study, results, file)
     with tarfile.open(file) as archive:
@@ -81,7 +81,7 @@ def test_a_bundle_that_was_tampered_with(study, results, tmp_path, finished, cha
         bundle.verify(file)
 
 
-def test_a_bundle_that_was_cut_short(study, results, tmp_path, finished):
+def test_a_bundle_that_was_cut_short_is_refused(study, results, tmp_path, finished):
     file = tmp_path / "demo.tar.gz"
     bundle.pack(study, results, file)
     file.write_bytes(file.read_bytes()[:-200])

@@ -41,7 +41,7 @@ def cosine(degrees: float) -> float:
     return math.cos(math.radians(degrees))
 
 
-def test_threshold_lies_just_above_what_must_not_pass():
+def test_threshold_is_just_above_what_must_not_pass():
     # Right answers are 10 degrees from their prompt's other reference; another prompt's 50 at the nearest.
     found = calibrate([record("a", [0, 10]), record("b", [60, 70])], encode, max_false_pass=0.0)
     assert found["threshold"] == pytest.approx(cosine(50), abs=1e-6)
@@ -58,7 +58,7 @@ def test_hard_mismatches_are_not_drowned_by_easy_ones():
     with_hard = calibrate([*easy, *hard], encode)
     assert with_hard["threshold"] > without["threshold"]
     assert with_hard["false_pass_by_kind"]["same_prompt"] <= 0.05
-    assert with_hard["true_pass"] == 0.0  # 2 degrees away and wrong, 8 away and right: similarity cannot tell
+    assert with_hard["true_pass"] == 0.0  # 2 degrees away and wrong, 8 away and right: similarity cannot separate them
     assert "Only 0%" in with_hard["warnings"][0]
 
 
@@ -109,7 +109,7 @@ def test_too_little_to_calibrate_on_is_named():
         calibrate([record("n", [0]), record("m", [9])], lambda texts: np.full((len(texts), 2), np.nan))
 
 
-def test_rates_of_a_verifier_without_a_threshold():
+def test_a_verifier_without_a_threshold_has_its_rates_measured():
     qa = [Record(f"q{n}", "", f"answer {n}", (f"answer {n}",), meta={"mismatched": ["answer 9"]}) for n in range(4)]
     found = measure(qa, make_verifier("answer"))
     assert (found["true_pass"], found["false_pass"], found["n_mismatched"]) == (
@@ -149,7 +149,7 @@ def test_a_judge_does_not_see_the_answer_that_it_grades_among_the_accepted_ones(
     assert "two references" in alone["warnings"][0]
 
 
-def test_floor_and_ceiling():
+def test_rates_near_the_floor_or_the_ceiling_are_warned_of():
     assert headroom_warnings("social/lora", 0.3, 0.6) == []
     assert "floor" in headroom_warnings("social/lora", 0.01, 0.05)[0]
     assert "ceiling" in headroom_warnings("social/lora", 0.7, 0.98)[0]

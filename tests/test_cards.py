@@ -89,7 +89,7 @@ def folders(tiny_model_dir, tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("quality", QUALITIES)
-def test_two_processes_equal_one(folders, quality):
+def test_training_in_two_processes_gives_the_weights_of_one(folders, quality):
     one, two = folders
     alone = torch.load(one / f"{quality}-0.pt")
     for rank in (0, 1):

@@ -50,7 +50,7 @@ def test_a_chat_that_cannot_be_used_says_why(tmp_path, row, reason):
     assert reason in bad.reason
 
 
-def test_who_reads_a_chat_as_a_table_is_told_of_chats(tmp_path):
+def test_a_chat_read_as_a_table_gives_an_error_that_names_chats(tmp_path):
     with pytest.raises(StudyError, match="format: chat"):
         read(tmp_path, [{"messages": [USER, ANSWER]}], format="table", fields={"prompt": "q", "target": "a"})
 

@@ -24,7 +24,7 @@ def with_objective(study, **changed):
     return study.model_copy(update={"objective": study.objective.model_copy(update=changed)})
 
 
-def test_the_published_settings_keep_their_promise(study):
+def test_the_published_settings_take_half_as_long_again_as_lora_and_fit_into_24_gb(study):
     """polychromic takes at most 1.5 times as long as LoRA on an A100, fits into 24 GB, and the old settings did not."""
     assert estimate(study, QWEN3_8B, CARDS["A100"]).ratio <= 1.5
     assert estimate(study, QWEN3_8B, CARDS["4090"]).memory <= 24
@@ -47,15 +47,15 @@ def test_the_size_of_a_model_is_read_from_its_config():
 def test_more_work_costs_more(study, every, prompts, samples, card):
     of = {"every": every, "prompts": prompts, "samples": samples}
 
-    def told(**changed):
+    def estimated(**changed):
         return estimate(with_objective(study, **of | changed), QWEN3_8B, CARDS[card])
 
-    base = told()
+    base = estimated()
     assert base.ratio > 1
-    assert told(every=every + 1).ratio <= base.ratio
-    assert told(prompts=prompts + 1).training_hours >= base.training_hours
-    assert told(samples=samples + 1).ratio >= base.ratio
-    assert told(score_tokens=4000).memory >= base.memory
+    assert estimated(every=every + 1).ratio <= base.ratio
+    assert estimated(prompts=prompts + 1).training_hours >= base.training_hours
+    assert estimated(samples=samples + 1).ratio >= base.ratio
+    assert estimated(score_tokens=4000).memory >= base.memory
 
 
 def test_cards_go_by_the_name_of_the_device():
@@ -65,12 +65,12 @@ def test_cards_go_by_the_name_of_the_device():
     assert card_called("Voodoo 2") is None
 
 
-def test_the_check_tells_hours_dollars_and_memory(study, monkeypatch):
+def test_the_check_gives_hours_dollars_and_memory(study, monkeypatch):
     monkeypatch.setattr(cost, "shape_of", lambda name, revision: QWEN3_8B)
     line = check_cost(study, "4090")
-    told = estimate(study, QWEN3_8B, CARDS["4090"])
-    assert f"estimate for 4090: {told.training_hours:.0f} h of training" in line
-    assert f"{told.dollars:.0f} dollars at 0.76 an hour, {told.memory:.0f} of 24 GB" in line
+    found = estimate(study, QWEN3_8B, CARDS["4090"])
+    assert f"estimate for 4090: {found.training_hours:.0f} h of training" in line
+    assert f"{found.dollars:.0f} dollars at 0.76 an hour, {found.memory:.0f} of 24 GB" in line
     assert "polychromic takes" in line
     with pytest.raises(StudyError, match="It does not fit: lower objective.score_tokens"):
         check_cost(with_objective(study, score_tokens=8000), "4090")

@@ -157,7 +157,7 @@ texts = st.lists(lines, min_size=1, max_size=4).map("\n".join)
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(texts, st.just("answer")), min_size=1, max_size=6), st.integers(0, 5))
 def test_a_row_whose_quotes_are_not_doubled_is_not_torn(table, at):
-    """One row is broken: its end is not taken for a row. (Where a line of it begins with a quote, nobody can tell.)"""
+    """One row is broken: its end is not taken for a row. (Where a line of it begins with a quote, that is unknown.)"""
     at %= len(table)
     rows = [written([(prompt.encode(), target.encode())]).decode() for prompt, target in table]
     rows[at] = f'"{table[at][0]}",answer\n'

@@ -224,14 +224,14 @@ def test_the_draw_is_seeded_and_knows_the_parts():
     ]
 
 
-def test_progress_is_told():
-    told = []
+def test_progress_is_reported():
+    reported = []
     run(
         [changed(id=str(n)) for n in range(2500)],
         {"filter": "length", "min": 1},
-        on_progress=lambda *what: told.append(what),
+        on_progress=lambda *what: reported.append(what),
     )
-    assert told == [("read", 1000), ("read", 2000), ("length", 1000), ("length", 2000)]
+    assert reported == [("read", 1000), ("read", 2000), ("length", 1000), ("length", 2000)]
 
 
 @pytest.mark.parametrize(

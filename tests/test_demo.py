@@ -162,7 +162,7 @@ def test_raw_rows_hold_every_kind_of_mess(domain):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("domain", OPEN_TEXT)
-def test_the_encoder_tells_the_readings_apart(domain):
+def test_the_encoder_separates_the_readings(domain):
     """A paraphrase by another template is nearer to a reading's references than other readings' answers."""
     import numpy as np
     from scipy.stats import mannwhitneyu

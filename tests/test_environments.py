@@ -54,11 +54,11 @@ def test_without_a_network_the_other_checks_are_made(tmp_path, monkeypatch, caps
     finally:
         huggingface_hub.set_client_factory(default_client_factory)
     *lines, last = capsys.readouterr().out.splitlines()
-    told = {line.split()[1]: line for line in lines if line.startswith(("  ok", "  FAIL"))}
-    assert list(told) == ["libraries", "memory", "disk", "rows", "model", "gpu", "cost", "judge", "sandbox"]
-    assert "FAIL" in told["model"]
+    checked = {line.split()[1]: line for line in lines if line.startswith(("  ok", "  FAIL"))}
+    assert list(checked) == ["libraries", "memory", "disk", "rows", "model", "gpu", "cost", "judge", "sandbox"]
+    assert "FAIL" in checked["model"]
     assert (
         "the hub does not answer (ConnectError): run `hf download Qwen/Qwen3-8B` where there is a network"
-        in told["model"]
+        in checked["model"]
     )
     assert "of 9 checks passed" in last

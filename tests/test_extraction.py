@@ -63,17 +63,17 @@ def check(text: str) -> None:
 
 @pytest.mark.parametrize("wrapping", FENCED.values(), ids=FENCED.keys())
 @pytest.mark.parametrize("answer", [FUNCTION, BODY, PROMPT + BODY], ids=["function", "continuation", "echo"])
-def test_wrappings(wrapping, answer):
+def test_a_program_is_found_in_any_wrapping(wrapping, answer):
     check(wrapping.replace("{}", answer))
 
 
 @pytest.mark.parametrize("wrapping", PROSE)
 @pytest.mark.parametrize("answer", [FUNCTION, PROMPT + BODY], ids=["function", "echo"])
-def test_prose_without_fences(wrapping, answer):
+def test_a_program_in_prose_without_fences_is_found(wrapping, answer):
     check(wrapping.replace("{}", answer))
 
 
-def test_indented_fence():
+def test_a_program_in_an_indented_fence_is_found():
     indented = "\n".join("   " + line for line in FUNCTION.split("\n"))
     check(f"1. The code:\n\n   ```python\n{indented}\n   ```")
 
@@ -88,15 +88,15 @@ def test_indented_fence():
         "\nassert largest([1]) == 2",
     ],
 )
-def test_continuations_that_do_not_stop(tail):
+def test_a_continuation_that_does_not_stop_is_cut_behind_the_program(tail):
     check(BODY + tail)
 
 
-def test_a_first_indent_eaten_by_decoding():
+def test_a_first_indent_that_decoding_ate_is_given_back():
     check(BODY.lstrip())
 
 
-def test_a_body_without_its_indent():
+def test_a_body_without_its_indent_is_indented():
     check("best = max(numbers)\nreturn double(best)")
 
 
@@ -130,7 +130,7 @@ def test_own_names_are_not_imported_over():
         ("\0", "no code"),
     ],
 )
-def test_texts_without_a_program(text, reason):
+def test_a_text_without_a_program_says_why(text, reason):
     found = extract(text, "Write a function f.", "f")
     assert found.program is None
     assert reason in found.problem
@@ -143,14 +143,14 @@ def test_a_program_with_an_error_stays_wrong():
     assert run(cut.program, "assert f(1) == 1").status == "error"
 
 
-def test_scripts():
+def test_a_script_is_found_where_no_function_is_asked_for():
     script = "import sys\nn = int(input())\nprint(n * 2)"
     for text in (script, f"Here:\n```python\n{script}\n```\nDone."):
         assert run(extract(text).program, [{"input": "4\n", "output": "8"}]).passed
     assert extract("It is 8.").program is None
 
 
-def test_class_and_assigned_entry_points():
+def test_a_class_or_an_assigned_name_may_be_the_entry_point():
     assert extract("f = lambda x: x", "", "f").program
     assert extract("class Stack:\n    pass", "", "Stack").program
 

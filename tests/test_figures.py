@@ -89,7 +89,7 @@ def test_the_front_marks_the_chosen_temperatures_and_the_gain(results):
     plt.close(drawing.figure)
 
 
-def test_the_name_of_the_tuned_control_lies_below_every_point_of_the_front(results):
+def test_the_name_of_the_tuned_control_is_below_every_point_of_the_front(results):
     verdict = json.loads(json.dumps(results.verdict))
     for found in verdict["domains"].values():
         found["tuned_control"] = "polychromic_literal"

@@ -59,7 +59,7 @@ def adapter(folder):
     return load_file(folder / "adapter" / "adapter_model.safetensors")
 
 
-def test_account_and_adapter(run, tiny_model_dir, tmp_path):
+def test_a_run_leaves_its_account_and_an_adapter_that_loads(run, tiny_model_dir, tmp_path):
     account = run(early_dir=tmp_path / "run" / "early")
     json.dumps(account)
     assert account["steps"] == 10
@@ -232,6 +232,6 @@ def test_other_precisions_train_and_reload(run, wide_model_dir, tmp_path, precis
     torch.testing.assert_close(scored.detach(), sampled, atol=0.2, rtol=0.05)
 
 
-def test_no_checkpoint(tmp_path):
+def test_a_folder_without_checkpoints_has_none_to_resume(tmp_path):
     assert last_complete_checkpoint(tmp_path) is None
     assert last_complete_checkpoint(tmp_path / "missing") is None

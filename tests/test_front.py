@@ -25,7 +25,7 @@ Y = np.array([0.273, 0.305, 0.368, 0.360, 0.348])
         (0.050, 0.368),
     ],
 )
-def test_height(x, expected):
+def test_the_height_is_the_best_pass_at_10_at_this_pass_at_1_or_more(x, expected):
     assert height(np.array([x]), X[None], Y[None])[0] == pytest.approx(expected)
 
 
@@ -64,7 +64,7 @@ def test_no_extrapolation_and_no_frontier_of_one_point():
 
 
 def test_false_positives_of_the_gain_on_planted_data():
-    """An arm that *is* the control at another temperature lies on the frontier."""
+    """An arm that *is* the control at another temperature is on the frontier."""
     rng = np.random.default_rng(2)
     found = []
     for _ in range(100):

@@ -111,6 +111,6 @@ def test_rejected_rows_outlive_a_curation_that_leaves_too_few(tmp_path):
     done = curate_job(tmp_path, min_rows=6)
     assert done.returncode == 0, done.stderr
     assert len((tmp_path / "data/rejected.jsonl").read_text().splitlines()) == 2
-    assert not (tmp_path / named).exists(), "it would speak of another curation"
+    assert not (tmp_path / named).exists(), "it belongs to another curation"
     table = {line.split()[0]: line.split()[-1] for line in done.stderr.splitlines() if line.startswith("  ")}
     assert (table["read"], table["length"]) == ("8", "6"), "the console shows the funnel"

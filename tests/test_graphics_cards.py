@@ -150,8 +150,8 @@ def test_a_job_without_a_card_sees_none(tmp_path):
 
 
 def test_the_ranks_of_a_platform_are_not_ours(tmp_path):
-    told = job(1, tmp_path, CUDA_VISIBLE_DEVICES="GPU-aa", RANK="3", WORLD_SIZE="8", LOCAL_RANK="3")
-    assert told == "GPU-aa False 0 1 False"
+    found = job(1, tmp_path, CUDA_VISIBLE_DEVICES="GPU-aa", RANK="3", WORLD_SIZE="8", LOCAL_RANK="3")
+    assert found == "GPU-aa False 0 1 False"
 
 
 def test_jobs_in_an_allocation_share_its_cards_out(tmp_path):
@@ -162,8 +162,8 @@ def test_jobs_in_an_allocation_share_its_cards_out(tmp_path):
 
 
 def test_a_job_that_holds_a_card_and_finds_no_cuda_does_not_start(tmp_path):
-    told = job(1, tmp_path, pretend=False, CUDA_VISIBLE_DEVICES="GPU-aa")
-    assert told.startswith("1 graphics card asked for, but")
+    found = job(1, tmp_path, pretend=False, CUDA_VISIBLE_DEVICES="GPU-aa")
+    assert found.startswith("1 graphics card asked for, but")
 
 
 def test_four_bits_without_a_card_are_not_trained_on_the_cpu(wide_model_dir):

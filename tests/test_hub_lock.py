@@ -88,7 +88,7 @@ def test_the_branch_may_move_on_but_not_the_study(cached, tmp_path):
         locked_revision(lock, "them/tiny", other, kind="model")
 
 
-def test_a_model_that_is_not_there(cached, tmp_path):
+def test_a_model_that_is_not_there_is_named(cached, tmp_path):
     with pytest.raises(StudyError, match="run `hf download them/other`"):
         locked_model(tmp_path / "lock.json", "them/other")
 

@@ -61,16 +61,16 @@ LARGE = (
         (([1, 2, 3, 4], [1, 2, 3, 4, 5]), {"method": "asymptotic"}, 8.0, 0.7086240584439),  # ties
     ],
 )
-def test_mann_whitney_published(samples, options, u, p):
+def test_mann_whitney_gives_published_values(samples, options, u, p):
     found = mann_whitney_u(*samples, **options)
     assert (found.u, found.p) == pytest.approx((u, p), abs=1e-12)
 
 
-def test_mann_whitney_ties_everywhere():
+def test_mann_whitney_of_ties_alone_is_no_difference():
     assert mann_whitney_u([1, 1, 1], [1, 1]) == (3.0, 1.0)
 
 
-def test_cohens_d_published():
+def test_cohens_d_gives_published_values():
     # pingouin, effsize.py docstring; tests/test_effsize.py (R effsize)
     assert cohens_d([1, 2, 3, 4], [3, 4, 5, 6, 7]) == pytest.approx(-1.707825127659933, abs=1e-12)
     x, y = [3.2, 6.4, 1.8, 2.4, 5.8, 6.5], [2.4, 3.2, 3.2, 1.4, 2.8, 3.5]
@@ -83,7 +83,7 @@ def test_paired_d_is_the_paired_t_over_root_n():
     assert cohens_d_paired(x, y) == pytest.approx(stats.ttest_rel(x, y).statistic / np.sqrt(40))
 
 
-def test_effects_of_constants():
+def test_effects_of_constants_are_zero_or_infinite_and_never_a_crash():
     assert cohens_d([1, 1], [1, 1]) == 0
     assert cohens_d([2, 2], [1, 1]) == np.inf
     assert cohens_d_paired([1, 2], [2, 3]) == -np.inf
@@ -135,7 +135,7 @@ def _solve(function, low, high):
         ([0.52, 0.12, 0.1, 0.3, 0.14], [0.6, 0.5, 0.5, 0.6, 0.5]),
     ],
 )
-def test_holm_published(p, adjusted):
+def test_holm_gives_published_values(p, adjusted):
     assert holm(p) == pytest.approx(adjusted)
     assert holm(p) == pytest.approx(multipletests(p, method="holm")[1])
 

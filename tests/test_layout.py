@@ -17,7 +17,7 @@ from polychromic.verifiers import VERIFIERS
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "polychromic"
 # From the top. A module may import from its own room and from those further down; `demo` and modules of the package
-# itself are the bottom. `data` and `method` stand side by side.
+# itself are the bottom. `data` and `method` are on one level.
 ORDER = [{"workflow"}, {"config"}, {"paper"}, {"statistics"}, {"data", "method"}, {"verifiers"}, {"metrics"}]
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__main__.py")
 
@@ -82,19 +82,33 @@ def test_no_module_imports_itself_over_others():
         visit(path, ())
 
 
-def test_the_method_needs_neither_pydantic_nor_the_study():
-    """What a PEFT user imports, with all that this imports of ours as it is loaded."""
+def loaded_with(modules: set[Path]) -> tuple[set[Path], set[str]]:
+    """(modules of ours, libraries) that are loaded when these modules are."""
     loaded: set[Path] = set()
-    waiting = {path for path in MODULES if room(path) == "method"}
+    waiting = set(modules)
     while waiting:
         path = waiting.pop()
         loaded.add(path)
         packages = {folder / "__init__.py" for folder in path.parents if folder.is_relative_to(PACKAGE)}
         waiting |= (imported(path, at_any_depth=False) | packages) - loaded
+    return loaded, {name.split(".")[0] for path in loaded for name in names_imported(path, at_any_depth=False)}
+
+
+def test_the_method_needs_neither_pydantic_nor_the_study():
+    loaded, libraries = loaded_with({path for path in MODULES if room(path) == "method"})
     assert {room(path) for path in loaded} & {"config", "data", "workflow"} == set()
-    libraries = {name.split(".")[0]: path for path in loaded for name in names_imported(path, at_any_depth=False)}
-    assert {"torch", "transformers"} <= set(libraries)
-    assert {"pydantic", "snakemake"} & set(libraries) == set()
+    assert {"torch", "transformers"} <= libraries
+    assert {"pydantic", "snakemake"} & libraries == set()
+
+
+def test_a_start_of_snakemake_loads_no_torch(tmp_path):
+    """It would take half of a dry run's time, and of the start of every job on a cluster."""
+    lines = (ROOT / "rules/common.smk").read_text().splitlines()
+    start = tmp_path / "start.py"
+    start.write_text("\n".join(line for line in lines if line.startswith("from polychromic")))
+    loaded, libraries = loaded_with(imported(start))
+    assert PACKAGE / "workflow/check.py" in loaded
+    assert {"torch", "transformers", "peft", "sacrebleu"} & libraries == set()
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -120,15 +120,15 @@ def test_a_quote_that_is_missing_tears_no_row_and_every_line_is_counted(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("start", "end", "told"),
+    ("start", "end", "message"),
     [
         (b"", b'900;"an answer that is;never closed;c\r\n901;a;b;c\r\n', r"x\.csv, line \d+: a quote .* never closed"),
         (b"id;answer;answer\r\n", b"", r"x\.csv, line 1: the columns \['answer'\] occur twice"),
     ],
 )
-def test_what_could_tear_all_rows_stops_the_run(tmp_path, start, end, told):
+def test_what_could_tear_all_rows_stops_the_run(tmp_path, start, end, message):
     data, _ = messy(random.Random(0), 40)
     (tmp_path / "x.csv").write_bytes(start + data.removeprefix(b"\xef\xbb\xbf") + end)
     source = make_source({"format": "table", "path": "x.csv", "fields": FIELDS, "max_bad_share": 1})
-    with pytest.raises(StudyError, match=told):
+    with pytest.raises(StudyError, match=message):
         list(read_source(source, tmp_path))

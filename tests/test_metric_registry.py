@@ -127,7 +127,7 @@ def test_numbers_of_two_versions_show_both_and_are_remarked(toy_study):
     assert rows.str.contains("sacrebleu-1").all()
     assert any("Self-BLEU" in note and "different versions" in note for note in analysis.notes)
     unsigned = analysis.summary.query("metric == 'distinct_2'")["signature"]
-    assert not unsigned.str.contains(version("sacrebleu")).any(), "no version stands where none was recorded"
+    assert not unsigned.str.contains(version("sacrebleu")).any(), "no version is given where none was recorded"
 
 
 def test_every_built_in_metric_declares_all_that_is_asked():

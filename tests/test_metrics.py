@@ -35,7 +35,7 @@ SETS = [IDENTICAL, DIFFERENT, ["a b c d e", "a b c", "x b c d"], ["def f(x):\n  
     ("n", "c", "k", "expected"),
     [(10, 0, 1, 0.0), (10, 5, 1, 0.5), (10, 5, 5, 0.996032), (10, 10, 1, 1.0), (10, 10, 5, 1.0)],
 )
-def test_pass_at_k_published(n: int, c: int, k: int, expected: float) -> None:
+def test_pass_at_k_gives_published_values(n: int, c: int, k: int, expected: float) -> None:
     assert metrics.pass_at_k(n, c, k) == pytest.approx(expected, abs=5e-7)
 
 
@@ -98,7 +98,7 @@ def test_tokens_are_sacrebleus_13a_and_a_word_per_character_without_spaces() -> 
 
 
 # sacreBLEU's sentence BLEU: mjpost/sacrebleu, test/test_sentence_bleu.py, test_cases (exp smoothing, 13a).
-def test_self_bleu_of_a_published_pair() -> None:
+def test_self_bleu_of_a_pair_has_its_published_value() -> None:
     hypothesis = "Producția de zahăr primă va fi exprimată în ceea ce privește zahărul alb;"
     reference = "producţia de zahăr brut se exprimă în zahăr alb;"
     back = 2 * metrics.self_bleu([hypothesis, reference]) - 0.08493
@@ -111,7 +111,7 @@ def test_self_bleu_of_a_twin_is_one_although_another_sibling_differs() -> None:
     assert metrics.self_bleu(["the cat sat here", "x y", "the cat sat here"]) == pytest.approx(2 / 3)
 
 
-def test_oracles_of_identical_and_of_all_different_sets() -> None:
+def test_identical_and_all_different_sets_have_the_extreme_values() -> None:
     assert metrics.self_bleu(IDENTICAL) == 1
     assert metrics.distinct_n(IDENTICAL, 1) == pytest.approx(6 / 24)
     assert metrics.self_bleu(DIFFERENT) == 0
@@ -171,7 +171,7 @@ def test_odd_texts_are_scored(text: str) -> None:
     ("text", "expected"),
     [("this is a simple test sentence for measuring distinct n-grams", 1.0), ("test test test test", 0.25)],
 )
-def test_distinct_1_published(text: str, expected: float) -> None:
+def test_distinct_1_gives_published_values(text: str, expected: float) -> None:
     assert metrics.distinct_n([text], 1) == pytest.approx(expected)
 
 
@@ -190,11 +190,11 @@ def test_ead_forgives_length_where_distinct_1_does_not() -> None:
         ([[1.0, 0.9, 0.0], [0.9, 1.0, 0.0], [0.0, 0.0, 1.0]], 2.1573),
     ],
 )
-def test_vendi_published(kernel: np.ndarray, expected: float) -> None:
+def test_vendi_gives_published_values(kernel: np.ndarray, expected: float) -> None:
     assert metrics.vendi_score(np.asarray(kernel, dtype=float)) == pytest.approx(expected, abs=1e-4)
 
 
-def test_vectors_of_one_direction_and_of_orthogonal_ones() -> None:
+def test_vectors_of_one_direction_have_no_diversity_and_orthogonal_ones_all() -> None:
     same, apart = np.tile([1.0, 0, 0, 0], (4, 1)), np.eye(4)
     assert metrics.semantic_diversity(same) == 0
     assert metrics.semantic_diversity(apart) == 1
@@ -235,12 +235,12 @@ LONG = (
         (ROUGE_L, *LONG, 0.51163),
     ],
 )
-def test_rouge_published(metric, prediction: str, target: str, expected: float) -> None:
+def test_rouge_gives_published_values(metric, prediction: str, target: str, expected: float) -> None:
     assert metric(prediction, target) == pytest.approx(expected, abs=5e-6)
 
 
 # huggingface/evaluate, metrics/rouge/README.md: several references, the best counts.
-def test_rouge_of_several_references_published() -> None:
+def test_rouge_of_several_references_gives_published_values() -> None:
     rows = [("hello there", ["hello", "there"]), ("general kenobi", ["general kenobi", "general yoda"])]
     assert np.mean([ROUGE_1(*row) for row in rows]) == pytest.approx(0.8333, abs=5e-5)
     assert np.mean([ROUGE_L(*row) for row in rows]) == pytest.approx(0.8333, abs=5e-5)
@@ -279,12 +279,12 @@ def test_without_a_reference_there_is_no_quality() -> None:
         ("climate change",) * 2 + (1,),
     ],
 )
-def test_squad_published(prediction: str, reference: str, expected: float) -> None:
+def test_squad_scores_give_published_values(prediction: str, reference: str, expected: float) -> None:
     assert metrics.exact_match(prediction, [reference]) == expected
     assert metrics.token_f1(prediction, [reference]) == expected
 
 
-def test_squad_normalisation_and_partial_answers() -> None:
+def test_squad_scores_ignore_case_articles_and_punctuation_and_count_shared_tokens() -> None:
     assert metrics.normalize_answer(" The  U.S.A.,\n an Answer!") == "usa answer"
     assert metrics.exact_match("the Cat.", ["dog", "A cat"]) == 1
     assert metrics.token_f1("New York City", ["york", "new york"]) == pytest.approx(0.8)

@@ -140,13 +140,13 @@ def test_the_boundary_is_tokenised_the_same_way(tiny_tokenizer):
     assert tiny_tokenizer.decode(completion[:-1]) == "  sat"
 
 
-def test_end_tokens_of_tokenizer_and_model(tiny_model, tiny_tokenizer):
+def test_the_end_tokens_are_those_of_the_tokenizer_and_of_the_model(tiny_model, tiny_tokenizer):
     assert end_tokens(tiny_model, tiny_tokenizer) == {1}
     tiny_model.generation_config.eos_token_id = [1, 7]
     assert end_tokens(tiny_model, tiny_tokenizer) == {1, 7}
 
 
-def test_base_that_is_not_there(tmp_path):
+def test_a_base_that_is_not_there_is_named(tmp_path):
     with pytest.raises(StudyError, match="cannot load the base model"):
         load_base(tmp_path)
     with pytest.raises(StudyError, match="'int8' is unknown"):

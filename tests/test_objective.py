@@ -173,7 +173,7 @@ def test_merged_duplicates_have_the_same_gradient():
     torch.testing.assert_close(*(torch.autograd.grad(loss, logits)[0] for loss in (apart, merged)))
 
 
-def test_the_scale_lags():
+def test_the_scale_follows_the_credits_slowly_down_to_a_floor():
     scale = CreditScale(decay=0.5, floor=1e-3)
     scale.update(4.0)
     assert scale.value == 2.0

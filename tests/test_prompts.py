@@ -16,7 +16,7 @@ TEMPLATES = {
 TRAIN = [Record(id=str(i), prompt=f"p{i}", target=f"t{i}") for i in range(8)]
 
 
-def test_zero_shot():
+def test_a_zero_shot_prompt_is_the_template_of_the_record():
     assert render("hello", output="reply", **TEMPLATES) == "Generate reply for: hello\n"
 
 

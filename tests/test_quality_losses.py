@@ -193,7 +193,7 @@ def test_loss_is_a_sum_over_the_effective_batch(batch, name):
     torch.testing.assert_close(sum(halves), loss(logits, labels))
 
 
-def test_log1mexp_at_both_ends():
+def test_log1mexp_is_its_formula_near_zero_and_far_below():
     x = torch.tensor([-1e-12, -0.5, -40.0], dtype=torch.float64)
     torch.testing.assert_close(log1mexp(x), torch.log(-torch.expm1(x)))
 

@@ -94,7 +94,7 @@ def test_text_of_a_sample_cannot_end_the_script_that_holds_it(toy_study, results
     assert json.loads(held)["qa"]["prompts"][0]["prompt"].startswith("</script>")
 
 
-def test_without_texts_and_figures_the_page_still_tells_the_verdict(results):
+def test_without_texts_and_figures_the_page_still_gives_the_verdict(results):
     html = render(replace(results, folder=None), {})
     assert 'id="samples"' not in html
     assert "upported over all domains" in html
@@ -152,7 +152,7 @@ def test_a_card_ticks_what_the_rule_asks_the_tuned_control_too(results):
     assert [state for state, _ in open_ticks] == ["open", "open"]
 
 
-def test_the_audit_is_told_in_shares_of_samples(results):
+def test_the_audit_is_given_in_shares_of_samples(results):
     audits = {key: audit | {"samples": 14_400, "empty": 36} for key, audit in results.audits.items()}
     html = render(replace(results, audits=audits, folder=None), {})
     assert "<td>14,400</td><td>" in html
@@ -203,7 +203,7 @@ def with_verdict(results: Results, **changes) -> Results:
     return replace(results, verdict=results.verdict | {"domains": domains})
 
 
-def test_that_fine_tuning_cost_pass_at_k_stands_beside_the_headline(results):
+def test_that_fine_tuning_cost_pass_at_k_is_said_with_the_headline(results):
     cost = with_verdict(results, untrained_above=["zero_shot"])
     cost.verdict["domains"]["code"]["untrained_above"] = ["few_shot", "zero_shot"]
     text = (
@@ -216,7 +216,7 @@ def test_that_fine_tuning_cost_pass_at_k_stands_beside_the_headline(results):
     assert fine_tuning_cost(with_verdict(results, untrained_above=[])) == ""
 
 
-def test_the_null_study_stands_beside_the_study(toy_study, results, tmp_path):
+def test_the_null_study_is_shown_with_the_study(toy_study, results, tmp_path):
     assert null_control(results) == (
         "The small-effect world (toy-null, where little can be gained) has not been run beside this study."
     )
@@ -248,7 +248,7 @@ def test_robustness_is_that_of_the_ablation_study_where_the_study_has_none(resul
     assert claims(replace(results, verdict=without))["robustness"]["status"] == "not run"
 
 
-def test_the_claim_on_cost_tells_time_and_money(results):
+def test_the_claim_on_cost_gives_time_and_money(results):
     assert "One training of Polychromic took 3." in training_cost(results)
     assert "dollars" not in training_cost(results), "nothing was paid"
     paid = replace(
@@ -273,8 +273,8 @@ def test_runs_that_differ_in_times_and_costs_alone_give_the_same_report(page, to
     costs = [page.with_name("costs.html").read_text() for page in pages]
     assert costs[0] != costs[1]
     shown = ('id="table-cost"', 'id="figure-equal_compute"', "seed-42/run.json", "One training of Polychromic took")
-    for told in shown:
-        assert told in costs[1]
+    for cost in shown:
+        assert cost in costs[1]
 
 
 def test_times_and_costs_fit_a_phone(page):
@@ -295,9 +295,9 @@ def test_one_remark_a_kind(results):
     audits = {key: audit | {"samples": 100, "empty": 30} for key, audit in results.audits.items()}
     runs = [run | {"warnings": [f"step {i}: entropy has collapsed: 0.{i}"]} for i, run in enumerate(results.runs)]
     found = remarks(replace(results, audits=audits, runs=runs))
-    for topic, told in (("empty", "Code, LoRA 30.0% of 100;"), ("training", f"{len(runs) - 1} more")):
+    for topic, text in (("empty", "Code, LoRA 30.0% of 100;"), ("training", f"{len(runs) - 1} more")):
         [remark] = [remark for remark in found if remark.topic == topic]
-        assert told in remark.text
+        assert text in remark.text
     values = len(results.summary.query("metric == 'distinct_2' and domain != 'pooled'"))
     assert [remark.text for remark in found if remark.topic == "data"][:1] == [
         "Measures of words are undefined where a prompt's samples have too few of them: Distinct-2. In Social replies, "

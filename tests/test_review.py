@@ -60,7 +60,7 @@ def test_an_edited_target_is_edited_among_the_references(tmp_path):
     assert edited.references == ("Hey", "Hello")
 
 
-def test_a_row_that_is_gone_is_told_by_line(tmp_path):
+def test_a_row_that_is_gone_is_named_by_its_line(tmp_path):
     reviewed = apply_decisions(ROWS, read_decisions(decide(tmp_path, "r0,keep,,,", "r77,drop,,,")))
     assert reviewed.kept == ROWS
     [gone] = reviewed.gone
@@ -76,7 +76,7 @@ def test_a_row_that_is_gone_is_told_by_line(tmp_path):
         (["r0,keep"], "line 2: 2 cells under 5 columns"),
     ],
 )
-def test_a_decision_that_cannot_be_used_is_told_by_line(tmp_path, lines, message):
+def test_a_decision_that_cannot_be_used_is_named_by_its_line(tmp_path, lines, message):
     with pytest.raises(StudyError, match=message):
         read_decisions(decide(tmp_path, *lines))
 

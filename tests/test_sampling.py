@@ -112,7 +112,7 @@ def test_first_tokens_follow_the_model(tiny_model, tiny_tokenizer):
         assert counts[token] / 4000 == pytest.approx(p[token], abs=4 * float(p[token] / 4000) ** 0.5)
 
 
-def test_stop_reasons(tiny_model, tiny_tokenizer):
+def test_a_sample_ends_at_the_end_token_or_at_the_limit_and_says_which(tiny_model, tiny_tokenizer):
     end = tiny_tokenizer.eos_token_id
     prompt = tiny_tokenizer("the")["input_ids"]
     groups = sample_groups(tiny_model, tiny_tokenizer, [prompt], [list(range(300))], temperature=1.5, max_new_tokens=20)
@@ -159,7 +159,7 @@ def test_a_uniform_that_rounds_to_one_draws_a_token_of_the_nucleus(tiny_model, t
     assert np.isfinite(sample.log_prob)
 
 
-def test_bad_requests(tiny_model, tiny_tokenizer):
+def test_an_empty_prompt_too_long_a_prompt_and_a_wrong_temperature_are_refused(tiny_model, tiny_tokenizer):
     with pytest.raises(StudyError, match="no tokens"):
         sample_groups(tiny_model, tiny_tokenizer, [[]], [[1]], **SETTINGS)
     with pytest.raises(StudyError, match="context of 256"):

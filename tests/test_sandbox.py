@@ -28,7 +28,7 @@ def attack(body: str, tests: str = TESTS, timeout: float = 1.0) -> str:
     return run(f"def add(a, b):\n{indented}\n    return a + b\n", tests, "add", timeout).status
 
 
-def test_right_and_wrong():
+def test_a_right_program_passes_and_a_wrong_one_fails():
     assert run(ADD, TESTS, "add").passed
     wrong = run(ADD.replace("+", "-"), TESTS, "add")
     assert (wrong.passed, wrong.status) == (False, "failed")
@@ -130,7 +130,7 @@ def test_scratch_folder_is_flat_small_and_emptied():
         "import asyncio\nasyncio.new_event_loop()",
     ],
 )
-def test_no_network(call):
+def test_the_network_is_out_of_reach(call):
     assert attack(call) == "forbidden"
 
 
@@ -148,7 +148,7 @@ def test_no_network(call):
         "import multiprocessing\nmultiprocessing.Process(target=print).start()",
     ],
 )
-def test_no_new_processes(call):
+def test_no_process_can_be_started(call):
     assert attack(call) == "forbidden"
 
 
@@ -173,7 +173,7 @@ def test_nobody_else_can_be_harmed(call):
     assert run(ADD, TESTS, "add").passed
 
 
-def test_signals_by_the_back_door():
+def test_no_signal_is_sent_by_the_back_door():
     aim = "import fcntl, os\nfcntl.fcntl(3, fcntl.F_SETOWN, os.getppid())"
     assert attack(aim) == "forbidden"
     for call in (
@@ -217,7 +217,7 @@ def test_timeout_counts_cpu_seconds():
 @pytest.mark.parametrize(
     "bomb", ["x = []\nwhile True: x.append(' ' * 10_000)", "bytearray(1 << 40)", "x = 'x' * (1 << 32)"]
 )
-def test_memory_bombs(bomb):
+def test_memory_bombs_end_the_program_alone(bomb):
     assert attack(bomb, timeout=5.0) == "memory"
     assert run(bomb, TESTS, "add", 5.0).status == "memory"
 
@@ -229,7 +229,7 @@ def test_crashes_are_errors():
     assert attack("def r(): return r()\nr()") == "error"
 
 
-def test_too_much_output():
+def test_too_much_output_ends_the_program():
     assert attack("for _ in range(1024): print('x' * (1 << 20))", timeout=10) == "output"
     assert attack("import os\nfor _ in range(1024): os.write(2, b'x' * (1 << 20))", timeout=10) == "passed"  # nowhere
     assert run("def f(): return 'x' * (1 << 24)", "assert f()").status == "output"
@@ -259,7 +259,7 @@ def test_leaving_before_the_tests_is_no_pass(program, tests):
     assert run(program, tests, "add").status == "error"
 
 
-def test_objects_equal_to_everything():
+def test_objects_equal_to_everything_do_not_pass():
     equal = "class E(int):\n    def __eq__(self, o): return True\n    def __ne__(self, o): return False\n"
     equal += "    __hash__ = int.__hash__\n"
     assert run(equal + "def add(a, b): return E()", TESTS, "add").status == "failed"
@@ -275,7 +275,7 @@ def test_objects_equal_to_everything():
     assert run(fake, TESTS + "    assert isinstance(candidate(1, 2), int)\n", "add").status == "failed"
 
 
-def test_success_markers_and_forged_answers():
+def test_success_markers_and_forged_answers_do_not_pass():
     forged = json.dumps({"value": 3}).encode()
     frame = struct.pack("!I", len(forged)) + forged
     marker = "print('PASSED')\nprint('{\"status\": \"passed\"}')\nimport os\n"
@@ -296,7 +296,7 @@ def test_success_markers_and_forged_answers():
     assert run("import os\nos.write(3, b'\\xff' * 9)\n" + ADD, TESTS, "add").status == "output"
 
 
-def test_redefined_builtins_modules_and_tests():
+def test_redefined_builtins_modules_and_tests_do_not_pass():
     tests = "def check(candidate):\n    three = candidate(1, 2)\n    assert math.isclose(three, 3)\n"
     tests += "    assert abs(three) == 3\n    assert len([three]) == 1\n"
     liar = (

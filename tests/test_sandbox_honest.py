@@ -78,7 +78,7 @@ def test_scripts_print_what_they_print_in_plain_python(script, tmp_path, monkeyp
 
 
 @pytest.mark.parametrize("script", REFUSED_SCRIPTS.values(), ids=REFUSED_SCRIPTS.keys())
-def test_scripts_that_are_refused(script, tmp_path, monkeypatch):
+def test_scripts_that_ask_for_more_than_plain_computing_are_refused(script, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert not run(script, [{"input": "", "output": plain(script, "")}]).passed
 
@@ -194,7 +194,7 @@ def test_functions_pass_as_in_plain_python(program, tests):
 
 
 @pytest.mark.parametrize(("program", "tests"), REFUSED_FUNCTIONS.values(), ids=REFUSED_FUNCTIONS.keys())
-def test_functions_that_are_refused(program, tests):
+def test_functions_that_ask_for_more_than_plain_computing_are_refused(program, tests):
     if "getsource" not in program:
         in_plain_python(program, tests)
     assert not run(program, tests).passed

@@ -10,7 +10,7 @@ import time
 
 import psutil
 import pytest
-from project import command, copy_project, environment, run
+from project import command, copy_curated, environment, run
 from slurm import slurm
 
 # On a cluster of one machine with jobs of seconds: ask about them each second.
@@ -27,15 +27,15 @@ def cluster(tmp_path_factory):
         yield
 
 
-def made(folder, model):
-    project = copy_project(folder, model)
+def made(curated, folder, model):
+    project = copy_curated(curated, folder, model)
     (project / "cards.yaml").write_text(ON_CARDS)
     return project
 
 
 @pytest.fixture
-def project(tmp_path, tiny_model_dir):
-    return made(tmp_path / "project", tiny_model_dir)
+def project(curated, tmp_path, tiny_model_dir):
+    return made(curated, tmp_path / "project", tiny_model_dir)
 
 
 def edit_profile(project, old: str, new: str) -> None:
@@ -59,12 +59,12 @@ def submitted(project) -> list[dict[str, str]]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def too_short(cluster, tmp_path_factory, tiny_model_dir):
+def too_short(cluster, curated, tmp_path_factory, tiny_model_dir):
     """(project, Snakemake at work): a training whose first attempt has a minute and hangs.
 
     SLURM counts time limits in minutes. So this begins first, costs nothing while it hangs, and is looked at last.
     """
-    project = made(tmp_path_factory.mktemp("short") / "project", tiny_model_dir)
+    project = made(curated, tmp_path_factory.mktemp("short") / "project", tiny_model_dir)
     (project / "longer.yaml").write_text("training: {epochs: 30}\n")
     edit_profile(project, "runtime: 480 * attempt", "runtime: 1 if attempt == 1 else 60")
     overlays = ("longer.yaml",)  # without a card: they are for the others
@@ -92,7 +92,7 @@ def hang_once_there_is_a_checkpoint(project) -> None:
             process.suspend()
 
 
-def test_gpu_jobs_on_cards_of_their_own_and_memory_that_grows(cluster, project):
+def test_gpu_jobs_have_cards_of_their_own_and_memory_grows_with_the_attempt(cluster, project):
     """Training lands on the GPU node, two jobs on two cards; what ran out of memory is tried with more."""
     edit_profile(project, "calibrate:\n    mem_mb: 16000 * attempt", "calibrate:\n    mem_mb: 300 * attempt ** 4")
     done = run(
@@ -101,7 +101,7 @@ def test_gpu_jobs_on_cards_of_their_own_and_memory_that_grows(cluster, project):
         "data",
         profile="gpu",
         overlays=("cards.yaml",),
-        options=IMPATIENT,
+        options=(*IMPATIENT, "--forcerun", "calibrate"),
         env=environment(project),
     )
     assert done.returncode == 0, done.stdout[-3000:]
@@ -114,11 +114,10 @@ def test_gpu_jobs_on_cards_of_their_own_and_memory_that_grows(cluster, project):
     assert sorted(record["hardware"]["visible_cards"] for record in records) == ["0", "1"]
     first, second = (job for job in jobs if job["rule"] == "calibrate")
     assert (first["memory"], second["memory"], second["state"]) == ("300M", "4800M", "COMPLETED")
-    log = project / f".snakemake/slurm_logs/rule_calibrate/qa/{first['id']}.log"
-    assert "exceeded memory limit" in log.read_text()
+    assert first["state"] != "COMPLETED"
 
 
-def test_ctrl_c_cancels_the_jobs(cluster, project):
+def test_ctrl_c_cancels_the_jobs_under_way(cluster, project):
     started = subprocess.Popen(
         command("models", profile="gpu", overlays=("cards.yaml",), options=IMPATIENT),
         cwd=project,
@@ -135,7 +134,7 @@ def test_ctrl_c_cancels_the_jobs(cluster, project):
     assert "CANCELLED" in {job["state"] for job in submitted(project)}
 
 
-def test_a_time_limit_is_met_by_resuming(too_short):
+def test_a_job_that_met_its_time_limit_goes_on_from_its_checkpoint(too_short):
     project, snakemake = too_short
     assert snakemake.wait(600) == 0, (project / "log").read_text()[-3000:]
     assert [job["state"] for job in submitted(project) if job["rule"] == "train"] == ["TIMEOUT", "COMPLETED"]
@@ -144,7 +143,7 @@ def test_a_time_limit_is_met_by_resuming(too_short):
 
 
 @pytest.mark.slow
-def test_the_whole_study(cluster, project):
+def test_the_whole_study_runs_on_a_cluster(cluster, project):
     done = run(
         project,
         "all",

@@ -170,7 +170,7 @@ def test_authors_are_pseudonyms_and_the_thread_is_the_group(tmp_path):
     assert by_author.group == record.meta["author"] != record.group
 
 
-def test_flags(tmp_path):
+def test_retweets_media_quotes_and_bots_are_flagged(tmp_path):
     rows = [{**FLAT, "id": str(n)} for n in range(5)]
     rows[0]["is_retweet"] = "True"
     rows[1]["text"] = "RT @x: hello"

@@ -86,7 +86,7 @@ def test_json_in_a_cell_gives_nothing_that_cannot_be_written(tmp_path, cell):
         assert "messages" in bad.reason
 
 
-def test_humaneval(tmp_path):
+def test_a_row_of_humaneval_becomes_a_record_with_its_tests(tmp_path):
     [record] = read(tmp_path, [HUMANEVAL], format="humaneval", part="test")
     assert (record.id, record.group, record.part) == ("HumanEval/900", "HumanEval/900", "test")
     assert record.target == 'def twice(x):\n    """Return x doubled."""\n    return 2 * x'
@@ -100,7 +100,7 @@ def test_humaneval(tmp_path):
     assert record.meta["origin"] == "x.jsonl, line 1"
 
 
-def test_mbpp_with_carriage_returns(tmp_path):
+def test_carriage_returns_of_mbpp_are_no_part_of_a_program(tmp_path):
     [record] = read(tmp_path, [MBPP], format="mbpp", part="own")
     assert record.prompt == "Write a function to add two numbers.\nassert add(1, 2) == 3"
     assert record.target == "import math\ndef add(a, b):\n\treturn a + b"
@@ -117,7 +117,7 @@ def test_mbpp_has_parts_of_its_own(tmp_path, task, part):
     assert read(tmp_path, [{**MBPP, "task_id": task}], format="mbpp", part="own")[0].part == part
 
 
-def test_mbpp_sanitized_and_probes(tmp_path):
+def test_sanitized_mbpp_brings_its_imports_and_probes(tmp_path):
     row = {
         "prompt": "Add.",
         "code": MBPP["code"],
@@ -146,7 +146,7 @@ def test_codecontests_takes_python_3_only(tmp_path):
     assert left_out == BadRow("x.jsonl, line 2", "no Python 3 solution", excluded=True)
 
 
-def test_squad_nested_flat_and_hub_rows_are_the_same(tmp_path):
+def test_squad_nested_flat_and_of_the_hub_gives_the_same_records(tmp_path):
     context = "The mill was built in 1905 by Ada Moe."
     answers = [
         {"text": "1905", "answer_start": 22},
@@ -182,7 +182,7 @@ def test_squad_nested_flat_and_hub_rows_are_the_same(tmp_path):
     assert read(tmp_path, [flat], format="squad", group_by="context")[0].group not in ("", "Mill")
 
 
-def test_nq_open(tmp_path):
+def test_every_answer_of_nq_open_is_a_reference(tmp_path):
     row = {"question": "who wrote it", "answer": ["Ada Moe", "A. Moe"]}
     first, again = read(tmp_path, [row, row], format="nq_open")
     assert (first.prompt, first.target, first.references) == (
@@ -194,7 +194,7 @@ def test_nq_open(tmp_path):
     assert again.group == first.group
 
 
-def test_writingprompts(tmp_path):
+def test_writingprompts_is_freed_of_its_markup(tmp_path):
     row = {"prompt": "[ WP ] A door opens .", "story": "It creaked . <newline> <newline> Nobody came ."}
     [record] = read(tmp_path, [{**row, "references": ["Another."], "mismatched": ["Wrong."]}], format="writingprompts")
     assert (record.prompt, record.meta["tag"]) == ("A door opens .", "WP")
@@ -203,7 +203,7 @@ def test_writingprompts(tmp_path):
     assert record.meta["mismatched"] == ["Wrong."]
 
 
-def test_rocstories_and_its_cloze_test(tmp_path):
+def test_rocstories_are_read_and_their_cloze_test_gives_wrong_endings(tmp_path):
     story = {"storyid": "s1", "storytitle": "Tea", **{f"sentence{n}": f"Sentence {n}." for n in range(1, 6)}}
     cloze = {
         "InputStoryid": "s2",
@@ -236,7 +236,7 @@ def test_stories_are_cut_at_sentence_ends(tmp_path):
     assert cut("No end here at all", 2) == "No end here at all"
 
 
-def test_table_by_field_map(tmp_path):
+def test_a_table_is_read_by_its_field_map(tmp_path):
     row = {
         "in": {"text": "Say hi"},
         "out": "Hi",
@@ -303,7 +303,7 @@ def test_a_row_with_a_bad_column_says_which(tmp_path, change, reason):
 
 @pytest.mark.parametrize("use", ["references", "tests", "entry_point", "id", "group", "part", "meta", "prompt"])
 def test_a_column_that_no_row_has_stops_the_run(tmp_path, use):
-    """Were it passed over, rows of one group would stand on both sides of a split."""
+    """Without it, rows of one group would be on both sides of a split."""
     rows = [{"question": "q", "answer": "a", "customer": "c"}, {"question": "p", "answer": "b"}]
     fields = {"prompt": "question", "target": "answer", use: ["custmer"] if use == "meta" else "custmer"}
     with pytest.raises(StudyError) as caught:

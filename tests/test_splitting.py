@@ -211,7 +211,7 @@ def test_parts_that_are_too_small_for_the_study_stop_the_split():
         split([record(n) for n in range(90)], LOOSE, seed=1, needs={"test": 50})
 
 
-def test_rows_that_are_all_of_one_part_are_told_so():
+def test_rows_that_are_all_of_one_part_are_refused_with_the_reason():
     with pytest.raises(StudyError, match=r"Every row already has a part \(train 20\).*`part: evaluation`"):
         split([record(n, part="train") for n in range(20)], LOOSE, seed=1)
 

@@ -129,7 +129,7 @@ def test_what_was_drawn_before_memory_ran_out_is_kept(model, tiny_tokenizer, soo
     assert work.kept_tokens == sum(len(tokens) for group in whole for tokens in group)
 
 
-def test_not_even_one_row(model, tiny_tokenizer, monkeypatch):
+def test_memory_for_not_even_one_row_is_an_error(model, tiny_tokenizer, monkeypatch):
     Short(monkeypatch, 0)
     with pytest.raises(StudyError, match="does not hold a single row of 23 tokens"):
         draw(model, tiny_tokenizer)

@@ -42,7 +42,7 @@ def results(tmp_path):
     return tmp_path
 
 
-def test_time_by_stage_and_of_all_cores(results):
+def test_time_is_summed_by_stage_and_over_all_cores(results):
     assert stage_seconds(results) == {"train": (2, 20.0), "figures": (1, 6.0)}
     assert busy(results, cores=2) == (16.0, 26 / 32)
 
@@ -65,6 +65,6 @@ def test_a_verdict_that_cannot_be_read_is_named(results, content):
         summarize(results)
 
 
-def test_a_study_without_a_verdict(tmp_path):
+def test_a_study_without_a_verdict_is_refused_with_the_remedy(tmp_path):
     with pytest.raises(StudyError, match="run the study to its end first"):
         summarize(tmp_path)

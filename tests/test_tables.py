@@ -170,7 +170,7 @@ def two_arms(first: float, second: float, p_holm: float, metric: str = "pass_at_
     [
         (0.8, 0.6, 0.01, "pass_at_10", "polychromic"),
         (0.8, 0.6, 0.20, "pass_at_10", None),  # best, but no test says so
-        (0.6, 0.8, 0.01, "pass_at_10", "lora"),  # the pair stands the other way round
+        (0.6, 0.8, 0.01, "pass_at_10", "lora"),  # the pair is the other way round
         (0.2, 0.5, 0.01, "self_bleu", "polychromic"),  # lower is better
         (0.2, float("nan"), 0.01, "pass_at_10", None),
     ],
@@ -205,7 +205,7 @@ def test_undefined_is_said_and_no_zero(results):
     assert (cells["Pass@10"] == "undefined").sum() == 1
 
 
-def test_ablations_change_one_setting_and_what_changes_more_stands_last(results):
+def test_ablations_change_one_setting_and_what_changes_more_comes_last(results):
     table = TABLES["ablations"](results)
     settings = [s for s, group in zip(table.cells["Setting"], table.groups, strict=True) if group == "Code"]
     levels = ["λ = 0.1", "λ = 0.3", "λ = 0.5", "N = 2", "N = 3", "rank = 8", "rank = 16"]

@@ -276,7 +276,7 @@ def test_bad_settings_are_named(tmp_path, setting, value):
         arguments(tmp_path, **{setting: value})
 
 
-def test_bad_rows_and_missing_measure(tiny_model_dir, tiny_tokenizer, tmp_path):
+def test_bad_rows_and_a_missing_measure_are_named(tiny_model_dir, tiny_tokenizer, tmp_path):
     args = arguments(tmp_path)
     measure = make_measure("distinct_n", gate=True)
     with pytest.raises(StudyError, match="needs a measure"):

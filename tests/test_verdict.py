@@ -38,7 +38,7 @@ def gain():
     return decide(skill, domains=("code", "qa"))
 
 
-def test_schema(gain):
+def test_the_verdict_has_its_schema(gain):
     assert set(gain["domains"]) == {"code", "qa"}
     assert all(set(domain) >= DOORS for domain in gain["domains"].values())
     assert gain["study"] == "planted"
@@ -61,7 +61,7 @@ def test_a_planted_gain_is_supported(gain):
     assert "in 2 of 2 domains (Code, Question answering)" in gain["claims"]["generality"]["sentence"]
 
 
-def test_a_null_is_a_null():
+def test_where_nothing_was_gained_nothing_is_supported():
     found = decide(dict.fromkeys(("lora", "polychromic", "polychromic_literal"), (-1.2, 2.0)))
     for domain in found["domains"].values():
         assert not domain["superior"]

@@ -55,7 +55,7 @@ def test_comparisons_that_could_not_be_read_count_nothing() -> None:
 def test_where_the_longer_answer_always_wins_it_is_undefined() -> None:
     for seed in range(20):
         table = comparisons(10, lambda gap: gap > 0, lambda rng: rng.integers(-20, 21), seed)
-        # Ties of one length between wins and losses tell no more.
+        # Ties of one length between wins and losses add nothing.
         tied = table.assign(winner=table["winner"].where(table["length_arm"] != 50, "tie"))
         for separated in (table, tied):
             assert all(map(math.isnan, length_controlled(separated)))

@@ -18,7 +18,6 @@ from polychromic.config.loading import load_study
 from polychromic.config.study import Study
 from polychromic.errors import StudyError
 from polychromic.hub_lock import hub_errors
-from polychromic.method.four_bit_copy import copies, size
 from polychromic.method.packaged_models import PACKAGED_MODELS, find
 from polychromic.metrics.judge_clients import KEYS
 from polychromic.workflow import choices, cost
@@ -107,6 +106,8 @@ def check_model(study: Study) -> str:
     found = _find_model(study)
     if study.model.precision != "nf4":
         return found
+    from polychromic.method.four_bit_copy import copies, size  # here: it loads torch
+
     return f"{found}; {size() / 1e9:.1f} GB of 4-bit copies are in {copies()}"
 
 
