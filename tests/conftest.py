@@ -16,18 +16,19 @@ pytest_plugins = ("judge_server",)
 # As rules/common.smk has it for jobs: nothing here compiles, and importing the compiler takes 0.7 s.
 os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
 
-# The files that take longest, first: two workers then end at about the same time.
+# The files that take longest, first: the workers then end at about the same time. Those that need the finished study come
+# when another worker has made it.
 LONG = (
     "test_slurm.py",
     "test_study.py",
-    "test_nothing_lost.py",
-    "test_snakemake_reruns.py",
     "test_architectures.py",
     "test_report.py",
+    "test_judge_verifier.py",
+    "test_nothing_lost.py",
+    "test_snakemake_reruns.py",
     "test_sandbox_limits.py",
     "test_trainer.py",
     "test_wheel.py",
-    "test_judge_verifier.py",
     "test_judge.py",
     "test_what_reruns.py",
     "test_sandbox_generated.py",
