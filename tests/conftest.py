@@ -16,8 +16,8 @@ pytest_plugins = ("judge_server",)
 # As rules/common.smk has it for jobs: nothing here compiles, and importing the compiler takes 0.7 s.
 os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
 
-# The files that take longest, first: the workers then end at about the same time. Those that need the finished study come
-# when another worker has made it.
+# The files that take longest, first: the workers then end at about the same time. What reads the finished study comes
+# late enough that another worker has made it.
 LONG = (
     "test_slurm.py",
     "test_study.py",
