@@ -2,7 +2,7 @@
 
     python -m benchmarks.narrowing [--study results/real]
 
-Of each trained arm and temperature, on test prompts: Pass@1; the share of prompts solved by no, some and all of the
+Of each arm and temperature, on test prompts: Pass@1; the share of prompts solved by no, some and all of the
 samples; distinct answers a prompt, where answers have classes, else semantic diversity, of all samples and of those
 that pass. The oracle of a domain is the share of prompts that any arm solves at any temperature: no choice among these
 samples does better. The last line is one JSON object.
@@ -20,7 +20,7 @@ from benchmarks.embedded import STUDY
 
 
 def spread(diversity: pd.DataFrame) -> dict[str, float]:
-    """Mean over prompts; of those that pass over prompts with two or more of them, for distances."""
+    """Means over prompts: of all samples, and of those that pass, where there are any (for a distance, two)."""
     name = "classes" if diversity["classes"].notna().any() else "semantic_diversity"
     passing = diversity.loc[diversity[f"{name}_passing"] > 0] if name == "classes" else diversity
     return {"of": name, "spread": diversity[name].mean(), "spread_passing": passing[f"{name}_passing"].mean()}
