@@ -24,6 +24,7 @@ ARMS = ("zero_shot", "few_shot", "lora", "polychromic", "polychromic_literal")
 ABLATIONS = {
     **{f"polychromic_l0{v}0": {"weight": v / 10} for v in (1, 5)},
     "polychromic_n2": {"samples": 2},
+    "polychromic_m8": {"every": 8},
     "polychromic_r8": {"rank": 8},
     "lora_r8": {"rank": 8, "weight": 0.0},
 }
@@ -54,7 +55,7 @@ def write_json(path: Path, value: object) -> None:
 def plan_of(study: str, domains: tuple[str, ...], arms: tuple[str, ...]) -> dict:
     """The analysis plan of the simulated study, as the job of the analysis is given it."""
     verifiers = {"code": "code", "qa": "answer"}
-    settings = {"weight": 0.3, "samples": 3, "quality": "ce", "rank": 16}
+    settings = {"weight": 0.3, "samples": 3, "every": 4, "quality": "ce", "rank": 16}
     trained = [arm for arm in arms if not arm.endswith("_shot")]
     return {
         "study": study,

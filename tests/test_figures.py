@@ -70,7 +70,7 @@ def test_lambda_and_n_are_drawn_from_the_ablation_study_beside(results):
     alone = replace(results, verdict=results.verdict | {"settings": {}})
     assert FIGURES["ablations"](alone) is None
     drawing = FIGURES["ablations"](replace(alone, ablations=results.verdict))
-    assert "(toy-ablations): λ, N, rank" in drawing.caption
+    assert "(toy-ablations): λ, N, m, rank" in drawing.caption
     ticks = [tick.get_text() for tick in drawing.figure.axes[0].get_xticklabels()]
     assert ticks == ["0", ".1", ".3", ".5"], "the control is λ = 0"
     plt.close(drawing.figure)

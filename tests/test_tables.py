@@ -208,7 +208,7 @@ def test_undefined_is_said_and_no_zero(results):
 def test_ablations_change_one_setting_and_what_changes_more_comes_last(results):
     table = TABLES["ablations"](results)
     settings = [s for s, group in zip(table.cells["Setting"], table.groups, strict=True) if group == "Code"]
-    levels = ["λ = 0.1", "λ = 0.3", "λ = 0.5", "N = 2", "N = 3", "rank = 8", "rank = 16"]
+    levels = ["λ = 0.1", "λ = 0.3", "λ = 0.5", "N = 2", "N = 3", "m = 4", "m = 8", "rank = 8", "rank = 16"]
     assert settings == [*levels, "LoRA (r8)"]
     rows = results.against_control().set_index(["domain", "arm", "metric"])["difference"]
     for setting, arm in (("rank = 8", "polychromic_r8"), ("rank = 16", "polychromic"), ("LoRA (r8)", "lora_r8")):

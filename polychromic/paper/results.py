@@ -208,14 +208,14 @@ class Results:
         return [arm for arm in arms if ablations or not is_ablation(arm)]
 
 
-FACTORS = {"λ": "weight", "N": "samples", "rank": "rank"}
+FACTORS = {"λ": "weight", "N": "samples", "m": "every", "rank": "rank"}
 """What an ablation arm may change: its sign, and its key in the verdict's `settings`."""
 
 
 def is_ablation(arm: str) -> bool:
-    """Whether the arm is a point of a grid over λ, N or rank: polychromic_l010, polychromic_n2, lora_r8."""
+    """Whether the arm is a point of a grid over λ, N, m or rank: polychromic_l010, polychromic_n2, lora_r8."""
     tail = arm.rpartition("_")[2]
-    return len(tail) > 1 and tail[0] in "lnr" and tail[1:].isdigit()
+    return len(tail) > 1 and tail[0] in "lnmr" and tail[1:].isdigit()
 
 
 def ablation_grid(verdict: dict[str, Any]) -> pd.DataFrame:

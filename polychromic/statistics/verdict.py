@@ -36,7 +36,7 @@ def verdict(
 
     Args:
         plan: the plan as for `analyse`, its hash as `plan_sha256`, and `ablations` ({arm: {"weight", "samples",
-            "quality", "rank"}}) for the claims on robustness and cost.
+            "every", "quality", "rank"}}) for the claims on robustness and cost.
         registered: the plan's hash before training; the verdict says whether it has changed.
         replications: verdicts of the studies named in the plan's `replications`; None for one that is not there.
     """

@@ -43,12 +43,12 @@ def analysis_settings(study: Study) -> dict[str, Any]:
 
 
 def _ablations(study: Study) -> dict[str, Any]:
-    """What distinguishes the trained arms: {arm: {weight, samples, quality, rank}}."""
+    """What distinguishes the trained arms: {arm: {weight, samples, every, quality, rank}}."""
     first = next(iter(study.domains))
     trained = [name for name, arm in study.arms.items() if isinstance(arm, TrainArm)]
     return {
         name: {
-            **dump(study.objective_of(name, first), "weight", "samples", "quality"),
+            **dump(study.objective_of(name, first), "weight", "samples", "every", "quality"),
             **dump(study.training_of(name), "rank"),
         }
         for name in trained

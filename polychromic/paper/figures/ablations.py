@@ -1,4 +1,4 @@
-"""Best Pass@k and best Pass@1 over λ, N and rank."""
+"""Best Pass@k and best Pass@1 over λ, N, m and rank."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from polychromic.paper.figures.style import Drawing
 from polychromic.paper.results import DOMAIN_ORDER, Results, ablation_grid, ordered
 
 
-@figure("ablations", section="Ablations", title="curves over λ, N and rank")
+@figure("ablations", section="Ablations", title="curves over λ, N, m and rank")
 def ablations(results: Results) -> Drawing | None:
     """A row a factor, a column a domain; of the study itself, else of the ablation study beside it.
 
@@ -59,11 +59,12 @@ def _drawn(results: Results, study: str, verdict: dict[str, Any], grid: Any) -> 
         ax.set_title(labels.short_domain(domain), fontsize=6.5)
     style.legend(figure, grid_of_axes[0][:1])
     zero = f" λ = 0 is {labels.arm(results.control)}." if 0 in set(grid["level"]) else ""
+    spaced = " m: a step of the term every m-th step, with as many samples in all." if "m" in factors else ""
     rows = [row for found in verdict["peers"].values() for row in found if row["arm"] in set(grid["arm"])]
     prompts, seeds = (labels.span([row[key] for row in rows]) for key in ("n_prompts", "n_seeds"))
     return Drawing(
         figure,
         f"How the settings of {labels.arm(results.primary)} matter ({study}): {', '.join(factors)}, one changed at a "
-        f"time, each point at its own best temperature.{zero} Bars: 95 % intervals; n = {prompts} prompts × {seeds} "
-        "training seeds a domain.",
+        f"time, each point at its own best temperature.{zero}{spaced} Bars: 95 % intervals; "
+        f"n = {prompts} prompts × {seeds} training seeds a domain.",
     )

@@ -1,4 +1,4 @@
-"""Differences from the control over λ, N and rank."""
+"""Differences from the control over λ, N, m and rank."""
 
 from __future__ import annotations
 
