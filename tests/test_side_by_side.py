@@ -17,7 +17,7 @@ from polychromic.workflow.side_by_side import MEMORY_MB, own_model_on_cpu, side_
         (2, 1, 24, 1, 2),  # the last job has both cores
         (2, 30, 5, 1, 2),  # memory for one
         (2, 30, 1, 1, 2),  # less than one takes: it may still fit
-        (16, 30, 24, 6, 2),
+        (16, 30, 30, 6, 2),
         (16, 30, None, 16, 1),
         (2, 0, 24, 1, 2),
     ],
@@ -39,7 +39,7 @@ def test_too_little_memory_is_said_once_and_plainly():
         side_by_side(2, 30, 5000)
         .remark(5000)
         .startswith(
-            "5.0 GB of memory are free and a training takes up to 4: one training runs at a time, on 2 threads."
+            "5.0 GB of memory are free and a training takes up to 5: one training runs at a time, on 2 threads."
         )
     )
     assert not side_by_side(2, 30, 24000).remark(24000)

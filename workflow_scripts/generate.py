@@ -13,7 +13,7 @@ from polychromic.data.splitting import evaluation_prompts
 from polychromic.memory import Budget
 from polychromic.method.models import encode_completion, encode_prompt, load_adapter
 from polychromic.method.prompts import pick_examples, render
-from polychromic.method.sampling import Completion, sample_groups
+from polychromic.method.sampling import Completion, fused_attention, sample_groups
 from polychromic.method.stream import Work
 from polychromic.metrics.likelihood import reference_nll
 from polychromic.parquet import write_parquet
@@ -87,7 +87,8 @@ def generate(p):
         rows = [(encoded_prompt(record), encode_completion(tokenizer, record.target)) for record in records]
         longest = model.config.max_position_embeddings
         fits = [i for i, (prompt, target) in enumerate(rows) if len(prompt) + len(target) <= longest]
-        found = dict(zip(fits, reference_nll(model, [rows[i] for i in fits]), strict=True))
+        with fused_attention(model):
+            found = dict(zip(fits, reference_nll(model, [rows[i] for i in fits]), strict=True))
         table = [(record.id, *found.get(i, (math.nan, len(rows[i][1])))) for i, record in enumerate(records)]
         return pd.DataFrame(table, columns=["prompt_id", "nll", "tokens"])
 

@@ -87,7 +87,7 @@ def sample_groups(
     was_training = model.training
     model.eval()
     try:
-        with torch.no_grad(), lean(model) as bare, _fused_attention(bare):
+        with torch.no_grad(), lean(model) as bare, fused_attention(bare):
             for some in _streams(requests, batch_size, budget, max_new_tokens):
                 longest = max(len(request.prompt) for request in some) + max_new_tokens
 
@@ -138,8 +138,12 @@ def _check_request(model, prompts, temperature, top_p: float, max_new_tokens: in
 
 
 @contextmanager
-def _fused_attention(model) -> Iterator[None]:
-    """SDPA instead of eager attention, which trains faster on a CPU but decodes slower. SDPA has no soft cap."""
+def fused_attention(model) -> Iterator[None]:
+    """SDPA for the time of the `with` block, where the model was loaded with eager attention.
+
+    Eager attention trains faster on a CPU, but decodes slower and holds the scores of all pairs of tokens. SDPA has no
+    soft cap.
+    """
     config, before = model.config, model.config._attn_implementation
     capped = getattr(config.get_text_config(), "attn_logit_softcapping", None)
     if before == "eager" and getattr(model, "_supports_sdpa", False) and not capped:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from polychromic.config.study import Study
 
-MEMORY_MB = 4000  # of a training or generation with a small model of one's own (docs/performance.md)
+MEMORY_MB = 5000  # of a training or generation with a small model of one's own (docs/performance.md)
 
 
 @dataclass(frozen=True)
