@@ -77,7 +77,7 @@ def _reach(ax: Axes, family: pd.DataFrame, deep: str) -> None:
         top = line[deep][::-1].cummax()[::-1]
         x = [left, *line["pass_at_1"]]
         ax.fill_between(
-            x, [top.iloc[0], *top], floor, color="#E4E4E4", linewidth=0, zorder=0, label="reached without the term"
+            x, [top.iloc[0], *top], floor, color="#E4E4E4", linewidth=0, zorder=0, label="reached by a control"
         )
 
 
@@ -89,7 +89,7 @@ def _curve(ax: Axes, line: pd.DataFrame, arm: str, results: Results) -> None:
         line[deep],
         color=look.colour,
         marker=look.marker,
-        linestyle=look.line,
+        linestyle="none" if role == "untrained" else look.line,  # sampled at one temperature
         label=look.name,
         linewidth=1.5 if role == "primary" else 1.0 if decides else 0.7,
         markersize=4.2 if role == "untrained" else 2.8 if decides else 2.0,
@@ -110,7 +110,7 @@ def _gain(ax: Axes, own: pd.DataFrame, domain: str, results: Results) -> None:
         stars[arm] = (best["pass_at_1"], best[deep])
         ax.plot(*stars[arm], marker="*", markersize=9, color=look.colour, markeredgecolor="white", zorder=6)
         primary = arm == results.primary
-        _temperature(ax, best, deep, look.colour, at=(4, 3) if primary else (-9, 3))
+        _temperature(ax, best, deep, look.colour, at=(4, 3) if primary else (-9, 3), sign="T = " * primary)
         ends = [end for end in (0, len(line) - 1) if abs(end - line.index.get_loc(best.name)) > 1]
         for end in ends:  # next to the star its number would lie on the star's
             _temperature(ax, line.iloc[end], deep, look.colour, at=(4, 3) if primary else (-3, -7.5))
@@ -129,9 +129,9 @@ def _gain(ax: Axes, own: pd.DataFrame, domain: str, results: Results) -> None:
         ax.text(0.02, 0.03, text, transform=ax.transAxes, fontsize=5.6, color="#444444", path_effects=OUTLINE)
 
 
-def _temperature(ax: Axes, row: pd.Series, deep: str, colour: str, *, at: tuple[float, float]) -> None:
+def _temperature(ax: Axes, row: pd.Series, deep: str, colour: str, *, at: tuple[float, float], sign: str = "") -> None:
     ax.annotate(
-        f"{row['temperature']:g}",
+        f"{sign}{row['temperature']:g}",
         (row["pass_at_1"], row[deep]),
         xytext=at,
         textcoords="offset points",

@@ -27,7 +27,7 @@ def sensitivity(results: Results) -> Drawing | None:
     rows = results.sensitivity
     if rows.empty:
         return None
-    domains = ordered(set(rows["domain"]), (*DOMAIN_ORDER, "pooled"))
+    domains = ordered(set(rows["domain"]), ("pooled", *DOMAIN_ORDER))
     skews, shares = sorted(rows["world_skew"].unique()), sorted(rows["wrong_share"].unique())
     figure, axes = style.domain_panels(domains, panel_height=0.4 + 0.3 * len(skews), sharex=True, sharey=True)
     most = max(0.05, float(rows["gain"].abs().max()))
@@ -60,8 +60,9 @@ def sensitivity(results: Results) -> Drawing | None:
         ax.grid(visible=False)
     for ax in style.left(axes):
         ax.set_ylabel("skew of training")
+    for ax in axes:
+        ax.tick_params(labelbottom=True)
     for ax in style.bottom(axes):
-        ax.tick_params(labelbottom=True)  # also where the last row has no panel below
         ax.set_xlabel("wrong without training")
     return Drawing(
         figure,
