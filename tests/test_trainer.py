@@ -14,6 +14,7 @@ from polychromic.method.diversity import make_measure
 from polychromic.method.models import load_base
 from polychromic.method.rows import Collator, encode_rows
 from polychromic.method.trainer import PolychromicConfig, PolychromicTrainer
+from polychromic.registry import Registry
 
 ROWS = [{"prompt": f"what is the answer to {i}?", "completion": f"{i * 7 % 10}{'ab' * (i % 3)}"} for i in range(24)]
 
@@ -149,6 +150,21 @@ def test_gradient_accumulation_is_one_batch(trained, tiny_model_dir, quality):
     one, two = weights(train("one", 8, 1)), weights(train("two", 4, 2))
     for name in one:
         torch.testing.assert_close(one[name], two[name], atol=2e-5, rtol=1e-3)
+
+
+def test_a_training_uses_the_code_of_its_own_quality_term_only(trained, monkeypatch):
+    """A job's stamp has that of no other. Evaluation is by cross-entropy, whatever the term."""
+    asked, get = set(), Registry.__getitem__
+
+    def recorded(self, name):
+        asked.add(name)
+        return get(self, name)
+
+    monkeypatch.setattr(Registry, "__getitem__", recorded)
+    trainer = trained("dft", quality="dft", max_steps=1)
+    assert trainer.evaluate(ROWS[:8])["eval_loss"] > 0
+    assert "dft" in asked
+    assert "ce" not in asked
 
 
 def test_scoring_that_runs_out_of_memory_begins_again(trained, monkeypatch, caplog):

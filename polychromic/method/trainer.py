@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.functional import cross_entropy
 from transformers import Trainer
 
 from polychromic.errors import StudyError
@@ -104,7 +105,6 @@ class PolychromicTrainer(Trainer):
         _check_context(model, rows, args)
         self.target_length = float(np.mean([len(row["input_ids"]) - row["prompt_length"] for row in rows]))
         self.quality = quality_loss(args.quality, args)
-        self.cross_entropy = quality_loss("ce", args)
         super().__init__(
             model,
             args,
@@ -200,7 +200,7 @@ class PolychromicTrainer(Trainer):
         outputs, logits = logits_at(self._bare(model), keep, lambda: model(**others))
         targets, rows = labels[:, 1:][keep[:, :-1]], keep.nonzero()[:, 0]
         if not model.training:
-            loss = self.cross_entropy(logits.float(), targets, rows) / len(targets)
+            loss = cross_entropy(logits.float(), targets)
             return (loss, outputs) if return_outputs else loss
         loss = self.quality(logits.float(), targets, rows)
         if not loss.isfinite():
