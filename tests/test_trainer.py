@@ -161,7 +161,7 @@ def test_a_training_uses_the_code_of_its_own_quality_term_only(trained, monkeypa
         return get(self, name)
 
     monkeypatch.setattr(Registry, "__getitem__", recorded)
-    trainer = trained("dft", quality="dft", max_steps=1)
+    trainer = trained("dft", quality="dft", max_steps=2)
     assert trainer.evaluate(ROWS[:8])["eval_loss"] > 0
     assert "dft" in asked
     assert "ce" not in asked
