@@ -297,7 +297,8 @@ def test_the_demo_scores_a_step_at_once(overlay):
             if study.arms[arm].kind == "train":
                 objective = study.objective_of(arm, domain)
                 assert (objective.max_new_tokens, objective.score_tokens) == (56, 8000)
-                assert objective.prompts * objective.samples * 56 < 8000 - 4 * 256
+                # Ablations with fewer steps have more prompts in each, and score in several passes.
+                assert objective.every > 2 or objective.prompts * objective.samples * 56 < 8000 - 4 * 256
 
 
 def test_a_domain_fills_in_its_own_diversity():
