@@ -7,6 +7,7 @@ import json
 import pytest
 from test_analysis import make_plan, make_tables
 
+from polychromic import labels
 from polychromic.statistics.analysis import analyse
 from polychromic.statistics.verdict import verdict
 
@@ -150,3 +151,12 @@ def test_a_changed_plan_is_said():
     skill = {"lora": (-1, 1), "polychromic": (-1, 1)}
     for registered, changed in ((None, None), ("0" * 64, True)):
         assert decide(skill, arms=("lora", "polychromic"), prompts=20, registered=registered)["plan_changed"] is changed
+
+
+def test_variety_is_of_classes_wherever_the_verifier_tells_answers_apart():
+    plan = make_plan(domains=("countdown",), arms=("lora", "polychromic"))
+    tables = make_tables(plan)
+    for arm in tables["countdown"].values():
+        arm["diversity"] = arm["diversity"].assign(classes=2.0)
+    sentence = verdict(analyse(tables, plan), plan)["claims"]["trade_off"]["sentence"]
+    assert labels.metric("classes") in sentence

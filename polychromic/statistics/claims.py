@@ -70,11 +70,9 @@ def _trade_off(analysis: Analysis, plan: Mapping[str, Any]) -> dict[str, str]:
     rows = _at_primary(analysis.pairwise, plan)
     rows = rows[(rows["arm"] == primary) & (rows["control"] == control)].set_index(["domain", "metric"])
     said, good = [], []
-    for domain, settings in plan["domains"].items():
-        # Where answers are judged by what they do or say, variety is the number of different ones.
-        judged = settings["verifier"] in ("code", "answer")
-        wanted = ("classes", "semantic_diversity") if judged else ("semantic_diversity",)
-        metric = next((m for m in wanted if (domain, m) in rows.index), None)
+    for domain in plan["domains"]:
+        # Where the verifier tells answers apart, variety is the number of different ones.
+        metric = next((m for m in ("classes", "semantic_diversity") if (domain, m) in rows.index), None)
         if metric is None:
             continue
         row, kept = rows.loc[(domain, metric)], analysis.rulings[primary].domains[domain].noninferior
