@@ -21,8 +21,12 @@ ARMS = {
     "polychromic_gem": "Polychromic + GEM",
     "dco": "DCO",
     "entropy": "Entropy bonus",
+    "tofu": "TOFU",
+    "eaft": "EAFT",
+    "dft": "DFT",
     "wise_ft": "WiSE-FT",
     "scaled": "Scaled adapter",
+    "scaled_04": "Scaled adapter (0.4)",
 }
 DOMAINS = {
     "social": "Social replies",
