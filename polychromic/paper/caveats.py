@@ -172,15 +172,21 @@ def tries(results: Results) -> str:
 
 
 def peers_beside(results: Results) -> str:
-    """Which arms of the ablation study beside this one are on the front; "" where it was not run."""
+    """The ablation study beside this one: its verdict, by its own family of controls, and which arms are on the front.
+    "" where it was not run.
+    """
     if not results.ablations.get("peers"):
         return ""
+    study, verdict = f"{results.study}-ablations", ""
+    if results.ablations.get("pooled"):
+        family = len(results.ablations["tuned_control"]["family"])
+        verdict = f"In {study}, with {family} controls to choose from: {results.ablations['pooled']['sentence']} "
     places = [
         f"{labels.domain(domain)} {', '.join(labels.arm(row['arm']) for row in rows if row['on_front'])}"
         for domain, rows in results.ablations["peers"].items()
     ]
     deep = labels.metric(results.deepest)
-    return f"On the front of best Pass@1 and best {deep} in {results.study}-ablations: {'; '.join(places)}."
+    return f"{verdict}On the front of best Pass@1 and best {deep} in {study}: {'; '.join(places)}."
 
 
 def public_sets(results: Results) -> str:
