@@ -6,12 +6,14 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from polychromic.errors import StudyError
 from polychromic.paper import article
+from polychromic.paper.caveats import ablations_beside
 
 
 @pytest.fixture(scope="module")
@@ -200,3 +202,12 @@ def test_a_latex_error_is_shown(tmp_path):
     (tmp_path / "main.tex").write_text(r"\documentclass{article}\begin{document}\nonsense\end{document}")
     with pytest.raises(StudyError, match="Undefined control sequence"):
         article.build_pdf(tmp_path)
+
+
+def test_the_ablations_verdict_by_their_own_family_is_said(results):
+    assert ablations_beside(replace(results, ablations={})) == ""
+    said = ablations_beside(replace(results, ablations=results.verdict))
+    family = len(results.verdict["tuned_control"]["family"])
+    assert said.startswith(
+        f"In toy-ablations, with {family} controls to choose from: {results.verdict['pooled']['sentence']}"
+    )

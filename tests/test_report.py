@@ -15,15 +15,7 @@ from browser import measure
 from study_fixture import ARMS
 
 from polychromic.errors import StudyError
-from polychromic.paper.caveats import (
-    claims,
-    fine_tuning_cost,
-    null_control,
-    peers_beside,
-    placebo_line,
-    remarks,
-    training_cost,
-)
+from polychromic.paper.caveats import claims, fine_tuning_cost, null_control, placebo_line, remarks, training_cost
 from polychromic.paper.report import checks, headline, inline_svg, light, render, render_costs, write_report
 from polychromic.paper.results import Results, read_results
 from polychromic.paper.samples import read_samples
@@ -254,15 +246,6 @@ def test_robustness_is_that_of_the_ablation_study_where_the_study_has_none(resul
         "sentence": "In toy-ablations (Question answering): λ = 0.1: fine.",
     }
     assert claims(replace(results, verdict=without))["robustness"]["status"] == "not run"
-
-
-def test_the_ablations_verdict_by_their_own_family_is_said(results):
-    assert peers_beside(replace(results, ablations={})) == ""
-    said = peers_beside(replace(results, ablations=results.verdict))
-    family = len(results.verdict["tuned_control"]["family"])
-    assert said.startswith(
-        f"In toy-ablations, with {family} controls to choose from: {results.verdict['pooled']['sentence']}"
-    )
 
 
 def test_the_claim_on_cost_gives_time_and_money(results):

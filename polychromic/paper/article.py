@@ -14,11 +14,11 @@ from polychromic.errors import StudyError
 from polychromic.paper import table_formats, wording
 from polychromic.paper.caveats import (
     CLAIMS,
+    ablations_beside,
     claims,
     fine_tuning_cost,
     null_control,
     over_bases,
-    peers_beside,
     placebo_line,
     plan_hashes,
     public_sets,
@@ -169,7 +169,7 @@ def article(
             family=listed([labels.arm(arm) for arm in results.verdict["tuned_control"]["family"]]),
             tries=tries(results),
             placebos=placebo_line(results),
-            peers=peers_beside(results),
+            peers=ablations_beside(results),
             public=public_sets(results),
             training_cost=training_cost(results),
             untrained=fine_tuning_cost(results),

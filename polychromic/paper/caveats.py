@@ -171,7 +171,7 @@ def tries(results: Results) -> str:
     )
 
 
-def peers_beside(results: Results) -> str:
+def ablations_beside(results: Results) -> str:
     """The ablation study beside this one: its verdict, by its own family of controls, and which arms are on the front.
     "" where it was not run.
     """
